@@ -1,1 +1,17 @@
-//! Placeholder until the first stage lands.
+//! Makes a shared MCP server safe for many tenant organisations, and makes the compiler prove it.
+//!
+//! A tool that would let the language model name a tenant does not compile. A SQL statement that
+//! could touch another tenant's rows does not compile. What does compile runs on a connection that
+//! can't carry one tenant's context to the next.
+
+pub mod statement;
+
+/// What generated code names. Not for use by hand: a statement made here has no proof.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::statement::{
+        Catalog, Migration, Policy, Relation, RelationKind, Settings, Statement, TenantKind,
+    };
+}
+
+pub use statement::Catalog;
