@@ -3,4 +3,16 @@
 //! Pure: text and ranges in, a proof or diagnostics out. No I/O, no async, no proc-macro types, no
 //! panics. What is not understood is a diagnostic, never "proved".
 
+pub mod catalog;
+mod codes;
+pub mod config;
+pub mod diagnostic;
 pub mod ir;
+pub mod migrations;
+pub mod policy;
+pub mod render;
+
+pub use catalog::Catalog;
+pub use config::Config;
+pub use diagnostic::{Code, Diagnostic, Severity};
+pub use render::render;
