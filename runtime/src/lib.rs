@@ -4,6 +4,11 @@
 //! could touch another tenant's rows does not compile. What does compile runs on a connection that
 //! can't carry one tenant's context to the next.
 
+pub mod auth;
+mod error;
+mod id;
+mod server;
+mod session;
 pub mod statement;
 
 /// What generated code names. Not for use by hand: a statement made here has no proof.
@@ -14,4 +19,7 @@ pub mod __private {
     };
 }
 
+pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
+pub use id::{InvalidTenantId, TenantId, TenantKind};
+pub use session::Session;
 pub use statement::Catalog;

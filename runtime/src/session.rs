@@ -1,0 +1,179 @@
+//! Who is calling: the identity that a verified token of *this* request names.
+//!
+//! Invariant: a `Session` comes out of an [`Authenticator`](crate::auth::Authenticator) or a
+//! [`LauncherAuthenticator`](crate::auth::LauncherAuthenticator) and never changes. It has no
+//! public constructor, no setter, no `Default` and no `Deserialize`, so nothing that a client
+//! or a language model sends can become one, or alter one, except through a verified token.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::id::TenantId;
+
+/// The verified identity behind one request: tenant, subject, issuer and scopes.
+///
+/// Cheap to clone. `Debug` prints the subject and the issuer, never the tenant.
+///
+/// ```compile_fail
+/// // A session can't be made from nothing, nor from data.
+/// let session: watertight::Session = Default::default();
+/// ```
+/// ```compile_fail
+/// fn from_data(json: &str) -> watertight::Session {
+///     serde_json::from_str(json).unwrap()
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Grant>);
+
+/// What an authenticator verified; the private half of a [`Session`].
+pub(crate) struct Grant {
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) tenant: TenantId,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) client: Option<String>,
+    pub(crate) expires_at: Option<SystemTime>,
+}
+
+impl Session {
+    /// The one way to a session inside this crate. Callers: `auth::request` and `auth::launcher`.
+    pub(crate) fn from_grant(mut grant: Grant) -> Self {
+        grant.scopes.sort_unstable();
+        grant.scopes.dedup();
+        Self(Arc::new(grant))
+    }
+
+    /// The tenant that the token names.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.0.tenant
+    }
+
+    /// The user or machine that the token was issued to (`sub`). Unique within the issuer only.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// Who vouches for subject and tenant (`iss`).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// The OAuth client that obtained the token, where the token says so (`client_id`, `azp`).
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.0.client.as_deref()
+    }
+
+    /// The granted scopes, sorted, each once.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.scopes.iter().map(String::as_str)
+    }
+
+    /// Whether the token grants exactly this scope.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.0
+            .scopes
+            .binary_search_by(|granted| granted.as_str().cmp(scope))
+            .is_ok()
+    }
+
+    /// When the token stops being valid. `None` for identities that do not expire.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.0.expires_at
+    }
+
+    /// Issuer, subject and tenant: what must be equal for two requests to be of one principal.
+    /// The token's bytes are no part of it, because they change on every refresh.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal(self.clone())
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("issuer", &self.issuer())
+            .field("subject", &self.subject())
+            .field("tenant", self.tenant())
+            .field("scopes", &self.0.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session seen as the key of what belongs to one principal.
+#[derive(Clone, Debug)]
+pub(crate) struct Principal(Session);
+
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (&self.0, &other.0);
+        a.issuer() == b.issuer() && a.subject() == b.subject() && a.tenant() == b.tenant()
+    }
+}
+
+impl Eq for Principal {}
+
+impl std::hash::Hash for Principal {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.issuer().hash(state);
+        self.0.subject().hash(state);
+        self.0.tenant().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(issuer: &str, subject: &str, tenant: i64, scopes: &[&str]) -> Session {
+        Session::from_grant(Grant {
+            issuer: issuer.into(),
+            subject: subject.into(),
+            tenant: TenantId::bigint(tenant),
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            client: None,
+            expires_at: None,
+        })
+    }
+
+    #[test]
+    fn scopes_are_matched_whole() {
+        let session = session("i", "s", 1, &["write", "customers:read", "write"]);
+        assert_eq!(
+            session.scopes().collect::<Vec<_>>(),
+            ["customers:read", "write"]
+        );
+        assert!(session.has_scope("customers:read"));
+        assert!(!session.has_scope("customers"));
+        assert!(!session.has_scope(""));
+    }
+
+    #[test]
+    fn a_principal_is_issuer_subject_and_tenant() {
+        let one = session("i", "s", 1, &["a"]).principal();
+        assert_eq!(one, session("i", "s", 1, &["b"]).principal());
+        for other in [
+            session("j", "s", 1, &[]),
+            session("i", "t", 1, &[]),
+            session("i", "s", 2, &[]),
+        ] {
+            assert_ne!(one, other.principal());
+        }
+    }
+
+    #[test]
+    fn debug_keeps_the_tenant_to_itself() {
+        let shown = format!("{:?}", session("i", "s", 8_715_309, &[]));
+        assert!(
+            shown.contains("\"s\"") && !shown.contains("8715309"),
+            "{shown}"
+        );
+    }
+}
