@@ -4,7 +4,9 @@
 //! could touch another tenant's rows does not compile. What does compile runs on a connection that
 //! can't carry one tenant's context to the next.
 
+pub mod audit;
 pub mod auth;
+pub mod db;
 mod error;
 mod id;
 mod server;
@@ -19,6 +21,7 @@ pub mod __private {
     };
 }
 
+pub use db::{DbError, DbErrorKind, DbResult, Scope, TenantPool, WriteScope};
 pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
 pub use id::{InvalidTenantId, TenantId, TenantKind};
 pub use session::Session;

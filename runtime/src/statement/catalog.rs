@@ -3,6 +3,8 @@
 //! Invariant: everything here is a constant written by the macro from the same migrations, in the
 //! same build, as the proofs; the pool compares it with the live database before the first scope.
 
+pub use crate::id::TenantKind;
+
 /// The catalog that the statements of this build were proved against.
 ///
 /// Written by `catalog!()` and handed to the pool, which refuses to start when
@@ -78,17 +80,6 @@ pub struct Settings {
     pub require_rls: bool,
     /// Accept row-level security that is enabled but not forced.
     pub relax_force: bool,
-}
-
-/// The type of the tenant column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TenantKind {
-    /// `uuid`
-    Uuid,
-    /// `bigint`
-    Bigint,
-    /// `text`
-    Text,
 }
 
 /// A relation of the migrations, as far as a proof relies on it.

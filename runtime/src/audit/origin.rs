@@ -1,0 +1,74 @@
+//! On whose behalf a transaction runs: what its effect record says.
+//!
+//! Invariant: plain data; it decides nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Reference;
+use crate::session::Session;
+
+/// The call behind a scope. Cloning it shares the row counter.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    reference: Reference,
+    tool: Option<Arc<str>>,
+    issuer: Option<Arc<str>>,
+    subject: Option<Arc<str>>,
+    rows: Arc<AtomicU64>,
+}
+
+impl Origin {
+    /// A scope that was opened by hand, outside of a call: it makes its own reference.
+    pub(crate) fn of_session(session: &Session) -> Self {
+        Self::new(Reference::random()).principal(session.issuer(), session.subject())
+    }
+
+    /// `reference` is what the client is told and what joins the records of a call.
+    pub(crate) fn new(reference: Reference) -> Self {
+        Self {
+            reference,
+            tool: None,
+            issuer: None,
+            subject: None,
+            rows: Arc::default(),
+        }
+    }
+
+    pub(crate) fn tool(mut self, name: &str) -> Self {
+        self.tool = Some(name.into());
+        self
+    }
+
+    pub(crate) fn principal(mut self, issuer: &str, subject: &str) -> Self {
+        self.issuer = Some(issuer.into());
+        self.subject = Some(subject.into());
+        self
+    }
+
+    pub(crate) const fn reference(&self) -> Reference {
+        self.reference
+    }
+
+    pub(crate) fn tool_name(&self) -> Option<&str> {
+        self.tool.as_deref()
+    }
+
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// Adds to the rows that the call has read or changed so far.
+    pub(crate) fn count_rows(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// The rows that the call has read or changed so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+}

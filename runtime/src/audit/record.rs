@@ -1,0 +1,99 @@
+//! The completion record of one call.
+//!
+//! Invariant: argument *names* only; values never enter a record.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::id::TenantId;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The tool returned a result.
+    Ok,
+    /// The call was refused before the tool ran: arguments, scopes, limits.
+    Refused,
+    /// The tool ran and returned an error.
+    Failed,
+    /// The call was dropped before it ended: the client went away or a time limit passed.
+    Cancelled,
+    /// The tool panicked.
+    Panicked,
+}
+
+impl Outcome {
+    /// The word that the audit table stores.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// One call, as the tenant's audit trail keeps it.
+///
+/// Fields without a meaning for a call stay `None`; the tenant is the session's and nobody else's.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AuditRecord {
+    /// The tenant in whose trail the record is kept.
+    pub tenant: TenantId,
+    /// The reference that the client was told and the log carries.
+    pub reference: String,
+    /// The tool, resource or prompt.
+    pub tool: String,
+    /// When the call began.
+    pub at: DateTime<Utc>,
+    /// Who issued the token.
+    pub issuer: Option<String>,
+    /// Whom the token names.
+    pub subject: Option<String>,
+    /// The client's own name for itself.
+    pub client: Option<String>,
+    /// The names of the arguments that were given.
+    pub arguments: Vec<String>,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// The class of the error, if it ended in one.
+    pub error: Option<String>,
+    /// Rows read or changed.
+    pub rows: u64,
+    /// From the arrival of the call to its end.
+    pub duration: Duration,
+    /// The protocol version that the call used.
+    pub protocol: Option<String>,
+    /// The call used something that no honest client sends, such as a tenant among its arguments.
+    pub probe: bool,
+}
+
+impl AuditRecord {
+    /// A record of a call that begins now and, until told otherwise, was cancelled: so that a call
+    /// whose future is dropped is recorded as what it was.
+    #[must_use]
+    pub fn new(tenant: TenantId, reference: impl Into<String>, tool: impl Into<String>) -> Self {
+        Self {
+            tenant,
+            reference: reference.into(),
+            tool: tool.into(),
+            at: Utc::now(),
+            issuer: None,
+            subject: None,
+            client: None,
+            arguments: Vec::new(),
+            outcome: Outcome::Cancelled,
+            error: None,
+            rows: 0,
+            duration: Duration::ZERO,
+            protocol: None,
+            probe: false,
+        }
+    }
+}

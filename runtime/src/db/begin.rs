@@ -1,0 +1,253 @@
+//! The two messages that bracket a scope: how it begins and how it commits.
+//!
+//! Invariant: each is one simple-query message, built only from names that were checked when the
+//! pool was built, from numbers, from hexadecimal digits and from a tenant's restricted text.
+//! Literals instead of bind values, because poolers and Citus forward `SET LOCAL` only so.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::audit::Origin;
+use crate::id::TenantId;
+use crate::statement::Catalog;
+
+/// Whether a scope may change data; enforced by the server as well (`READ ONLY`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Read,
+    Write,
+}
+
+/// The parts of the begin message that are the same for every scope of a pool.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    /// `SET LOCAL …;` for everything the proofs assume about the session.
+    assumptions: String,
+    /// The tenant setting as a quoted, dotted name.
+    quoted_setting: String,
+    /// The tenant setting as the text of a literal.
+    setting: &'static str,
+    audit: bool,
+}
+
+/// A name from the catalog that can't be used in a message.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a name that watertight can send to PostgreSQL")]
+pub(crate) struct BadName(String);
+
+impl Messages {
+    pub(crate) fn new(
+        catalog: &Catalog,
+        statement_timeout: Duration,
+        idle_timeout: Duration,
+        audit: bool,
+    ) -> Result<Self, BadName> {
+        let parts = catalog.settings.setting.split('.').collect::<Vec<_>>();
+        if parts.len() < 2 {
+            return Err(BadName(catalog.settings.setting.to_owned()));
+        }
+        let quoted = parts
+            .into_iter()
+            .map(quote_name)
+            .collect::<Result<Vec<_>, _>>()?;
+        // `public` is the path that names are resolved with at compile time. `pg_temp` is named, and
+        // last: otherwise PostgreSQL searches temporary tables first (manual, 20.11.1).
+        let assumptions = format!(
+            "SET LOCAL search_path = public, pg_temp; \
+             SET LOCAL standard_conforming_strings = on; \
+             SET LOCAL row_security = on; \
+             SET LOCAL transform_null_equals = off; \
+             SET LOCAL statement_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = {}; ",
+            millis(statement_timeout),
+            millis(idle_timeout),
+        );
+        Ok(Self {
+            assumptions,
+            quoted_setting: quoted.join("."),
+            setting: catalog.settings.setting,
+            audit,
+        })
+    }
+
+    /// `BEGIN`, everything that the proofs assume, and the tenant.
+    pub(crate) fn begin(&self, mode: Mode, tenant: &TenantId) -> String {
+        let access = match mode {
+            Mode::Read => "READ ONLY",
+            Mode::Write => "READ WRITE",
+        };
+        format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED {access}; {}SET LOCAL {} = '{}'",
+            self.assumptions,
+            self.quoted_setting,
+            tenant.as_setting(),
+        )
+    }
+
+    /// `BEGIN` for system work: no tenant, whatever the session had.
+    pub(crate) fn begin_system(&self, mode: Mode) -> String {
+        let access = match mode {
+            Mode::Read => "READ ONLY",
+            Mode::Write => "READ WRITE",
+        };
+        format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED {access}; {}SET LOCAL {} = ''",
+            self.assumptions, self.quoted_setting,
+        )
+    }
+
+    /// Asserts the tenant, records the effect, commits.
+    ///
+    /// The assertion divides by zero when the setting is not the scope's tenant any more. It also
+    /// fails in an aborted transaction, where a bare `COMMIT` would roll back and report success,
+    /// and outside a transaction, where the setting is empty.
+    pub(crate) fn commit(&self, tenant: &TenantId, origin: &Origin) -> String {
+        let mut text = format!(
+            "SELECT 1 / (pg_catalog.current_setting('{}', true) IS NOT DISTINCT FROM '{}')::pg_catalog.int4; ",
+            self.setting,
+            tenant.as_setting(),
+        );
+        if self.audit {
+            push_effect(&mut text, "effect", origin);
+        }
+        text.push_str("COMMIT");
+        text
+    }
+
+    /// Records the effect under no tenant, commits.
+    pub(crate) fn commit_system(&self, origin: &Origin) -> String {
+        let mut text = format!(
+            "SELECT 1 / (pg_catalog.current_setting('{}', true) IS NOT DISTINCT FROM '')::pg_catalog.int4; ",
+            self.setting,
+        );
+        if self.audit {
+            push_system_effect(&mut text, origin);
+        }
+        text.push_str("COMMIT");
+        text
+    }
+}
+
+/// Appends the audit record that commits together with the change.
+fn push_effect(text: &mut String, kind: &str, origin: &Origin) {
+    text.push_str(
+        "INSERT INTO watertight.audit (kind, reference, tool, issuer, subject) VALUES ('",
+    );
+    text.push_str(kind);
+    text.push_str("', ");
+    push_origin(text, origin);
+    text.push_str("); ");
+}
+
+fn push_system_effect(text: &mut String, origin: &Origin) {
+    text.push_str(
+        "INSERT INTO watertight.system_audit (kind, reference, tool, issuer, subject) VALUES ('effect', ",
+    );
+    push_origin(text, origin);
+    text.push_str("); ");
+}
+
+fn push_origin(text: &mut String, origin: &Origin) {
+    // 32 hexadecimal digits.
+    let _ = write!(text, "'{}'", origin.reference());
+    for value in [origin.tool_name(), origin.issuer(), origin.subject()] {
+        text.push_str(", ");
+        match value {
+            Some(value) => push_text(text, value),
+            None => text.push_str("NULL"),
+        }
+    }
+}
+
+/// Writes any text as hexadecimal digits, so that no quoting rule has to be trusted: these values
+/// come from tokens.
+fn push_text(text: &mut String, value: &str) {
+    text.push_str("pg_catalog.convert_from(pg_catalog.decode('");
+    // A NUL can't be stored in a text; it is dropped rather than failing the commit.
+    for byte in value.bytes().filter(|byte| *byte != 0) {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.push_str("', 'hex'), 'UTF8')");
+}
+
+/// Quotes a schema or the part of a setting's name. Only plain identifiers pass.
+pub(crate) fn quote_name(name: &str) -> Result<String, BadName> {
+    let mut bytes = name.bytes();
+    let first = bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if !first || name.len() > 63 || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Err(BadName(name.to_owned()));
+    }
+    Ok(format!("\"{name}\""))
+}
+
+fn millis(duration: Duration) -> u32 {
+    // PostgreSQL's timeouts are 32-bit; zero would switch them off.
+    u32::try_from(duration.as_millis())
+        .unwrap_or(u32::MAX)
+        .clamp(1, i32::MAX.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Reference;
+    use crate::statement::{Settings, TenantKind};
+
+    fn messages(setting: &'static str) -> Result<Messages, BadName> {
+        let settings = Settings {
+            tenant_column: "tenant_id",
+            tenant_kind: TenantKind::Text,
+            setting,
+            application_role: "app",
+            require_rls: false,
+            relax_force: false,
+        };
+        let catalog = Catalog::new("c", settings, &[], &[]);
+        Messages::new(
+            &catalog,
+            Duration::from_secs(5),
+            Duration::from_secs(30),
+            true,
+        )
+    }
+
+    #[test]
+    fn begin_is_one_message_that_ends_with_the_tenant() {
+        let text = messages("app.tenant_id")
+            .unwrap()
+            .begin(Mode::Read, &TenantId::text("acme").unwrap());
+        assert!(
+            text.starts_with("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; "),
+            "{text}"
+        );
+        assert!(text.contains("search_path = public, pg_temp; "), "{text}");
+        assert!(
+            text.ends_with(r#"SET LOCAL "app"."tenant_id" = 'acme'"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_principal_can_not_leave_its_literal() {
+        let origin =
+            Origin::new(Reference::random()).principal("iss", "'); DROP TABLE customers; --");
+        let text = messages("app.tenant_id")
+            .unwrap()
+            .commit(&TenantId::text("acme").unwrap(), &origin);
+        assert!(!text.contains("DROP"), "{text}");
+        assert!(text.ends_with("COMMIT"), "{text}");
+        assert_eq!(text.matches('\'').count() % 2, 0, "{text}");
+    }
+
+    #[test]
+    fn names_that_need_escaping_are_refused() {
+        for bad in ["", "a\"b", "a b", "1a", "ä"] {
+            assert!(quote_name(bad).is_err(), "{bad}");
+        }
+        assert!(messages("role").is_err());
+        assert!(messages("app.tenant id").is_err());
+    }
+}

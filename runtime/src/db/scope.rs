@@ -1,0 +1,305 @@
+//! A scope: one transaction, bound to one tenant, on one connection.
+//!
+//! Invariant: no `PgConnection` and no `Executor` is reachable from outside the crate. A
+//! statement runs between [`Tx::statement`] and [`InFlight::settle`]; whatever happens in between
+//! (an error, a drop, a panic) leaves a scope that can neither go on nor commit.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sqlx::PgConnection;
+
+use super::begin::{Messages, Mode};
+use super::error::{DbError, DbErrorKind, DbResult};
+use super::guard::Guard;
+use crate::audit::Origin;
+use crate::id::TenantId;
+
+/// One read-only transaction bound to the session's tenant.
+///
+/// Statements take `&mut Scope`; they must carry a proof. Dropping the scope ends the transaction
+/// without waiting. If a statement's future was dropped before it finished, the connection is
+/// closed instead of returning to the pool.
+#[must_use = "a scope holds a connection of the pool until it is dropped"]
+pub struct Scope<'a> {
+    pub(crate) tx: Tx,
+    tenant: TenantId,
+    life: PhantomData<&'a ()>,
+}
+
+/// One transaction that may change data, bound to the session's tenant.
+///
+/// It dereferences to [`Scope`], so statements that only read accept it too. Nothing is stored
+/// until [`commit`](WriteScope::commit) returns `Ok`; dropping it rolls back.
+#[must_use = "a write scope that is dropped rolls back; call `commit`"]
+pub struct WriteScope<'a> {
+    scope: Scope<'a>,
+    /// Which transaction and tenant this value was opened for. `DerefMut` lets safe code swap the
+    /// inner scopes of two write scopes; commit compares.
+    id: u64,
+    tenant: TenantId,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) const fn new(tx: Tx, tenant: TenantId) -> Self {
+        Self {
+            tx,
+            tenant,
+            life: PhantomData,
+        }
+    }
+
+    /// The tenant that `$tenant` is bound to.
+    pub(crate) const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Takes the connection for one statement, after checking that the scope is sound, that the
+    /// statement was proved against this pool's catalog, and that a write runs in a write scope.
+    pub(crate) fn statement(&mut self, catalog: &str, writes: bool) -> DbResult<InFlight<'_>> {
+        self.tx.statement(catalog, writes)
+    }
+
+    /// Remembers that a statement's result could not be used, so that commit refuses.
+    pub(crate) const fn note_failure(&mut self) {
+        self.tx.failed = true;
+    }
+}
+
+impl<'a> WriteScope<'a> {
+    pub(crate) fn new(tx: Tx, tenant: TenantId) -> Self {
+        Self {
+            id: tx.id,
+            tenant: tenant.clone(),
+            scope: Scope::new(tx, tenant),
+        }
+    }
+
+    /// Stores the changes: one message asserts that the tenant is still the scope's, adds the
+    /// audit record of the effect and commits. All of it happens or nothing.
+    ///
+    /// # Errors
+    /// [`DbErrorKind::Aborted`] if an earlier statement of the scope failed or was dropped, even
+    /// if its error was ignored, or if the assertion fails: nothing was stored.
+    /// [`DbErrorKind::CommitUnknown`] if the connection was lost before the answer came.
+    /// Otherwise the class of what a deferred constraint reported: nothing was stored.
+    pub async fn commit(self) -> DbResult<()> {
+        let Self { scope, id, tenant } = self;
+        let mut tx = scope.tx;
+        tx.ready_to_commit(id)?;
+        let text = tx.shared.messages.commit(&tenant, &tx.origin);
+        tx.commit(text).await
+    }
+
+    /// Gives up the changes and waits until the server has done so.
+    ///
+    /// Dropping the scope has the same effect without waiting.
+    pub async fn rollback(self) {
+        self.scope.tx.rollback().await;
+    }
+}
+
+impl<'a> Deref for WriteScope<'a> {
+    type Target = Scope<'a>;
+
+    fn deref(&self) -> &Scope<'a> {
+        &self.scope
+    }
+}
+
+impl<'a> DerefMut for WriteScope<'a> {
+    fn deref_mut(&mut self) -> &mut Scope<'a> {
+        &mut self.scope
+    }
+}
+
+impl fmt::Debug for Scope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("mode", &self.tx.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WriteScope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteScope").finish_non_exhaustive()
+    }
+}
+
+/// What all transactions of one pool share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) messages: Messages,
+    pub(crate) catalog: &'static str,
+}
+
+/// The transaction under a scope, whoever it belongs to.
+pub(crate) struct Tx {
+    guard: Guard,
+    shared: Arc<Shared>,
+    origin: Origin,
+    /// Never used twice in a process.
+    id: u64,
+    mode: Mode,
+    /// A statement failed or is in flight: the transaction can't go on.
+    failed: bool,
+}
+
+impl Tx {
+    /// Begins a transaction on `guard` with the given message.
+    pub(crate) async fn begin(
+        mut guard: Guard,
+        shared: Arc<Shared>,
+        origin: Origin,
+        mode: Mode,
+        text: String,
+    ) -> Result<Self, sqlx::Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        guard.begin(mode, text).await?;
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self {
+            guard,
+            shared,
+            origin,
+            id,
+            mode,
+            failed: false,
+        })
+    }
+
+    pub(crate) fn statement(&mut self, catalog: &str, writes: bool) -> DbResult<InFlight<'_>> {
+        if self.failed {
+            return Err(DbError::new(DbErrorKind::Aborted));
+        }
+        if catalog != self.shared.catalog {
+            return Err(DbError::with_cause(
+                DbErrorKind::StaleCatalog,
+                "the statement was proved against another catalog than the pool was opened with",
+            ));
+        }
+        if writes && self.mode == Mode::Read {
+            return Err(DbError::with_cause(
+                DbErrorKind::Denied,
+                "a statement that writes was handed a read scope",
+            ));
+        }
+        self.guard.send()?;
+        // Cleared by `settle`; a dropped or panicking future never gets there.
+        self.failed = true;
+        Ok(InFlight { tx: self })
+    }
+
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(crate) fn ready_to_commit(&self, id: u64) -> DbResult<()> {
+        if self.failed {
+            return Err(DbError::with_cause(
+                DbErrorKind::Aborted,
+                "an earlier statement of the transaction failed or was dropped",
+            ));
+        }
+        if self.id != id || self.mode != Mode::Write {
+            return Err(DbError::with_cause(
+                DbErrorKind::Aborted,
+                "the transaction is not the one that this scope was opened for",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Sends the commit message. The connection is closed unless it reports success.
+    pub(crate) async fn commit(mut self, text: String) -> DbResult<()> {
+        match self.guard.commit(text).await {
+            Ok(()) => Ok(()),
+            Err(error) if DbError::lost_connection(&error) => {
+                Err(DbError::with_cause(DbErrorKind::CommitUnknown, error))
+            }
+            // The assertion's division by zero: the tenant is not the scope's any more.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("22012") => {
+                tracing::error!(
+                    target: "watertight::db",
+                    "a transaction lost its tenant before commit; it was rolled back"
+                );
+                Err(DbError::with_cause(DbErrorKind::Aborted, error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn rollback(mut self) {
+        // Only a transaction with nothing in flight is worth waiting for; others are closed.
+        if !self.failed
+            && self.mode == Mode::Write
+            && self.guard.commit("ROLLBACK".into()).await.is_err()
+        {
+            tracing::debug!(target: "watertight::db", "rollback failed, connection closed");
+        }
+    }
+}
+
+/// One statement on its way: between sending and the end of its answer.
+///
+/// Dropping it without [`settle`](InFlight::settle) leaves the connection to be closed and the
+/// scope unusable.
+#[must_use = "settle it with the statement's result, or the connection is closed"]
+pub(crate) struct InFlight<'s> {
+    tx: &'s mut Tx,
+}
+
+impl InFlight<'_> {
+    /// The connection, inside the scope's transaction.
+    pub(crate) fn connection(&mut self) -> DbResult<&mut PgConnection> {
+        self.tx
+            .guard
+            .connection()
+            .ok_or_else(|| DbError::new(DbErrorKind::Internal))
+    }
+
+    /// Tells how the statement ended. Call it only after its answer was read to the end: after
+    /// `fetch_all`, or when a stream yielded `None` or an error.
+    ///
+    /// # Errors
+    /// The statement's own, classified and remembered: the scope refuses to go on or commit.
+    pub(crate) fn settle<T>(self, result: Result<T, sqlx::Error>) -> DbResult<T> {
+        match result {
+            Ok(value) => {
+                self.tx.failed = false;
+                self.tx.guard.answered(self.tx.mode);
+                Ok(value)
+            }
+            // The answer was complete and empty: the caller's question, not the transaction, failed.
+            Err(error @ sqlx::Error::RowNotFound) => {
+                self.tx.failed = false;
+                self.tx.guard.answered(self.tx.mode);
+                Err(error.into())
+            }
+            Err(error) => {
+                // The server's own error ends a statement cleanly: the transaction is aborted but
+                // the connection is fit. Anything else (lost, protocol, decoding) is in doubt.
+                if matches!(error, sqlx::Error::Database(_)) && !DbError::lost_connection(&error) {
+                    self.tx.guard.answered(self.tx.mode);
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Adds to the rows that the call's audit record reports.
+    pub(crate) fn count_rows(&self, rows: u64) {
+        self.tx.origin.count_rows(rows);
+    }
+}
