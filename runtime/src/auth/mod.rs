@@ -4,6 +4,7 @@
 //! and nowhere else; both are easy to find with a text search. An `AuthRequest` is handed out only
 //! while a request is being authenticated, so code that runs later can't make a session.
 
+mod jwt;
 mod launcher;
 mod request;
 
@@ -16,6 +17,8 @@ use std::pin::Pin;
 use crate::id::TenantKind;
 use crate::session::Session;
 
+pub use jsonwebtoken::Algorithm;
+pub use jwt::{JwtAuthenticator, JwtAuthenticatorBuilder, JwtConfigError};
 pub use launcher::LauncherAuthenticator;
 pub use request::{AuthRequest, Verified};
 

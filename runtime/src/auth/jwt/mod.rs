@@ -1,0 +1,198 @@
+//! Sessions from JSON web tokens, verified by the `jsonwebtoken` crate.
+//!
+//! Invariant: the algorithm comes from the allow-list and from the key, never from the token alone;
+//! a key verifies only the algorithms of its own family. What is not understood (a `crit` header, a
+//! token of another type, a token bound to a proof of possession) is refused.
+
+mod builder;
+mod claims;
+#[cfg(feature = "jwks")]
+mod jwks;
+mod keys;
+
+use std::fmt;
+
+use jsonwebtoken::{Algorithm, Header, Validation};
+use serde_json::{Map, Value};
+
+use super::{AuthError, AuthRequest, Authenticator};
+use crate::id::TenantKind;
+use crate::session::Session;
+
+pub use builder::{JwtAuthenticatorBuilder, JwtConfigError};
+use claims::ClaimNames;
+use keys::{Key, KeySet};
+
+/// Longer tokens are refused unread. Far above what authorization servers issue.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Verifies JSON web tokens: signature, algorithm, issuer, audience, expiry and not-before, and
+/// takes tenant, subject and scopes from the claims.
+///
+/// ```no_run
+/// use watertight::auth::JwtAuthenticator;
+///
+/// let auth = JwtAuthenticator::builder()
+///     .issuer("https://id.example.com")
+///     .audience("https://mcp.example.com/mcp")
+///     .jwks_url("https://id.example.com/jwks.json")
+///     .tenant_claim("org_id")
+///     .build()?;
+/// # Ok::<(), watertight::auth::JwtConfigError>(())
+/// ```
+///
+/// One authenticator accepts one issuer: a tenant named by another issuer is another tenant, even
+/// if it has the same id.
+pub struct JwtAuthenticator {
+    issuer: String,
+    audiences: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    leeway: u64,
+    claims: ClaimNames,
+    fixed_keys: KeySet,
+    #[cfg(feature = "jwks")]
+    jwks: Option<std::sync::Arc<jwks::Jwks>>,
+}
+
+impl JwtAuthenticator {
+    /// Starts with the safe defaults: asymmetric algorithms only, a leeway of one minute, tenants
+    /// that are uuids.
+    #[must_use]
+    pub fn builder() -> JwtAuthenticatorBuilder {
+        JwtAuthenticatorBuilder::default()
+    }
+
+    async fn verify(&self, request: &AuthRequest<'_>) -> Result<Session, AuthError> {
+        let token = request.bearer().ok_or_else(AuthError::missing)?;
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(AuthError::rejected("the token is too long"));
+        }
+        // The library's errors name the part that failed; none of them quotes the token.
+        let header = jsonwebtoken::decode_header(token).map_err(|error| {
+            AuthError::rejected("the token's header is malformed").because(error)
+        })?;
+        self.check_header(&header)?;
+        let claims = self.check_signature(token, &header).await?;
+        self.claims.session(&self.issuer, &claims, request)
+    }
+
+    fn check_header(&self, header: &Header) -> Result<(), AuthError> {
+        if !self.algorithms.contains(&header.alg) {
+            return Err(AuthError::rejected(
+                "the token's algorithm is not on the allow-list",
+            ));
+        }
+        // RFC 7515, 4.1.11: an extension that must be understood, and none is.
+        if header.crit.is_some() {
+            return Err(AuthError::rejected(
+                "the token has critical header parameters",
+            ));
+        }
+        // RFC 8725, 3.11: a logout token or a security event from the same issuer is no access
+        // token. RFC 9068 names `at+jwt`; most issuers say `JWT` or nothing.
+        let access_token = header.typ.as_deref().is_none_or(|typ| {
+            let typ = typ.to_ascii_lowercase();
+            matches!(
+                typ.strip_prefix("application/").unwrap_or(&typ),
+                "jwt" | "at+jwt"
+            )
+        });
+        if !access_token {
+            return Err(AuthError::rejected("the token is not an access token"));
+        }
+        Ok(())
+    }
+
+    async fn check_signature(
+        &self,
+        token: &str,
+        header: &Header,
+    ) -> Result<Map<String, Value>, AuthError> {
+        let (kid, algorithm) = (header.kid.as_deref(), header.alg);
+        let mut failure = match self.try_keys(token, self.fixed_keys.candidates(kid, algorithm)) {
+            Ok(claims) => return Ok(claims),
+            Err(failure) => failure,
+        };
+        #[cfg(feature = "jwks")]
+        if let Some(jwks) = &self.jwks {
+            let fetched = jwks.keys_for(kid, algorithm).await?;
+            failure = match self.try_keys(token, fetched.candidates(kid, algorithm)) {
+                Ok(claims) => return Ok(claims),
+                Err(error) => error.or(failure),
+            };
+        }
+        Err(match failure.0 {
+            None => AuthError::rejected("no key fits the token's key id and algorithm"),
+            Some(error) => AuthError::rejected("the token is not valid").because(error),
+        })
+    }
+
+    fn try_keys<'k>(
+        &self,
+        token: &str,
+        keys: impl Iterator<Item = &'k Key>,
+    ) -> Result<Map<String, Value>, Failure> {
+        let mut failure = Failure(None);
+        for key in keys {
+            match jsonwebtoken::decode::<Map<String, Value>>(
+                token,
+                key.decoding(),
+                &self.validation(key),
+            ) {
+                Ok(data) => return Ok(data.claims),
+                Err(error) => failure = Failure(Some(error)),
+            }
+        }
+        Err(failure)
+    }
+
+    /// The rules for one key: the algorithms on the allow-list that this key is for.
+    fn validation(&self, key: &Key) -> Validation {
+        // The argument is a placeholder for the list that replaces it.
+        let mut rules = Validation::new(Algorithm::RS256);
+        rules.algorithms = key.algorithms().to_vec();
+        rules.leeway = self.leeway;
+        rules.validate_exp = true;
+        rules.validate_nbf = true;
+        rules.validate_aud = true;
+        rules.set_audience(&self.audiences);
+        rules.set_issuer(&[&self.issuer]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        rules
+    }
+}
+
+/// Why no key verified the token; nothing inside if there was no key to try.
+struct Failure(Option<jsonwebtoken::errors::Error>);
+
+#[cfg(feature = "jwks")]
+impl Failure {
+    fn or(self, other: Self) -> Self {
+        Self(self.0.or(other.0))
+    }
+}
+
+impl Authenticator for JwtAuthenticator {
+    async fn authenticate(&self, request: AuthRequest<'_>) -> Result<Session, AuthError> {
+        self.verify(&request).await
+    }
+
+    fn issuers(&self) -> Vec<String> {
+        vec![self.issuer.clone()]
+    }
+
+    fn tenant_kind(&self) -> Option<TenantKind> {
+        Some(self.claims.tenant_kind)
+    }
+}
+
+// By hand: keys stay out of logs, shared secrets above all.
+impl fmt::Debug for JwtAuthenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtAuthenticator")
+            .field("issuer", &self.issuer)
+            .field("audiences", &self.audiences)
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
+    }
+}
