@@ -11,6 +11,7 @@ pub mod ir;
 pub mod migrations;
 pub mod policy;
 pub mod render;
+pub mod words;
 
 pub use catalog::Catalog;
 pub use config::Config;

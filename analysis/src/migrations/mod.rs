@@ -3,6 +3,12 @@
 //! Invariant: only what a tool applies on the way *up* is ever read, and a file whose order or
 //! markers are not understood is refused.
 
+mod name;
+mod section;
+
+use crate::diagnostic::{Code, Diagnostic};
+use name::{FileRole, role};
+
 /// A file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -17,10 +23,168 @@ pub struct SourceFile {
 pub struct Migration {
     /// The path of its file.
     pub path: String,
-    /// Its version, which orders it.
+    /// Its version, which orders it. Dotted versions have their further parts in `name`.
     pub version: u128,
     /// What its name says.
     pub name: String,
     /// The part that is applied, with everything else blanked so that offsets stay.
     pub text: String,
+}
+
+/// Puts the files of one folder into the order in which they are applied, and blanks what is not
+/// applied on the way up. Files that are no migrations (other extensions, `.down.sql`) are left
+/// out. For several folders, call it once for each and append.
+///
+/// # Errors
+/// A file whose order can't be told from its name, two files with one version, and files with
+/// section markers that are not known. All of them are reported.
+pub fn order(files: Vec<SourceFile>) -> Result<Vec<Migration>, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut ordered = Vec::new();
+    for file in files {
+        let (key, name) = match role(&file.path) {
+            FileRole::Ignored => continue,
+            FileRole::Up { key, name } => (key, name),
+            FileRole::Refused(why) => {
+                errors.push(
+                    Diagnostic::error(Code::MIGRATION_NAME, format!("`{}`: {why}", file.path))
+                        .help(NAMES),
+                );
+                continue;
+            }
+        };
+        match section::up(&file.text) {
+            Ok(text) => ordered.push((
+                key,
+                Migration {
+                    path: file.path,
+                    version: key.version(),
+                    name,
+                    text,
+                },
+            )),
+            Err(marker) => errors.push(unknown_marker(&file.path, &marker)),
+        }
+    }
+    ordered.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.path.cmp(&y.path)));
+    for pair in ordered.windows(2) {
+        if let [(a, first), (b, second)] = pair
+            && a == b
+            && !a.is_repeatable()
+        {
+            errors.push(Diagnostic::error(
+                Code::MIGRATION_NAME,
+                format!("`{}` and `{}` have the same version", first.path, second.path),
+            ).help("which of the two comes first can't be told: give each file a version of its own"));
+        }
+    }
+    if errors.is_empty() {
+        Ok(ordered
+            .into_iter()
+            .map(|(_, migration)| migration)
+            .collect())
+    } else {
+        Err(errors)
+    }
+}
+
+fn unknown_marker(path: &str, marker: &section::Marker) -> Diagnostic {
+    Diagnostic::error(
+        Code::MIGRATION_MARKER,
+        format!("`{path}` line {}: `{}` looks like a marker of a migration tool, but not of one that is known", marker.line, marker.text),
+    )
+    .help(
+        "known are the sections of goose (`-- +goose Up`), sql-migrate (`-- +migrate Up`), dbmate \
+         (`-- migrate:up`), node-pg-migrate (`-- Up Migration`), rambler (`-- rambler up`), shmig \
+         (`-- ==== UP ====`) and tern (`---- create above / drop below ----`); keep the way back \
+         in a file of its own that ends in `.down.sql`, or reword the comment",
+    )
+}
+
+const NAMES: &str = "a migration's name begins with its number: `0001_init.sql`, `0001_init.up.sql`, \
+`20260131120000_init.sql`, `V1__init.sql`, or a folder `2026-01-31-120000_init/up.sql`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(names: &[&str]) -> Result<Vec<String>, Vec<String>> {
+        let files = names
+            .iter()
+            .map(|path| SourceFile {
+                path: (*path).to_owned(),
+                text: String::new(),
+            })
+            .collect();
+        order(files)
+            .map(|list| list.into_iter().map(|migration| migration.path).collect())
+            .map_err(|list| list.into_iter().map(|d| d.message).collect())
+    }
+
+    #[test]
+    fn numbers_are_compared_as_numbers() {
+        assert_eq!(
+            paths(&["10_c.sql", "9_b.sql", "0002_a.sql"]).unwrap(),
+            ["0002_a.sql", "9_b.sql", "10_c.sql"]
+        );
+        assert_eq!(
+            paths(&["20240101000000_x.sql", "3.sql", "4-dash.sql"]).unwrap(),
+            ["3.sql", "4-dash.sql", "20240101000000_x.sql"]
+        );
+    }
+
+    #[test]
+    fn down_files_and_other_files_are_left_out() {
+        assert_eq!(
+            paths(&[
+                "1_a.up.sql",
+                "1_a.down.sql",
+                "README.md",
+                "mod.rs",
+                "2_b.rollback.sql"
+            ])
+            .unwrap(),
+            ["1_a.up.sql"]
+        );
+    }
+
+    #[test]
+    fn refinery_and_flyway() {
+        assert_eq!(
+            paths(&["V10__b.sql", "V2__a.sql", "V2.1__x.sql", "R__views.sql"]).unwrap(),
+            ["V2__a.sql", "V2.1__x.sql", "V10__b.sql", "R__views.sql"]
+        );
+        assert!(paths(&["U1__undo.sql"]).is_err());
+    }
+
+    #[test]
+    fn folders_of_diesel_and_prisma() {
+        assert_eq!(
+            paths(&[
+                "2024-02-01-000000_b/up.sql",
+                "2024-02-01-000000_b/down.sql",
+                "2023-12-01-000000_a/up.sql",
+                "00000000000000_diesel_initial_setup/up.sql",
+            ])
+            .unwrap(),
+            [
+                "00000000000000_diesel_initial_setup/up.sql",
+                "2023-12-01-000000_a/up.sql",
+                "2024-02-01-000000_b/up.sql"
+            ]
+        );
+        assert_eq!(
+            paths(&["20240101_a/migration.sql", "migration_lock.toml"]).unwrap(),
+            ["20240101_a/migration.sql"]
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_is_refused() {
+        assert!(paths(&["schema.sql"]).is_err());
+        assert!(paths(&["1_a.sql", "01_b.sql"]).is_err());
+        assert!(paths(&["1_a.SQL"]).is_err());
+        assert!(paths(&["deploy/1_a.sql"]).is_err());
+        assert_eq!(paths(&["schema.sql", "x.sql"]).unwrap_err().len(), 2);
+    }
 }

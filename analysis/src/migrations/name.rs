@@ -1,0 +1,123 @@
+//! File names of migrations: which are applied, and in which order.
+
+/// What a file is, by its name.
+#[derive(Debug)]
+pub(super) enum FileRole {
+    /// Not a migration, or one of the way back.
+    Ignored,
+    /// Applied.
+    Up { key: Key, name: String },
+    /// It ends in `.sql`, but its place is unknown.
+    Refused(String),
+}
+
+/// The order of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    /// Flyway's repeatable files come last, by name.
+    repeatable: bool,
+    parts: [u128; 4],
+}
+
+impl Key {
+    pub(super) fn version(self) -> u128 {
+        let [first, ..] = self.parts;
+        first
+    }
+
+    pub(super) fn is_repeatable(self) -> bool {
+        self.repeatable
+    }
+}
+
+pub(super) fn role(path: &str) -> FileRole {
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    let extension = path.rsplit('.').next().unwrap_or("");
+    if !extension.eq_ignore_ascii_case("sql") {
+        return FileRole::Ignored;
+    }
+    match parts.as_slice() {
+        [file] => file_role(file),
+        [folder, "up.sql" | "migration.sql"] => folder_role(folder),
+        [_, "down.sql"] => FileRole::Ignored,
+        _ => FileRole::Refused(
+            "it lies in a folder that is not one of diesel's or prisma's migrations".to_owned(),
+        ),
+    }
+}
+
+fn file_role(file: &str) -> FileRole {
+    let Some(stem) = file.strip_suffix(".sql") else {
+        return FileRole::Refused("migration tools look for `.sql` in lower case".to_owned());
+    };
+    if [".down", ".rollback", ".undo"]
+        .iter()
+        .any(|ending| stem.ends_with(ending))
+    {
+        return FileRole::Ignored;
+    }
+    let stem = stem.strip_suffix(".up").unwrap_or(stem);
+    if let Some(name) = stem.strip_prefix("R__") {
+        let key = Key {
+            repeatable: true,
+            parts: [u128::MAX, 0, 0, 0],
+        };
+        return FileRole::Up {
+            key,
+            name: name.to_owned(),
+        };
+    }
+    if stem.starts_with("U") && stem.contains("__") {
+        return FileRole::Refused("`U…__` goes back in one tool and forward in another".to_owned());
+    }
+    if let Some(rest) = stem.strip_prefix('V').or_else(|| stem.strip_prefix('v'))
+        && let Some((version, name)) = rest.split_once("__")
+    {
+        return match dotted(version) {
+            Some(parts) => up(parts, name),
+            None => FileRole::Refused("the version after `V` is not a number".to_owned()),
+        };
+    }
+    let end = stem
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(stem.len());
+    let (digits, name) = stem.split_at(end);
+    match (digits.parse(), name.chars().next()) {
+        (Ok(version), None | Some('_' | '-')) => {
+            up([version, 0, 0, 0], name.get(1..).unwrap_or(""))
+        }
+        _ => FileRole::Refused("its name does not begin with a number".to_owned()),
+    }
+}
+
+/// diesel takes what stands before the first underscore, without its dashes.
+fn folder_role(folder: &str) -> FileRole {
+    let (version, name) = folder.split_once('_').unwrap_or((folder, ""));
+    let digits: String = version.chars().filter(|c| *c != '-').collect();
+    match digits.parse() {
+        Ok(version) => up([version, 0, 0, 0], name),
+        Err(_) => FileRole::Refused("the folder's name does not begin with a number".to_owned()),
+    }
+}
+
+fn up(parts: [u128; 4], name: &str) -> FileRole {
+    FileRole::Up {
+        key: Key {
+            repeatable: false,
+            parts,
+        },
+        name: name.to_owned(),
+    }
+}
+
+fn dotted(version: &str) -> Option<[u128; 4]> {
+    let mut parts = [0; 4];
+    let mut slots = parts.iter_mut();
+    for piece in version.split(['.', '_']) {
+        *slots.next()? = piece.parse().ok()?;
+    }
+    Some(parts)
+}
