@@ -8,13 +8,10 @@ mod codes;
 pub mod config;
 pub mod diagnostic;
 pub mod ir;
-mod lower;
 pub mod migrations;
-mod parse;
 pub mod policy;
 pub mod render;
 pub mod words;
-mod worker;
 
 pub use catalog::Catalog;
 pub use config::Config;

@@ -1,1 +1,10 @@
-//! Placeholder until the first stage lands.
+//! The models, checks and expansions behind watertight's macros, as an ordinary library: tokens
+//! in, tokens out. No file is read here, and nothing panics.
+
+mod attributes;
+mod errors;
+pub mod input;
+mod names;
+pub mod tool;
+
+pub use names::Names;

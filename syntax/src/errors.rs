@@ -1,0 +1,42 @@
+//! Collects every mistake of one macro call, so that a user sees all of them from one compile.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+
+/// The errors found so far. Stages push and go on; the pipeline looks between stages.
+#[derive(Default)]
+#[must_use = "errors that nobody reports would let a refused item compile"]
+pub(crate) struct Errors(Vec<syn::Error>);
+
+impl Errors {
+    /// Records a message over all of `tokens`.
+    pub(crate) fn push(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
+        self.0.push(syn::Error::new_spanned(tokens, message));
+    }
+
+    /// Records a message at a span, for text that comes from inside a literal.
+    pub(crate) fn push_at(&mut self, span: Span, message: impl std::fmt::Display) {
+        self.0.push(syn::Error::new(span, message));
+    }
+
+    /// Takes the value, or records why there is none.
+    pub(crate) fn absorb<T>(&mut self, result: syn::Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.0.push(error);
+                None
+            }
+        }
+    }
+
+    /// Whether nothing was wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One `compile_error!` for each mistake.
+    pub(crate) fn into_compile_errors(self) -> TokenStream {
+        self.0.iter().map(syn::Error::to_compile_error).collect()
+    }
+}

@@ -1,0 +1,257 @@
+//! What a tool must be. Records every objection; expansion happens only where there is none.
+
+use quote::ToTokens;
+use syn::{Expr, ExprLit, ExprUnary, Lit, ReturnType, Type, UnOp};
+
+use super::model::{Argument, Limits, Parameter, Tool};
+use crate::errors::Errors;
+use crate::names::{Names, refuse_tenant_name};
+
+/// Checks the whole tool.
+pub(super) fn check(tool: &Tool, names: &Names, errors: &mut Errors) {
+    signature(tool, errors);
+    returns(tool, errors);
+    options(tool, errors);
+    contexts(tool, errors);
+    let mut seen: Vec<&str> = Vec::new();
+    for argument in tool.arguments() {
+        if seen.contains(&argument.name.as_str()) {
+            errors.push_at(
+                argument.name_span,
+                format!("two arguments are called `{}`", argument.name),
+            );
+        }
+        seen.push(&argument.name);
+        self::argument(argument, names, errors);
+    }
+}
+
+fn signature(tool: &Tool, errors: &mut Errors) {
+    let sig = &tool.item.sig;
+    if sig.asyncness.is_none() {
+        errors.push(
+            sig.fn_token,
+            format!(
+                "a tool is an `async fn`\nhelp: write `async fn {}`",
+                sig.ident
+            ),
+        );
+    }
+    if !sig.generics.params.is_empty() {
+        errors.push(
+            &sig.generics,
+            "a tool has no generics: its schema is one for all callers",
+        );
+    } else if let Some(clause) = &sig.generics.where_clause {
+        errors.push(clause, "a tool has no generics and no `where` clause");
+    }
+    if let Some(constness) = &sig.constness {
+        errors.push(constness, "a tool can't be `const`");
+    }
+    let safety = sig.safety.to_token_stream();
+    if !safety.is_empty() {
+        errors.push(safety, "a tool is called by a model and can't be `unsafe`");
+    }
+    if let Some(abi) = &sig.abi {
+        errors.push(abi, "a tool has Rust's own calling convention");
+    }
+    if let Some(variadic) = &sig.variadic {
+        errors.push(variadic, "a tool names all its arguments");
+    }
+}
+
+fn returns(tool: &Tool, errors: &mut Errors) {
+    if tool.output.is_some() {
+        return;
+    }
+    match &tool.item.sig.output {
+        ReturnType::Default => errors.push(
+            &tool.item.sig.ident,
+            "a tool says what it returns\nhelp: add `-> ToolResult<…>`; `ToolResult<()>` if there is nothing to say",
+        ),
+        ReturnType::Type(_, ty) => errors.push(
+            ty,
+            format!(
+                "a tool returns `ToolResult<T>`, spelled out\nhelp: write `ToolResult<{}>` if this is the value itself",
+                display(ty)
+            ),
+        ),
+    }
+}
+
+/// A type as people write it. Tokens print with a space around each of them.
+fn display(ty: &Type) -> String {
+    let text = ty.to_token_stream().to_string();
+    ["< ", " >", " <", " :: ", " ,"]
+        .iter()
+        .fold(text, |text, gap| text.replace(gap, gap.trim()))
+}
+
+fn options(tool: &Tool, errors: &mut Errors) {
+    let options = &tool.options;
+    if tool.description.is_none() {
+        errors.push(
+            &tool.item.sig.ident,
+            format!(
+                "the tool `{}` has no description, and the model chooses tools by it\n\
+                 help: write a doc comment above it: `/// What it does, in one sentence.`",
+                tool.name()
+            ),
+        );
+    }
+    if let Some(name) = &options.name
+        && !is_tool_name(&name.value())
+    {
+        errors.push(
+            name,
+            "a tool's name has 1 to 128 letters, digits, `_`, `-` and `.`",
+        );
+    }
+    if let (Some(read_only), Some(destructive)) = (options.read_only, options.destructive)
+        && read_only.value
+        && destructive.value
+    {
+        errors.push_at(
+            destructive.span,
+            "a tool can't be `read_only` and `destructive`",
+        );
+    }
+    for scope in &options.requires {
+        let text = scope.value();
+        // The characters of an OAuth scope token, RFC 6749 section 3.3.
+        let valid = !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        if !valid {
+            errors.push(
+                scope,
+                "a scope has no spaces\nhelp: several scopes are a list: `requires = [\"a\", \"b\"]`",
+            );
+        }
+    }
+}
+
+/// The names that the protocol allows.
+fn is_tool_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+fn contexts(tool: &Tool, errors: &mut Errors) {
+    let mut first = true;
+    for parameter in &tool.parameters {
+        let Parameter::Context(ty) = parameter else {
+            continue;
+        };
+        if matches!(ty, Type::Reference(_)) {
+            errors.push(ty, "a tool owns its context\nhelp: write `ToolContext`");
+        }
+        if !first {
+            errors.push(ty, "a tool has one context");
+        }
+        first = false;
+    }
+}
+
+fn argument(argument: &Argument, names: &Names, errors: &mut Errors) {
+    refuse_tenant_name(
+        &argument.name,
+        argument.name_span,
+        argument.not_tenant.is_some(),
+        names,
+        errors,
+    );
+    if let Type::Reference(reference) = &argument.ty {
+        let owned = match reference.elem.to_token_stream().to_string().as_str() {
+            "str" => "String".to_owned(),
+            _ => display(&reference.elem),
+        };
+        errors.push(
+            &argument.ty,
+            format!("a tool owns its arguments\nhelp: write `{owned}`"),
+        );
+    }
+    if let Type::ImplTrait(ty) = &argument.ty {
+        errors.push(ty, "an argument has one type: its schema is published");
+    }
+    if let Some(default) = &argument.default
+        && is_option(&argument.ty)
+    {
+        errors.push(
+            &default.key,
+            "an argument with a default is never absent\nhelp: leave out the `Option` or the default",
+        );
+    }
+    if let Some(length) = &argument.length {
+        in_order(length, errors);
+        for end in [&length.least, &length.most].into_iter().flatten() {
+            if number(end).is_some_and(|number| number < 0.0) {
+                errors.push(end, "a length is never negative");
+            }
+        }
+    }
+    if let Some(range) = &argument.range {
+        in_order(range, errors);
+        within(argument, range, errors);
+    }
+}
+
+fn is_option(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+}
+
+fn in_order(limits: &Limits, errors: &mut Errors) {
+    let (Some(least), Some(most)) = (&limits.least, &limits.most) else {
+        return;
+    };
+    if let (Some(from), Some(to)) = (number(least), number(most))
+        && from > to
+    {
+        errors.push(most, "nothing is in this range: its end is below its start");
+    }
+}
+
+fn within(argument: &Argument, range: &Limits, errors: &mut Errors) {
+    let Some(value) = argument.default.as_ref().and_then(|it| it.value.as_ref()) else {
+        return;
+    };
+    let Some(default) = number(value) else {
+        return;
+    };
+    let below = range
+        .least
+        .as_ref()
+        .and_then(number)
+        .is_some_and(|least| default < least);
+    let above = range
+        .most
+        .as_ref()
+        .and_then(number)
+        .is_some_and(|most| default > most);
+    if below || above {
+        errors.push(value, "the default is outside the argument's own range");
+    }
+}
+
+/// The value of a number literal. Large integers lose their last digits, which only matters for
+/// limits that differ in nothing else; start-up checks the default against the schema again.
+fn number(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Lit(ExprLit { lit, .. }) => match lit {
+            Lit::Int(int) => int.base10_parse::<f64>().ok(),
+            Lit::Float(float) => float.base10_parse::<f64>().ok(),
+            _ => None,
+        },
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(_),
+            expr,
+            ..
+        }) => number(expr).map(|value| -value),
+        Expr::Group(group) => number(&group.expr),
+        Expr::Paren(paren) => number(&paren.expr),
+        _ => None,
+    }
+}

@@ -1,0 +1,222 @@
+//! From a checked tool to code that reads as a person would write it. Infallible.
+//!
+//! The user's type tokens stand verbatim where a trait judges them, so rustc underlines exactly
+//! the type that is wrong. Each is judged in one place, so that one mistake is one error.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprLit, Ident, Lit};
+
+use super::model::{Argument, Item, Limits, Parameter, Tool};
+use crate::attributes::conditions;
+
+/// The whole expansion of a tool without mistakes.
+pub(super) fn expand(tool: &Tool) -> TokenStream {
+    let function = &tool.item;
+    let marker = marker(&tool.item);
+    let implementation = implementation(tool);
+    let route = route(tool);
+    quote! {
+        #function
+        #marker
+        #implementation
+        #route
+    }
+}
+
+impl ToTokens for Item {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self {
+            attrs,
+            vis,
+            sig,
+            body,
+        } = self;
+        tokens.extend(quote!(#(#attrs)* #vis #sig #body));
+    }
+}
+
+/// The type that carries the tool: it bears the function's name in the other namespace.
+pub(super) fn marker(item: &Item) -> TokenStream {
+    let (vis, name, cfg) = (&item.vis, &item.sig.ident, conditions(&item.attrs));
+    let doc = format!(" The tool that calls [`{name}()`]: name it in `tools![{name}]`.");
+    quote! {
+        #(#cfg)*
+        #[doc = #doc]
+        #[allow(non_camel_case_types)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+        #vis struct #name {}
+    }
+}
+
+fn implementation(tool: &Tool) -> TokenStream {
+    let krate = krate(tool);
+    let name = &tool.item.sig.ident;
+    let published = tool.name();
+    let cfg = conditions(&tool.item.attrs);
+    let output = &tool.output;
+    let specification = specification(tool, &krate);
+    let call = call(tool, &krate);
+    quote! {
+        #(#cfg)*
+        impl #krate::Tool for #name {
+            const NAME: &'static str = #published;
+            type Output = #output;
+            fn spec() -> #krate::ToolSpec {
+                #specification
+            }
+            #call
+        }
+    }
+}
+
+fn specification(tool: &Tool, krate: &TokenStream) -> TokenStream {
+    let options = &tool.options;
+    let description = tool.description.iter();
+    let title = options.title.iter();
+    let scopes = &options.requires;
+    let hints = [
+        ("read_only", options.read_only),
+        ("destructive", options.destructive),
+        ("idempotent", options.idempotent),
+        ("open_world", options.open_world),
+    ]
+    .into_iter()
+    .filter_map(|(name, hint)| {
+        let value = hint?.value;
+        let name = format_ident!("{name}");
+        Some(quote!(.#name(#value)))
+    });
+    let arguments = tool.arguments().map(|it| argument(it, krate));
+    quote! {
+        #krate::ToolSpec::new(Self::NAME)
+            #(.title(#title))*
+            #(.describe(#description))*
+            #(.requires(#scopes))*
+            #(#hints)*
+            #(.argument(#arguments))*
+    }
+}
+
+fn argument(argument: &Argument, krate: &TokenStream) -> TokenStream {
+    let Argument { ty, name, .. } = argument;
+    let start = match &argument.open {
+        Some(reason) => quote!(#krate::__private::open_argument::<#ty>(#name, #reason)),
+        None => quote!(#krate::__private::argument::<#ty>(#name)),
+    };
+    let description = argument.description.iter();
+    let not_tenant = argument.not_tenant.iter();
+    let range = argument.range.iter().map(limits);
+    let length = argument.length.iter().map(limits);
+    let pattern = argument
+        .pattern
+        .iter()
+        .map(|(key, pattern)| quote_spanned!(key.span()=> .pattern(#pattern)));
+    let default = argument.default.iter().map(|default| {
+        let key = &default.key;
+        match &default.value {
+            None => quote_spanned!(key.span()=> .default(::core::default::Default::default())),
+            Some(value) => {
+                let value = default_expression(value);
+                quote_spanned!(key.span()=> .default(#value))
+            }
+        }
+    });
+    quote! {
+        #start #(.describe(#description))* #(#range)* #(#length)* #(#pattern)* #(#default)*
+            #(.not_tenant(#not_tenant))*
+    }
+}
+
+/// `range(1..=100)` becomes `.range(1, 100)`; a missing end leaves a call for the other one.
+fn limits(limits: &Limits) -> TokenStream {
+    let key = &limits.key;
+    match (&limits.least, &limits.most) {
+        (Some(least), Some(most)) => quote_spanned!(key.span()=> .#key(#least, #most)),
+        (Some(least), None) => {
+            let key = Ident::new(&format!("{key}_from"), key.span());
+            quote_spanned!(key.span()=> .#key(#least))
+        }
+        (None, Some(most)) => {
+            let key = Ident::new(&format!("{key}_to"), key.span());
+            quote_spanned!(key.span()=> .#key(#most))
+        }
+        (None, None) => TokenStream::new(),
+    }
+}
+
+/// A string literal becomes whatever string type the argument has.
+fn default_expression(value: &Expr) -> TokenStream {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => quote_spanned!(text.span()=> ::core::convert::Into::into(#text)),
+        other => other.to_token_stream(),
+    }
+}
+
+fn call(tool: &Tool, krate: &TokenStream) -> TokenStream {
+    let name = &tool.item.sig.ident;
+    let has_context = tool
+        .parameters
+        .iter()
+        .any(|it| matches!(it, Parameter::Context(_)));
+    // Mixed-site spans keep our locals apart from whatever the user's module has in scope.
+    let local = |text: &str| Ident::new(text, Span::mixed_site());
+    let cx = local(if has_context { "cx" } else { "_cx" });
+    let (mutable, arguments) = match tool.arguments().next() {
+        Some(_) => (Some(quote!(mut)), local("arguments")),
+        None => (None, local("_arguments")),
+    };
+    let values = tool.parameters.iter().map(|parameter| match parameter {
+        // The user's span: if the type only bears the name, the mismatch is shown there.
+        Parameter::Context(ty) => {
+            let cx = Ident::new("cx", Span::mixed_site().located_at(ty.span()));
+            quote!(#cx)
+        }
+        Parameter::Argument(argument) => {
+            let name = &argument.name;
+            quote!(#arguments.take(#name)?)
+        }
+    });
+    // A result with another error type is a mismatch, shown at the return type.
+    let span = Span::mixed_site().located_at(tool.item.sig.output.span());
+    let call = quote_spanned!(span=> #name(#(#values),*).await);
+    quote! {
+        async fn call(
+            #cx: #krate::ToolContext,
+            #mutable #arguments: #krate::Arguments,
+        ) -> #krate::ToolResult<Self::Output> {
+            #call
+        }
+    }
+}
+
+/// The route that any rmcp server can mount. Only this crate's user may write it: both the trait
+/// and its first parameter are foreign to us.
+pub(super) fn route(tool: &Tool) -> TokenStream {
+    let krate = krate(tool);
+    let name = &tool.item.sig.ident;
+    let cfg = conditions(&tool.item.attrs);
+    quote! {
+        #(#cfg)*
+        impl<S> #krate::__private::IntoToolRoute<S, ()> for #name
+        where
+            S: ::core::marker::Send + ::core::marker::Sync + 'static,
+        {
+            fn into_tool_route(self) -> #krate::__private::ToolRoute<S> {
+                #krate::__private::route::<Self, S>()
+            }
+        }
+    }
+}
+
+/// The path of the crate as generated code writes it.
+pub(super) fn krate(tool: &Tool) -> TokenStream {
+    match &tool.options.krate {
+        Some(path) => path.to_token_stream(),
+        None => quote!(::watertight),
+    }
+}
