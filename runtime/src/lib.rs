@@ -21,7 +21,9 @@ pub mod __private {
     };
 }
 
-pub use db::{DbError, DbErrorKind, DbResult, Scope, TenantPool, WriteScope};
+pub use db::{
+    DbError, DbErrorKind, DbResult, Scope, SystemPool, SystemScope, TenantPool, WriteScope, migrate,
+};
 pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
 pub use id::{InvalidTenantId, TenantId, TenantKind};
 pub use session::Session;

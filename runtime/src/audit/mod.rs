@@ -8,6 +8,12 @@
 
 mod origin;
 mod record;
+mod schema;
+mod trail;
+mod writer;
 
 pub(crate) use origin::Origin;
 pub use record::{AuditRecord, Outcome};
+pub(crate) use schema::{SCHEMA, SYSTEM_GRANT};
+pub use trail::AuditEntry;
+pub use writer::{AuditLimits, AuditWriter};

@@ -70,6 +70,11 @@ impl Messages {
         })
     }
 
+    /// Whether changes commit together with a record of them.
+    pub(crate) const fn audits(&self) -> bool {
+        self.audit
+    }
+
     /// `BEGIN`, everything that the proofs assume, and the tenant.
     pub(crate) fn begin(&self, mode: Mode, tenant: &TenantId) -> String {
         let access = match mode {
@@ -108,7 +113,7 @@ impl Messages {
             tenant.as_setting(),
         );
         if self.audit {
-            push_effect(&mut text, "effect", origin);
+            push_effect(&mut text, "watertight.audit", origin);
         }
         text.push_str("COMMIT");
         text
@@ -121,7 +126,7 @@ impl Messages {
             self.setting,
         );
         if self.audit {
-            push_system_effect(&mut text, origin);
+            push_effect(&mut text, "watertight.system_audit", origin);
         }
         text.push_str("COMMIT");
         text
@@ -129,20 +134,10 @@ impl Messages {
 }
 
 /// Appends the audit record that commits together with the change.
-fn push_effect(text: &mut String, kind: &str, origin: &Origin) {
-    text.push_str(
-        "INSERT INTO watertight.audit (kind, reference, tool, issuer, subject) VALUES ('",
-    );
-    text.push_str(kind);
-    text.push_str("', ");
-    push_origin(text, origin);
-    text.push_str("); ");
-}
-
-fn push_system_effect(text: &mut String, origin: &Origin) {
-    text.push_str(
-        "INSERT INTO watertight.system_audit (kind, reference, tool, issuer, subject) VALUES ('effect', ",
-    );
+fn push_effect(text: &mut String, table: &str, origin: &Origin) {
+    text.push_str("INSERT INTO ");
+    text.push_str(table);
+    text.push_str(" (kind, reference, tool, issuer, subject) VALUES ('effect', ");
     push_origin(text, origin);
     text.push_str("); ");
 }
@@ -161,7 +156,7 @@ fn push_origin(text: &mut String, origin: &Origin) {
 
 /// Writes any text as hexadecimal digits, so that no quoting rule has to be trusted: these values
 /// come from tokens.
-fn push_text(text: &mut String, value: &str) {
+pub(crate) fn push_text(text: &mut String, value: &str) {
     text.push_str("pg_catalog.convert_from(pg_catalog.decode('");
     // A NUL can't be stored in a text; it is dropped rather than failing the commit.
     for byte in value.bytes().filter(|byte| *byte != 0) {

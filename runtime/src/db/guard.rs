@@ -73,6 +73,11 @@ impl Guard {
         Ok(())
     }
 
+    /// Sends a message that begins and ends its own transaction.
+    pub(crate) async fn whole(&mut self, text: String) -> Result<(), sqlx::Error> {
+        self.commit(text).await
+    }
+
     /// Sends the commit message and waits for its answer; the connection is idle afterwards.
     pub(crate) async fn commit(&mut self, text: String) -> Result<(), sqlx::Error> {
         let connection = self.send()?;

@@ -4,13 +4,22 @@
 //! pool, unless this module knows what state it is in.
 
 mod begin;
+mod connections;
 mod error;
+mod gate;
 mod guard;
+mod migrate;
 mod pool;
 mod scope;
+mod system;
 
+pub use connections::PoolError;
 pub use error::{DbError, DbErrorKind, DbResult};
-pub use pool::{PoolError, TenantPool, TenantPoolBuilder};
+pub use gate::{Finding, Findings};
+pub use migrate::{Migrate, MigrateError, migrate};
+pub use pool::{TenantPool, TenantPoolBuilder};
 pub use scope::{Scope, WriteScope};
+pub use system::{SystemPool, SystemPoolBuilder, SystemScope};
 
+pub(crate) use begin::push_text;
 pub(crate) use scope::InFlight;

@@ -1,23 +1,16 @@
-//! The pool of a tenant-bound application role.
+//! The pool of the application role.
 //!
-//! Invariant: the only way to a connection is [`TenantPool::begin`], which returns it inside a
-//! transaction that is bound to one tenant, or not at all.
+//! Invariant: the only way to a connection is a scope, which is bound to one tenant.
 
 use std::fmt;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
-
-use super::begin::{Messages, Mode};
+use super::begin::Mode;
+use super::connections::{Connections, Options, PoolError, raw};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::guard::Guard;
-use super::scope::{Scope, Shared, Tx, WriteScope};
+use super::gate::{self, Findings};
+use super::scope::{Scope, Tx, WriteScope};
 use crate::audit::Origin;
 use crate::id::TenantId;
 use crate::session::Session;
@@ -25,19 +18,11 @@ use crate::statement::Catalog;
 
 /// A pool of connections on which nothing runs but scopes: transactions bound to one tenant.
 ///
-/// Opening it compares the live database with the compiled catalog and refuses roles and tables
-/// that row-level security does not bind. Cloning is cheap and shares the pool.
+/// Opening it compares the live database with the compiled catalog, and refuses a role or a table
+/// that row-level security does not bind. Cloning is cheap and shares the connections.
 #[derive(Clone)]
 pub struct TenantPool {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    pool: PgPool,
-    slots: Arc<Semaphore>,
-    acquire_timeout: Duration,
-    runtime: Handle,
-    shared: Arc<Shared>,
+    connections: Arc<Connections>,
     catalog: Catalog,
 }
 
@@ -49,51 +34,16 @@ pub struct TenantPoolBuilder {
     options: Options,
 }
 
-#[derive(Clone)]
-struct Options {
-    max_connections: u32,
-    min_connections: u32,
-    acquire_timeout: Duration,
-    statement_timeout: Duration,
-    idle_in_transaction_timeout: Duration,
-    max_lifetime: Duration,
-    application_name: String,
-    audit: bool,
-}
-
-/// Why a pool could not be opened. For the operator: it may name roles and tables.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PoolError {
-    /// The URL or a configured name can't be used.
-    #[error("the pool's configuration is invalid: {0}")]
-    Configuration(String),
-    /// The database can't be reached, or refuses the login.
-    #[error("can't connect to the database: {0}")]
-    Connect(#[source] sqlx::Error),
-}
-
 impl TenantPool {
     /// Starts a pool for the application role's URL, with settings other than the defaults.
     pub fn builder(url: impl Into<String>) -> TenantPoolBuilder {
         TenantPoolBuilder {
             url: url.into(),
-            options: Options {
-                max_connections: 16,
-                min_connections: 0,
-                acquire_timeout: Duration::from_secs(5),
-                statement_timeout: Duration::from_secs(10),
-                idle_in_transaction_timeout: Duration::from_secs(30),
-                max_lifetime: Duration::from_secs(30 * 60),
-                application_name: "watertight".to_owned(),
-                audit: true,
-            },
+            options: Options::default(),
         }
     }
 
-    /// Opens a pool with the default settings.
-    ///
-    /// `catalog` is `watertight::catalog!()`.
+    /// Opens a pool with the default settings; `catalog` is `watertight::catalog!()`.
     ///
     /// # Errors
     /// If the database can't be reached, or is weaker than the catalog says.
@@ -103,14 +53,8 @@ impl TenantPool {
 
     /// The catalog that the pool was opened with.
     #[must_use]
-    pub fn catalog(&self) -> &Catalog {
-        &self.inner.catalog
-    }
-
-    /// Waits for the scopes that are open and closes every connection.
-    pub async fn close(&self) {
-        self.inner.slots.close();
-        self.inner.pool.close().await;
+    pub const fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// Opens a read-only transaction bound to the session's tenant.
@@ -134,6 +78,24 @@ impl TenantPool {
             .await
     }
 
+    /// Compares the live database with the catalog again.
+    ///
+    /// # Errors
+    /// [`PoolError::Refused`] with everything that has become weaker.
+    pub async fn verify(&self) -> Result<(), PoolError> {
+        let mut connection = self.connections.inspect().await?;
+        let audit = self.connections.messages().audits();
+        let findings = gate::inspect(raw(&mut connection), &self.catalog, audit)
+            .await
+            .map_err(PoolError::Connect)?;
+        Findings::into_result(findings).map_err(PoolError::Refused)
+    }
+
+    /// Refuses new scopes, waits for the open ones and closes every connection.
+    pub async fn close(&self) {
+        self.connections.close().await;
+    }
+
     pub(crate) async fn read_as<'a>(
         &'a self,
         tenant: &TenantId,
@@ -152,55 +114,31 @@ impl TenantPool {
         Ok(WriteScope::new(tx, tenant.clone()))
     }
 
-    async fn begin(&self, mode: Mode, tenant: &TenantId, origin: Origin) -> DbResult<Tx> {
-        let inner = &*self.inner;
-        if tenant.kind() != inner.catalog.settings.tenant_kind {
-            return Err(DbError::with_cause(
-                DbErrorKind::Internal,
-                "the session's tenant is not of the kind that the catalog says",
-            ));
-        }
-        let text = inner.shared.messages.begin(mode, tenant);
-        inner.begin(mode, text, origin).await
+    /// Runs our own statements as `tenant`, the whole transaction in one message.
+    ///
+    /// `sql` must be built from checked names and hexadecimal digits only.
+    pub(crate) async fn run_as(&self, tenant: &TenantId, sql: &str) -> DbResult<()> {
+        self.check_kind(tenant)?;
+        let begin = self.connections.messages().begin(Mode::Write, tenant);
+        self.connections
+            .run_whole(format!("{begin}; {sql}; COMMIT"))
+            .await
     }
-}
 
-impl Inner {
-    async fn begin(&self, mode: Mode, text: String, origin: Origin) -> DbResult<Tx> {
-        let deadline = Instant::now() + self.acquire_timeout;
-        let permit = match timeout_at(deadline, self.slots.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => return Err(sqlx::Error::PoolClosed.into()),
-            Err(_) => return Err(DbError::new(DbErrorKind::Busy)),
-        };
-        let permit = Arc::new(permit);
-        // An idle connection may have died since it was used last (a restarted server); nothing
-        // was sent on it for this scope yet, so the next one is tried, and at last a new one.
-        let mut attempts = self.pool.options().get_max_connections().saturating_add(1);
-        loop {
-            let connection = timeout_at(deadline, self.pool.acquire())
-                .await
-                .map_err(|_| DbError::new(DbErrorKind::Unavailable))??;
-            let guard = Guard::new(connection, self.runtime.clone(), Arc::clone(&permit));
-            let begin = Tx::begin(
-                guard,
-                Arc::clone(&self.shared),
-                origin.clone(),
-                mode,
-                text.clone(),
-            );
-            // Without this a server that stopped answering would hold the call for ever.
-            match timeout_at(deadline, begin).await {
-                Err(_) => return Err(DbError::new(DbErrorKind::Unavailable)),
-                Ok(Ok(tx)) => return Ok(tx),
-                Ok(Err(error)) => {
-                    attempts = attempts.saturating_sub(1);
-                    if attempts == 0 || !DbError::lost_connection(&error) {
-                        return Err(error.into());
-                    }
-                }
-            }
+    async fn begin(&self, mode: Mode, tenant: &TenantId, origin: Origin) -> DbResult<Tx> {
+        self.check_kind(tenant)?;
+        let text = self.connections.messages().begin(mode, tenant);
+        self.connections.begin(mode, text, origin).await
+    }
+
+    fn check_kind(&self, tenant: &TenantId) -> DbResult<()> {
+        if tenant.kind() == self.catalog.settings.tenant_kind {
+            return Ok(());
         }
+        Err(DbError::with_cause(
+            DbErrorKind::Internal,
+            "the session's tenant is not of the kind that the catalog says",
+        ))
     }
 }
 
@@ -248,63 +186,37 @@ impl TenantPoolBuilder {
         self
     }
 
-    /// Writes no audit records with the changes of this pool's scopes.
+    /// Writes no audit records together with the changes of this pool's scopes.
     ///
-    /// For databases that `watertight::migrate` did not prepare. Calls then leave their trail in
-    /// the log only.
+    /// For databases that [`migrate`](crate::migrate) did not prepare.
     pub fn without_audit(mut self) -> Self {
         self.options.audit = false;
         self
     }
 
-    /// Opens the pool against the database that `catalog` (`watertight::catalog!()`) describes.
+    /// Opens the pool on the database that `catalog` (`watertight::catalog!()`) describes.
     ///
     /// # Errors
-    /// If the URL is invalid, or the database can't be reached.
+    /// [`PoolError::Connect`] if the database can't be reached, [`PoolError::Refused`] with all
+    /// findings if the role is not bound by row-level security, or a table, a policy or a
+    /// migration that the compiled proofs rely on is missing or weaker than they assume.
     pub async fn connect(self, catalog: Catalog) -> Result<TenantPool, PoolError> {
-        let Self { url, options } = self;
-        let connect = PgConnectOptions::from_str(&url)
-            .map_err(|error| PoolError::Configuration(error.to_string()))?
-            .application_name(&options.application_name)
-            .disable_statement_logging();
-        let messages = Messages::new(
-            &catalog,
-            options.statement_timeout,
-            options.idle_in_transaction_timeout,
-            options.audit,
-        )
-        .map_err(|error| PoolError::Configuration(error.to_string()))?;
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .min_connections(options.min_connections)
-            .acquire_timeout(options.acquire_timeout)
-            .max_lifetime(options.max_lifetime)
-            // A ping before each use costs a round trip; `begin` notices a dead connection.
-            .test_before_acquire(false)
-            .connect_with(connect)
-            .await
-            .map_err(PoolError::Connect)?;
-        Ok(TenantPool {
-            inner: Arc::new(Inner {
-                slots: Arc::new(Semaphore::new(options.max_connections as usize)),
-                acquire_timeout: options.acquire_timeout,
-                runtime: Handle::current(),
-                shared: Arc::new(Shared {
-                    messages,
-                    catalog: catalog.id(),
-                }),
-                pool,
-                catalog,
-            }),
-        })
+        let connections = Connections::open(&self.url, &self.options, &catalog).await?;
+        let pool = TenantPool {
+            connections: Arc::new(connections),
+            catalog,
+        };
+        pool.verify().await?;
+        Ok(pool)
     }
 }
 
 impl fmt::Debug for TenantPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (size, idle) = self.connections.size();
         f.debug_struct("TenantPool")
-            .field("size", &self.inner.pool.size())
-            .field("idle", &self.inner.pool.num_idle())
+            .field("size", &size)
+            .field("idle", &idle)
             .finish_non_exhaustive()
     }
 }

@@ -65,7 +65,7 @@ impl<'a> Scope<'a> {
 
     /// Remembers that a statement's result could not be used, so that commit refuses.
     pub(crate) const fn note_failure(&mut self) {
-        self.tx.failed = true;
+        self.tx.fail();
     }
 }
 
@@ -88,7 +88,7 @@ impl<'a> WriteScope<'a> {
     /// Otherwise the class of what a deferred constraint reported: nothing was stored.
     pub async fn commit(self) -> DbResult<()> {
         let Self { scope, id, tenant } = self;
-        let mut tx = scope.tx;
+        let tx = scope.tx;
         tx.ready_to_commit(id)?;
         let text = tx.shared.messages.commit(&tenant, &tx.origin);
         tx.commit(text).await
@@ -150,25 +150,18 @@ pub(crate) struct Tx {
 }
 
 impl Tx {
-    /// Begins a transaction on `guard` with the given message.
-    pub(crate) async fn begin(
-        mut guard: Guard,
-        shared: Arc<Shared>,
-        origin: Origin,
-        mode: Mode,
-        text: String,
-    ) -> Result<Self, sqlx::Error> {
+    /// `guard` has begun a transaction of this mode.
+    pub(crate) fn new(guard: Guard, shared: Arc<Shared>, origin: Origin, mode: Mode) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        guard.begin(mode, text).await?;
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Self {
+        Self {
             guard,
             shared,
             origin,
             id,
             mode,
             failed: false,
-        })
+        }
     }
 
     pub(crate) fn statement(&mut self, catalog: &str, writes: bool) -> DbResult<InFlight<'_>> {
@@ -193,16 +186,16 @@ impl Tx {
         Ok(InFlight { tx: self })
     }
 
+    pub(crate) const fn fail(&mut self) {
+        self.failed = true;
+    }
+
     pub(crate) const fn id(&self) -> u64 {
         self.id
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-
-    pub(crate) const fn origin(&self) -> &Origin {
-        &self.origin
     }
 
     pub(crate) fn ready_to_commit(&self, id: u64) -> DbResult<()> {

@@ -1,0 +1,147 @@
+//! The audit table: how records are put into it and read back.
+//!
+//! Invariant: the tenant is never among the values; the table takes it from the scope's setting.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::Row as _;
+
+use super::record::AuditRecord;
+use crate::db::{DbResult, TenantPool, push_text};
+use crate::session::Session;
+
+/// Longer texts are cut: most of these come from tokens and clients.
+const LONGEST: usize = 256;
+/// More argument names are cut.
+const MOST_ARGUMENTS: usize = 64;
+
+/// A record as the table has it: the effect of a write, or the completion of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// `effect` or `completion`.
+    pub kind: String,
+    /// What joins the records of a call, the log, and what the client was told.
+    pub reference: String,
+    /// When the call began, or the effect was committed.
+    pub at: DateTime<Utc>,
+    /// The tool, resource or prompt.
+    pub tool: Option<String>,
+    /// Who issued the token.
+    pub issuer: Option<String>,
+    /// Whom the token names.
+    pub subject: Option<String>,
+    /// The client's own name for itself.
+    pub client: Option<String>,
+    /// The names of the arguments.
+    pub arguments: Vec<String>,
+    /// How the call ended; `None` for an effect.
+    pub outcome: Option<String>,
+    /// The class of the error.
+    pub error: Option<String>,
+    /// Rows read or changed.
+    pub rows: Option<i64>,
+    /// How long the call took.
+    pub duration: Option<Duration>,
+    /// The protocol version.
+    pub protocol: Option<String>,
+    /// The call used something that no honest client sends.
+    pub probe: bool,
+}
+
+/// The statement that inserts completions. Their texts come from clients, so all values travel
+/// as one JSON document in hexadecimal digits.
+pub(super) fn insert(records: &[AuditRecord]) -> String {
+    let rows: Vec<_> = records.iter().map(row).collect();
+    let mut sql = String::from(
+        "INSERT INTO watertight.audit (kind, reference, at, tool, issuer, subject, client, \
+         arguments, outcome, error, rows, duration_us, protocol, probe) \
+         SELECT 'completion', reference, at, tool, issuer, subject, client, arguments, outcome, \
+         error, rows, duration_us, protocol, probe \
+         FROM pg_catalog.jsonb_to_recordset(",
+    );
+    push_text(&mut sql, &serde_json::Value::Array(rows).to_string());
+    sql.push_str(
+        "::pg_catalog.jsonb) AS r(reference text, at timestamptz, tool text, issuer text, \
+         subject text, client text, arguments text[], outcome text, error text, rows bigint, \
+         duration_us bigint, protocol text, probe boolean) ON CONFLICT DO NOTHING",
+    );
+    sql
+}
+
+fn row(record: &AuditRecord) -> serde_json::Value {
+    let optional = |text: &Option<String>| text.as_deref().map(clean);
+    let arguments: Vec<_> = record
+        .arguments
+        .iter()
+        .take(MOST_ARGUMENTS)
+        .map(|name| clean(name))
+        .collect();
+    json!({
+        "reference": clean(&record.reference),
+        "at": record.at,
+        "tool": clean(&record.tool),
+        "issuer": optional(&record.issuer),
+        "subject": optional(&record.subject),
+        "client": optional(&record.client),
+        "arguments": arguments,
+        "outcome": record.outcome.as_str(),
+        "error": optional(&record.error),
+        "rows": i64::try_from(record.rows).unwrap_or(i64::MAX),
+        "duration_us": i64::try_from(record.duration.as_micros()).unwrap_or(i64::MAX),
+        "protocol": optional(&record.protocol),
+        "probe": record.probe,
+    })
+}
+
+/// jsonb can't hold a NUL.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(LONGEST).collect()
+}
+
+pub(super) async fn recent(
+    pool: &TenantPool,
+    session: &Session,
+    limit: u32,
+) -> DbResult<Vec<AuditEntry>> {
+    let mut scope = pool.read(session).await?;
+    let catalog = pool.catalog().id();
+    let mut statement = scope.statement(catalog, false)?;
+    let rows = sqlx::query(
+        "SELECT kind, reference, at, tool, issuer, subject, client, arguments, outcome, error, \
+                rows, duration_us, protocol, probe \
+         FROM watertight.audit ORDER BY id DESC LIMIT $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(statement.connection()?)
+    .await;
+    let rows = statement.settle(rows)?;
+    rows.iter()
+        .map(|row| entry(row).map_err(Into::into))
+        .collect()
+}
+
+fn entry(row: &sqlx::postgres::PgRow) -> Result<AuditEntry, sqlx::Error> {
+    let arguments: Option<Vec<String>> = row.try_get("arguments")?;
+    let duration: Option<i64> = row.try_get("duration_us")?;
+    Ok(AuditEntry {
+        kind: row.try_get("kind")?,
+        reference: row.try_get("reference")?,
+        at: row.try_get("at")?,
+        tool: row.try_get("tool")?,
+        issuer: row.try_get("issuer")?,
+        subject: row.try_get("subject")?,
+        client: row.try_get("client")?,
+        arguments: arguments.unwrap_or_default(),
+        outcome: row.try_get("outcome")?,
+        error: row.try_get("error")?,
+        rows: row.try_get("rows")?,
+        duration: duration
+            .and_then(|us| u64::try_from(us).ok())
+            .map(Duration::from_micros),
+        protocol: row.try_get("protocol")?,
+        probe: row.try_get("probe")?,
+    })
+}

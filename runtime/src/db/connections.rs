@@ -1,0 +1,202 @@
+//! The connections under a pool, and how one of them enters a transaction.
+//!
+//! Invariant: a connection leaves this module only inside a [`Guard`], and only after the begin
+//! message's answer was seen.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{PgConnection, Postgres};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::begin::{Messages, Mode};
+use super::error::{DbError, DbErrorKind, DbResult};
+use super::gate::Findings;
+use super::guard::Guard;
+use super::scope::{Shared, Tx};
+use crate::audit::Origin;
+use crate::statement::Catalog;
+
+/// Why a pool could not be opened. For the operator: it may name roles and tables, but neither
+/// the URL nor its password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The URL or a configured name can't be used.
+    #[error("the pool's configuration is invalid: {0}")]
+    Configuration(String),
+    /// The database can't be reached, or refuses the login.
+    #[error("can't connect to the database: {0}")]
+    Connect(#[source] sqlx::Error),
+    /// The database does not keep tenants apart as the compiled proofs assume.
+    #[error(transparent)]
+    Refused(Findings),
+}
+
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) max_connections: u32,
+    pub(super) min_connections: u32,
+    pub(super) acquire_timeout: Duration,
+    pub(super) statement_timeout: Duration,
+    pub(super) idle_in_transaction_timeout: Duration,
+    pub(super) max_lifetime: Duration,
+    pub(super) application_name: String,
+    pub(super) audit: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            min_connections: 0,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            idle_in_transaction_timeout: Duration::from_secs(30),
+            max_lifetime: Duration::from_secs(30 * 60),
+            application_name: "watertight".to_owned(),
+            audit: true,
+        }
+    }
+}
+
+pub(super) struct Connections {
+    pool: PgPool,
+    /// One permit for each connection: waiting for one is being busy, failing to open one is
+    /// being without a database. sqlx reports both as the same time-out.
+    slots: Arc<Semaphore>,
+    acquire_timeout: Duration,
+    runtime: Handle,
+    shared: Arc<Shared>,
+}
+
+impl Connections {
+    pub(super) async fn open(
+        url: &str,
+        options: &Options,
+        catalog: &Catalog,
+    ) -> Result<Self, PoolError> {
+        let configuration = |error: String| PoolError::Configuration(error);
+        let connect = PgConnectOptions::from_str(url)
+            .map_err(|error| configuration(error.to_string()))?
+            .application_name(&options.application_name)
+            // sqlx would log statements with their text, and slow ones at a level that is on.
+            .disable_statement_logging();
+        let messages = Messages::new(
+            catalog,
+            options.statement_timeout,
+            options.idle_in_transaction_timeout,
+            options.audit,
+        )
+        .map_err(|error| configuration(error.to_string()))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .min_connections(options.min_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .max_lifetime(options.max_lifetime)
+            // A ping before each use costs a round trip; `begin` notices a dead connection.
+            .test_before_acquire(false)
+            .connect_with(connect)
+            .await
+            .map_err(PoolError::Connect)?;
+        Ok(Self {
+            slots: Arc::new(Semaphore::new(options.max_connections as usize)),
+            acquire_timeout: options.acquire_timeout,
+            runtime: Handle::current(),
+            shared: Arc::new(Shared {
+                messages,
+                catalog: catalog.id(),
+            }),
+            pool,
+        })
+    }
+
+    /// A connection outside any transaction, for the gate.
+    pub(super) async fn inspect(&self) -> Result<PoolConnection<Postgres>, PoolError> {
+        self.pool.acquire().await.map_err(PoolError::Connect)
+    }
+
+    pub(super) fn messages(&self) -> &Messages {
+        &self.shared.messages
+    }
+
+    pub(super) fn size(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
+    pub(super) async fn close(&self) {
+        self.slots.close();
+        self.pool.close().await;
+    }
+
+    /// Waits for a connection and begins a transaction on it with `text`.
+    pub(super) async fn begin(&self, mode: Mode, text: String, origin: Origin) -> DbResult<Tx> {
+        let deadline = Instant::now() + self.acquire_timeout;
+        let permit = self.slot(deadline).await?;
+        let guard = self.send(deadline, &permit, Some(mode), &text).await?;
+        Ok(Tx::new(guard, Arc::clone(&self.shared), origin, mode))
+    }
+
+    /// Runs a text that begins and ends its own transaction, in one message.
+    ///
+    /// It is sent again if the connection was lost, so running it twice must change nothing.
+    pub(super) async fn run_whole(&self, text: String) -> DbResult<()> {
+        let deadline = Instant::now() + self.acquire_timeout;
+        let permit = self.slot(deadline).await?;
+        self.send(deadline, &permit, None, &text).await.map(drop)
+    }
+
+    async fn slot(&self, deadline: Instant) -> DbResult<Arc<OwnedSemaphorePermit>> {
+        match timeout_at(deadline, Arc::clone(&self.slots).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Arc::new(permit)),
+            Ok(Err(_)) => Err(sqlx::Error::PoolClosed.into()),
+            Err(_) => Err(DbError::new(DbErrorKind::Busy)),
+        }
+    }
+
+    /// Sends the first message of a connection's use: it begins a transaction of a mode, or is a
+    /// whole one.
+    ///
+    /// An idle connection may have died since it was used last, as all do when the server
+    /// restarts. Then the next one is tried and in the end a new one is opened.
+    async fn send(
+        &self,
+        deadline: Instant,
+        permit: &Arc<OwnedSemaphorePermit>,
+        begins: Option<Mode>,
+        text: &str,
+    ) -> DbResult<Guard> {
+        let unavailable = || DbError::new(DbErrorKind::Unavailable);
+        let mut attempts = self.pool.options().get_max_connections();
+        loop {
+            let connection = timeout_at(deadline, self.pool.acquire())
+                .await
+                .map_err(|_| unavailable())??;
+            let mut guard = Guard::new(connection, self.runtime.clone(), Arc::clone(permit));
+            // Without a limit, a server that stopped answering would hold the call for ever.
+            let sent = async {
+                match begins {
+                    Some(mode) => guard.begin(mode, text.to_owned()).await,
+                    None => guard.whole(text.to_owned()).await,
+                }
+            };
+            match timeout_at(deadline, sent).await {
+                Ok(Ok(())) => return Ok(guard),
+                Ok(Err(error)) if attempts > 0 && DbError::lost_connection(&error) => attempts -= 1,
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => return Err(unavailable()),
+            }
+        }
+    }
+}
+
+/// What the gate runs on.
+pub(super) fn raw(connection: &mut PoolConnection<Postgres>) -> &mut PgConnection {
+    connection
+}

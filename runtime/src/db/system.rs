@@ -1,0 +1,323 @@
+//! System work: what happens before there is a tenant, under a role of its own.
+//!
+//! Invariant: a tool can't reach it. A `SystemPool` is opened by the program with its own URL, and
+//! nothing that a tool is given leads to one. It accepts only statements of `#[system_query]` that
+//! name its role, and every scope leaves a record.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::begin::{Mode, push_text};
+use super::connections::{Connections, Options, PoolError, raw};
+use super::error::{DbError, DbErrorKind, DbResult};
+use super::gate::{self, Findings, Role};
+use super::scope::{InFlight, Tx};
+use crate::audit::Origin;
+use crate::error::Reference;
+use crate::statement::Catalog;
+
+/// The most records of system reads that wait to be written; more go to the log alone.
+const QUEUE: usize = 1024;
+const BATCH: usize = 64;
+
+/// A pool for login, API keys, sign-up and maintenance: work that has no tenant yet.
+///
+/// Its role is not the application role and must not be a superuser; what it may touch is what it
+/// is granted, and what the policies `TO` this role let it see. Cloning shares the connections.
+#[derive(Clone)]
+pub struct SystemPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connections: Arc<Connections>,
+    role: String,
+    records: Option<mpsc::Sender<Record>>,
+}
+
+/// Settings of a [`SystemPool`]; every one has a default.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `connect`"]
+pub struct SystemPoolBuilder {
+    url: String,
+    options: Options,
+}
+
+/// One transaction of system work.
+///
+/// It accepts statements of `#[system_query]` only. Dropping it rolls back.
+#[must_use = "a scope holds a connection of the pool until it is dropped"]
+pub struct SystemScope<'a> {
+    tx: Tx,
+    trace: Trace,
+    life: PhantomData<&'a ()>,
+}
+
+impl SystemPool {
+    /// Starts a pool for the system role's URL, with settings other than the defaults.
+    pub fn builder(url: impl Into<String>) -> SystemPoolBuilder {
+        let options = Options {
+            max_connections: 4,
+            application_name: "watertight-system".to_owned(),
+            ..Options::default()
+        };
+        SystemPoolBuilder {
+            url: url.into(),
+            options,
+        }
+    }
+
+    /// Opens a pool with the default settings; `catalog` is `watertight::catalog!()`.
+    ///
+    /// # Errors
+    /// As [`SystemPoolBuilder::connect`].
+    pub async fn connect(url: impl Into<String>, catalog: Catalog) -> Result<Self, PoolError> {
+        Self::builder(url).connect(catalog).await
+    }
+
+    /// The role that the pool logs in as, which the `role` of a `#[system_query]` must name.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.inner.role
+    }
+
+    /// Opens a read-only transaction.
+    ///
+    /// # Errors
+    /// [`DbErrorKind::Busy`] if no connection became free in time, [`DbErrorKind::Unavailable`]
+    /// if the database can't be reached.
+    pub async fn read(&self) -> DbResult<SystemScope<'_>> {
+        self.begin(Mode::Read).await
+    }
+
+    /// Opens a transaction that may change data; nothing is stored before
+    /// [`commit`](SystemScope::commit).
+    ///
+    /// # Errors
+    /// As [`read`](SystemPool::read).
+    pub async fn write(&self) -> DbResult<SystemScope<'_>> {
+        self.begin(Mode::Write).await
+    }
+
+    /// Refuses new scopes, waits for the open ones and closes every connection.
+    pub async fn close(&self) {
+        self.inner.connections.close().await;
+    }
+
+    async fn begin(&self, mode: Mode) -> DbResult<SystemScope<'_>> {
+        let inner = &*self.inner;
+        let origin = Origin::new(Reference::random());
+        let reference = origin.reference();
+        let text = inner.connections.messages().begin_system(mode);
+        let tx = inner.connections.begin(mode, text, origin).await?;
+        let trace = Trace {
+            pool: Arc::clone(&self.inner),
+            reference,
+            statements: Vec::new(),
+            kind: if mode == Mode::Read {
+                "read"
+            } else {
+                "rollback"
+            },
+        };
+        Ok(SystemScope {
+            tx,
+            trace,
+            life: PhantomData,
+        })
+    }
+}
+
+impl SystemScope<'_> {
+    /// Takes the connection for one statement; `role` is the one that the statement names.
+    pub(crate) fn statement(
+        &mut self,
+        catalog: &str,
+        role: &str,
+        name: &'static str,
+        writes: bool,
+    ) -> DbResult<InFlight<'_>> {
+        if role != self.trace.pool.role {
+            return Err(DbError::with_cause(
+                DbErrorKind::Denied,
+                "a system statement names another role than its pool logs in as",
+            ));
+        }
+        self.trace.statements.push(name);
+        self.tx.statement(catalog, writes)
+    }
+
+    /// Remembers that a statement's result could not be used, so that commit refuses.
+    pub(crate) const fn note_failure(&mut self) {
+        self.tx.fail();
+    }
+
+    /// Stores the changes together with their audit record.
+    ///
+    /// # Errors
+    /// As [`WriteScope::commit`](crate::WriteScope::commit); a scope of
+    /// [`SystemPool::read`] can't commit.
+    pub async fn commit(self) -> DbResult<()> {
+        let Self { tx, mut trace, .. } = self;
+        tx.ready_to_commit(tx.id())?;
+        let origin = Origin::new(trace.reference).tool(&trace.names());
+        let text = tx.shared().messages.commit_system(&origin);
+        tx.commit(text).await?;
+        trace.kind = "effect";
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SystemScope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemScope")
+            .field("role", &self.trace.pool.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Leaves the record of a scope when it ends, however it ends.
+struct Trace {
+    pool: Arc<Inner>,
+    reference: Reference,
+    statements: Vec<&'static str>,
+    kind: &'static str,
+}
+
+struct Record {
+    kind: &'static str,
+    reference: Reference,
+    statements: String,
+}
+
+impl Trace {
+    fn names(&self) -> String {
+        self.statements.join(", ")
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        let (kind, reference, statements) = (self.kind, self.reference, self.names());
+        tracing::info!(
+            target: "watertight::audit",
+            %reference, role = self.pool.role, kind, statements, "system work"
+        );
+        // An effect was recorded by its own transaction.
+        if kind == "effect" {
+            return;
+        }
+        if let Some(records) = &self.pool.records
+            && records
+                .try_send(Record {
+                    kind,
+                    reference,
+                    statements,
+                })
+                .is_err()
+        {
+            tracing::warn!(target: "watertight::audit", %reference, "the queue is full: log only");
+        }
+    }
+}
+
+async fn write_records(connections: Arc<Connections>, mut queue: mpsc::Receiver<Record>) {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        let mut text = connections.messages().begin_system(Mode::Write);
+        text.push_str("; INSERT INTO watertight.system_audit (kind, reference, tool) VALUES ");
+        for (index, record) in batch.drain(..).enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            text.push_str(&format!(
+                "{comma}('{}', '{}', ",
+                record.kind, record.reference
+            ));
+            push_text(&mut text, &record.statements);
+            text.push(')');
+        }
+        text.push_str("; COMMIT");
+        if let Err(error) = connections.run_whole(text).await {
+            tracing::warn!(
+                target: "watertight::audit",
+                cause = ?error.cause(),
+                "system reads are in the log only"
+            );
+        }
+    }
+}
+
+impl SystemPoolBuilder {
+    /// The most connections that are open at a time (4).
+    pub fn max_connections(mut self, connections: u32) -> Self {
+        self.options.max_connections = connections.max(1);
+        self
+    }
+
+    /// How long to wait for a connection (5 s).
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.options.acquire_timeout = timeout;
+        self
+    }
+
+    /// How long one statement may run (10 s).
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.options.statement_timeout = timeout;
+        self
+    }
+
+    /// Writes no audit records into the database; the log has them still.
+    ///
+    /// For databases that [`migrate`](crate::migrate) did not prepare.
+    pub fn without_audit(mut self) -> Self {
+        self.options.audit = false;
+        self
+    }
+
+    /// Opens the pool on the database that `catalog` (`watertight::catalog!()`) describes.
+    ///
+    /// # Errors
+    /// [`PoolError::Connect`] if the database can't be reached, [`PoolError::Refused`] if the role
+    /// is a superuser, is the application role, or can't write its audit records.
+    pub async fn connect(self, catalog: Catalog) -> Result<SystemPool, PoolError> {
+        let connections = Arc::new(Connections::open(&self.url, &self.options, &catalog).await?);
+        let mut connection = connections.inspect().await?;
+        let (role, findings) =
+            gate::inspect_system(raw(&mut connection), &catalog, self.options.audit)
+                .await
+                .map_err(PoolError::Connect)?;
+        drop(connection);
+        Findings::into_result(findings).map_err(PoolError::Refused)?;
+        let Role { name: role, .. } = role;
+        let records = self.options.audit.then(|| {
+            let (sender, queue) = mpsc::channel(QUEUE);
+            tokio::spawn(write_records(Arc::clone(&connections), queue));
+            sender
+        });
+        Ok(SystemPool {
+            inner: Arc::new(Inner {
+                connections,
+                role,
+                records,
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for SystemPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemPool")
+            .field("role", &self.inner.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the URL, which holds a password.
+impl fmt::Debug for SystemPoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemPoolBuilder").finish_non_exhaustive()
+    }
+}
