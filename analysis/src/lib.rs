@@ -10,10 +10,14 @@ pub mod diagnostic;
 pub mod ir;
 pub mod migrations;
 pub mod policy;
+pub mod prepare;
+pub mod prove;
 pub mod render;
 pub mod words;
 
 pub use catalog::Catalog;
 pub use config::Config;
 pub use diagnostic::{Code, Diagnostic, Severity};
+pub use prepare::{Prepared, TenantBinding, prepare};
+pub use prove::{Proof, prove};
 pub use render::render;
