@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+use crate::db::{DbError, DbErrorKind};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData};
 
 /// What a tool returns.
@@ -234,8 +235,14 @@ impl ToolError {
 }
 
 /// A cause and what caused it, for the log.
-fn chain(error: &(dyn Error + Send + Sync)) -> String {
+fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
     let mut text = error.to_string();
+    // The one error of ours that keeps its source to itself.
+    if let Some(cause) = error.downcast_ref::<DbError>().and_then(DbError::cause) {
+        text.push_str(": ");
+        text.push_str(&chain(cause));
+        return text;
+    }
     let mut next = error.source();
     while let Some(source) = next {
         text.push_str(": ");
@@ -271,6 +278,29 @@ impl fmt::Debug for ToolError {
         f.debug_struct("ToolError")
             .field("kind", &self.kind)
             .finish_non_exhaustive()
+    }
+}
+
+/// The text follows from the kind alone; the database's own words go to the log.
+impl From<DbError> for ToolError {
+    fn from(error: DbError) -> Self {
+        let mapped = match error.kind() {
+            DbErrorKind::NotFound => Self::not_found(),
+            DbErrorKind::Conflict => Self::conflict("it contradicts existing data"),
+            DbErrorKind::InvalidValue => {
+                Self::invalid_arguments("a value is missing, malformed or out of range")
+            }
+            DbErrorKind::Denied => Self::denied(),
+            DbErrorKind::Busy | DbErrorKind::Serialization => Self::busy(),
+            DbErrorKind::Unavailable | DbErrorKind::Timeout => Self::unavailable(),
+            DbErrorKind::CommitUnknown => {
+                let mut unknown = Self::unavailable();
+                unknown.detail = Some("the change may or may not have been stored".into());
+                unknown
+            }
+            _ => Self::of(ToolErrorKind::Internal),
+        };
+        mapped.because(error)
     }
 }
 
@@ -335,6 +365,15 @@ mod tests {
         ] {
             assert_eq!(error.client_text(reference), format!("{text}{tail}"));
         }
+    }
+
+    #[test]
+    fn an_error_of_the_database_keeps_its_words_for_the_log() {
+        let words = "duplicate key value violates unique constraint \"k\"";
+        let error = ToolError::from(DbError::with_cause(DbErrorKind::Conflict, words));
+        assert_eq!(error.kind(), ToolErrorKind::Conflict);
+        assert!(!error.client_text(Reference::random()).contains("key"));
+        assert!(chain(error.cause.as_deref().unwrap()).ends_with(words));
     }
 
     #[test]

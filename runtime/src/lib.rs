@@ -12,6 +12,7 @@ mod id;
 mod server;
 mod session;
 pub mod statement;
+mod tripwire;
 
 /// What generated code names. Not for use by hand: a statement made here has no proof.
 #[doc(hidden)]
@@ -26,5 +27,6 @@ pub use db::{
 };
 pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
 pub use id::{InvalidTenantId, TenantId, TenantKind};
+pub use server::{Guard, GuardBuilder, GuardLayer, GuardService, ServerError};
 pub use session::Session;
 pub use statement::Catalog;

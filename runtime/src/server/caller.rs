@@ -5,22 +5,55 @@
 
 use std::sync::Arc;
 
+use crate::db::TenantPool;
+use crate::error::Reference;
 use crate::session::Session;
+use crate::tripwire::{Tripwire, Tripwires};
 
 /// What all requests of one server share.
 #[derive(Debug)]
-pub(crate) struct ServerState {}
+pub(crate) struct ServerState {
+    pool: Option<TenantPool>,
+    tripwires: Tripwires,
+}
+
+impl ServerState {
+    pub(crate) fn new(pool: Option<TenantPool>) -> Self {
+        let column = pool
+            .as_ref()
+            .map_or("tenant_id", |pool| pool.catalog().settings.tenant_column);
+        Self {
+            tripwires: Tripwires::new(column),
+            pool,
+        }
+    }
+
+    /// The database; `None` in a server that has none.
+    pub(crate) fn pool(&self) -> Option<&TenantPool> {
+        self.pool.as_ref()
+    }
+
+    /// What looks for this session's tenant in what leaves the server.
+    pub(crate) fn tripwire(&self, session: &Session) -> Arc<Tripwire> {
+        self.tripwires.of(session.tenant())
+    }
+}
 
 /// The verified caller of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     session: Session,
     state: Arc<ServerState>,
+    reference: Reference,
 }
 
 impl Caller {
-    pub(crate) fn new(session: Session, state: Arc<ServerState>) -> Self {
-        Self { session, state }
+    pub(crate) fn new(session: Session, state: Arc<ServerState>, reference: Reference) -> Self {
+        Self {
+            session,
+            state,
+            reference,
+        }
     }
 
     /// The caller of this request: beside the message itself over stdio, and inside the HTTP
@@ -41,5 +74,15 @@ impl Caller {
 
     pub(crate) fn state(&self) -> &Arc<ServerState> {
         &self.state
+    }
+
+    /// What this request is called in its answer, in the log and in the audit trail.
+    pub(crate) const fn reference(&self) -> Reference {
+        self.reference
+    }
+
+    /// What looks for this caller's tenant in what leaves the server.
+    pub(crate) fn tripwire(&self) -> Arc<Tripwire> {
+        self.state.tripwire(&self.session)
     }
 }

@@ -1,0 +1,249 @@
+//! The tower layer: what every HTTP request passes before the MCP service sees it.
+//!
+//! Order: host and origin, credentials, legacy session, body, scopes; then the service; then the
+//! tripwire on what it answers. Nothing is read before the credentials are verified.
+//!
+//! Invariant: the inner service runs only with a verified `Caller` among the request's extensions.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Shared;
+use super::incoming::{self, Asked};
+use super::outgoing::Outgoing;
+use super::refusal::{INVALID_REQUEST, Refusal, json_response, rpc_error};
+use super::sessions::{self, Presented};
+use crate::auth::{AuthError, AuthRequest};
+use crate::error::Reference;
+use crate::server::caller::Caller;
+use crate::session::Session;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Puts a [`Guard`](super::Guard) around a service.
+#[derive(Clone, Debug)]
+pub struct GuardLayer(pub(super) Arc<Shared>);
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = GuardService<S>;
+
+    fn layer(&self, inner: S) -> GuardService<S> {
+        GuardService {
+            inner,
+            shared: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// A service that runs only for requests with verified credentials.
+#[derive(Clone, Debug)]
+pub struct GuardService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S, B, A> Service<Request<B>> for GuardService<S>
+where
+    S: Service<Request<Body>, Response = Response<A>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    A: http_body::Body<Data = Bytes> + Send + 'static,
+    A::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Readiness is awaited on the clone that takes the call.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (inner, shared) = (self.inner.clone(), Arc::clone(&self.shared));
+        Box::pin(async move {
+            let reference = Reference::random();
+            let answer = match shared.admit(request, reference).await {
+                Ok(admitted) => admitted.run(inner, &shared).await,
+                Err(refusal) => Err(refusal),
+            };
+            Ok(answer.unwrap_or_else(|refusal| {
+                refusal.log(reference);
+                refusal.respond(reference, &shared.metadata_url)
+            }))
+        })
+    }
+}
+
+/// A request that may go on, and what is known about it.
+struct Admitted {
+    request: Request<Body>,
+    session: Session,
+    session_id: Option<String>,
+    asked: Option<Asked>,
+    reference: Reference,
+}
+
+impl Shared {
+    async fn admit<B>(
+        self: &Arc<Self>,
+        request: Request<B>,
+        reference: Reference,
+    ) -> Result<Admitted, Refusal>
+    where
+        B: http_body::Body,
+        B::Error: Into<BoxError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        self.hosts.check(&parts).map_err(Refusal::Forbidden)?;
+        let session = self
+            .authenticate(&parts)
+            .await
+            .map_err(Refusal::Unauthorized)?;
+        let session_id = self.session_id(&parts, &session)?;
+        let (body, asked) = if parts.method == Method::POST {
+            let body = incoming::read(&parts, body, self.max_body_bytes).await?;
+            let asked = is_json(&parts).then(|| Asked::read(&body)).transpose()?;
+            (body, asked)
+        } else {
+            (Bytes::new(), None)
+        };
+        if let Some(missing) = asked
+            .as_ref()
+            .and_then(|asked| self.missing_scopes(asked, &session))
+        {
+            return Err(Refusal::Scopes(missing));
+        }
+        // Tokens are for this server alone: what runs behind it can't hand them on.
+        parts.headers.remove(AUTHORIZATION);
+        let caller = Caller::new(session.clone(), Arc::clone(&self.state), reference);
+        parts.extensions.insert(caller);
+        parts.extensions.insert(session.clone());
+        let request = Request::from_parts(parts, Body::from(body));
+        Ok(Admitted {
+            request,
+            session,
+            session_id,
+            asked,
+            reference,
+        })
+    }
+
+    async fn authenticate(&self, parts: &Parts) -> Result<Session, AuthError> {
+        let bearer = bearer(parts)?;
+        self.authenticator
+            .authenticate(AuthRequest::http(bearer, parts))
+            .await
+    }
+
+    /// The legacy session of the request, if it has one that is its principal's.
+    fn session_id(&self, parts: &Parts, session: &Session) -> Result<Option<String>, Refusal> {
+        let Some(sessions) = &self.sessions else {
+            // Nothing is kept between requests; the transport ignores the header.
+            return Ok(None);
+        };
+        match sessions::presented(parts) {
+            Presented::None => Ok(None),
+            Presented::One(id) if sessions.accepts(&id, session) => Ok(Some(id)),
+            Presented::One(_) => Err(Refusal::NoSuchSession("not a session of this principal")),
+            Presented::Malformed => {
+                Err(Refusal::NoSuchSession("a malformed or repeated session id"))
+            }
+        }
+    }
+
+    /// The scopes that the called tool needs, if the session lacks one of them.
+    fn missing_scopes(&self, asked: &Asked, session: &Session) -> Option<Vec<String>> {
+        let name = asked.name.as_deref().filter(|_| asked.is_tool_call())?;
+        let needed = self.requires.get(name)?;
+        let lacks_one = needed.iter().any(|scope| !session.has_scope(scope));
+        lacks_one.then(|| needed.clone())
+    }
+}
+
+impl Admitted {
+    async fn run<S, A>(self, mut inner: S, shared: &Shared) -> Result<Response<Body>, Refusal>
+    where
+        S: Service<Request<Body>, Response = Response<A>, Error = Infallible>,
+        A: http_body::Body<Data = Bytes> + Send + 'static,
+        A::Error: Into<BoxError>,
+    {
+        let deletes = self.request.method() == Method::DELETE;
+        let Ok(()) = std::future::poll_fn(|cx| inner.poll_ready(cx)).await;
+        let Ok(response) = inner.call(self.request).await;
+        let response = response.map(Body::new);
+
+        if let Some(sessions) = &shared.sessions {
+            if let Some(opened) = response.headers().get(sessions::HEADER) {
+                sessions.bind(opened, &self.session);
+            }
+            let ended = deletes && response.status().is_success();
+            if let Some(id) = &self.session_id
+                && (ended || response.status() == StatusCode::NOT_FOUND)
+            {
+                sessions.forget(id);
+            }
+        }
+        // The transport's own answer to JSON that is no message says in which way; a client is
+        // told no more than that it is none.
+        if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE
+            && let Some(asked) = &self.asked
+        {
+            return Err(Refusal::Malformed(INVALID_REQUEST, asked.id.clone()));
+        }
+        // Plain text about a failure inside: the log has it, the client gets the reference.
+        if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            let id = self.asked.map(|asked| asked.id).unwrap_or_default();
+            tracing::error!(reference = %self.reference, "the MCP service failed");
+            let body = rpc_error(id, -32603, "internal error", self.reference);
+            return Ok(json_response(StatusCode::INTERNAL_SERVER_ERROR, &body));
+        }
+        let outgoing = Outgoing {
+            tripwire: shared.state.tripwire(&self.session),
+            reference: self.reference,
+            is_tool_call: self.asked.as_ref().is_some_and(Asked::is_tool_call),
+            until: self.session.expires_at(),
+        };
+        Ok(outgoing.pass(response).await)
+    }
+}
+
+/// The token of the one `Authorization` header.
+fn bearer(parts: &Parts) -> Result<Option<&str>, AuthError> {
+    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+    let header = match (headers.next(), headers.next()) {
+        (None, _) => return Ok(None),
+        (Some(header), None) => header,
+        (Some(_), Some(_)) => return Err(AuthError::rejected("more than one `Authorization`")),
+    };
+    let text = header
+        .to_str()
+        .map_err(|_| AuthError::rejected("`Authorization` is not text"))?;
+    match text.split_once(' ') {
+        // RFC 7235, 2.1: the scheme is case-insensitive.
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(AuthError::rejected("`Authorization` is not a bearer token")),
+    }
+}
+
+fn is_json(parts: &Parts) -> bool {
+    let content_type = parts.headers.get(http::header::CONTENT_TYPE);
+    content_type
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default();
+            essence.trim().eq_ignore_ascii_case("application/json")
+        })
+}

@@ -1,0 +1,163 @@
+//! The address that this server is known under, and the metadata published for it (RFC 9728).
+//!
+//! Invariant: one parsed URL decides the accepted `Host`, the accepted `Origin`, the metadata's
+//! address and the challenge, so that they can't disagree.
+
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use http::HeaderValue;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use serde_json::json;
+use url::Url;
+
+/// The protected resource: `https://mcp.example.com/mcp`.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    url: Url,
+    /// As it was configured, which is what clients compare with what they were told.
+    text: String,
+}
+
+impl Resource {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let url: Url = text
+            .parse()
+            .map_err(|_| format!("the resource `{text}` is not a URL"))?;
+        let loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(format!("the resource `{text}` has no host")),
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback => {}
+            _ => return Err(format!("the resource `{text}` must begin with `https://`")),
+        }
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+            return Err(format!(
+                "the resource `{text}` must be scheme, host, port and path alone"
+            ));
+        }
+        Ok(Self {
+            url,
+            text: text.to_owned(),
+        })
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The path that the MCP endpoint is mounted at.
+    pub(crate) fn path(&self) -> &str {
+        self.url.path()
+    }
+
+    /// RFC 9728, 3.1: the well-known part goes between the host and the path.
+    pub(crate) fn metadata_path(&self) -> String {
+        let path = self.url.path().trim_end_matches('/');
+        format!("/.well-known/oauth-protected-resource{path}")
+    }
+
+    pub(crate) fn metadata_url(&self) -> String {
+        format!(
+            "{}{}",
+            self.url.origin().ascii_serialization(),
+            self.metadata_path()
+        )
+    }
+
+    /// Serves the metadata document: public, the same for everyone.
+    pub(crate) fn metadata_router<S: Clone + Send + Sync + 'static>(
+        &self,
+        document: &serde_json::Value,
+    ) -> Router<S> {
+        let body = document.to_string();
+        let answer = move || {
+            let headers = [
+                (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                (
+                    CACHE_CONTROL,
+                    HeaderValue::from_static("public, max-age=3600"),
+                ),
+                // Clients in browsers read it before they have any credentials.
+                (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+            ];
+            std::future::ready((headers, body.clone()).into_response())
+        };
+        Router::new().route(&self.metadata_path(), get(answer))
+    }
+
+    pub(crate) fn document(
+        &self,
+        authorization_servers: &[String],
+        scopes: &[String],
+        name: Option<&str>,
+    ) -> serde_json::Value {
+        let mut document = json!({
+            "resource": self.text,
+            "authorization_servers": authorization_servers,
+            "bearer_methods_supported": ["header"],
+        });
+        if !scopes.is_empty() {
+            document["scopes_supported"] = json!(scopes);
+        }
+        if let Some(name) = name {
+            document["resource_name"] = json!(name);
+        }
+        document
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_goes_between_host_and_path() {
+        for (resource, metadata) in [
+            (
+                "https://a.example/mcp",
+                "https://a.example/.well-known/oauth-protected-resource/mcp",
+            ),
+            (
+                "https://a.example",
+                "https://a.example/.well-known/oauth-protected-resource",
+            ),
+            (
+                "https://a.example/",
+                "https://a.example/.well-known/oauth-protected-resource",
+            ),
+            (
+                "http://127.0.0.1:8080/t/mcp",
+                "http://127.0.0.1:8080/.well-known/oauth-protected-resource/t/mcp",
+            ),
+        ] {
+            assert_eq!(Resource::parse(resource).unwrap().metadata_url(), metadata);
+        }
+    }
+
+    #[test]
+    fn a_resource_is_https_or_loopback_and_nothing_but_an_address() {
+        for bad in [
+            "http://a.example/mcp",
+            "ftp://a.example/",
+            "a.example/mcp",
+            "https://a.example/mcp?x=1",
+            "https://a.example/mcp#x",
+            "https://user@a.example/mcp",
+            "",
+        ] {
+            assert!(Resource::parse(bad).is_err(), "{bad}");
+        }
+        for good in [
+            "http://localhost:1/mcp",
+            "http://[::1]:1/mcp",
+            "https://a.example",
+        ] {
+            assert!(Resource::parse(good).is_ok(), "{good}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Legacy MCP sessions belong to the principal that opened them.
+//!
+//! The transport serves whoever presents a session id. Here the id is tied to issuer, subject and
+//! tenant, taken from the token of the request that opened it.
+//!
+//! Invariant: a session id is accepted from its own principal alone, and an unknown one from
+//! nobody; nothing tells the two cases apart.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use http::request::Parts;
+
+use crate::session::{Principal, Session};
+
+/// The header's name, in lower case as the `http` crate wants it.
+pub(super) const HEADER: &str = "mcp-session-id";
+
+/// A session that nobody used for so long is forgotten; the transport ends it much earlier.
+const IDLE: Duration = Duration::from_secs(3600);
+/// How many a principal may have open; beyond that its own oldest goes. No principal can push out
+/// another's.
+const PER_PRINCIPAL: usize = 256;
+
+/// Which principal opened which session.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(Mutex<HashMap<String, Bound>>);
+
+#[derive(Debug)]
+struct Bound {
+    principal: Principal,
+    last_used: Instant,
+}
+
+/// The `Mcp-Session-Id` of a request.
+pub(super) enum Presented {
+    None,
+    One(String),
+    /// Repeated, or no text: nothing that this server ever issued.
+    Malformed,
+}
+
+pub(super) fn presented(parts: &Parts) -> Presented {
+    let mut values = parts.headers.get_all(HEADER).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Presented::None,
+        (Some(id), None) => id
+            .to_str()
+            .map_or(Presented::Malformed, |id| Presented::One(id.into())),
+        (Some(_), Some(_)) => Presented::Malformed,
+    }
+}
+
+impl Sessions {
+    /// Whether the id was opened by this principal.
+    pub(super) fn accepts(&self, id: &str, session: &Session) -> bool {
+        let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match bound.get_mut(id) {
+            Some(entry) if entry.principal == session.principal() => {
+                entry.last_used = Instant::now();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ties a newly issued id to its principal. Called before the id leaves the server.
+    pub(super) fn bind(&self, id: &HeaderValue, session: &Session) {
+        let Ok(id) = id.to_str() else { return };
+        let (principal, now) = (session.principal(), Instant::now());
+        let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.retain(|_, entry| now.duration_since(entry.last_used) < IDLE);
+        let own = || {
+            bound
+                .iter()
+                .filter(|(_, entry)| entry.principal == principal)
+        };
+        if own().count() >= PER_PRINCIPAL {
+            let oldest = own()
+                .min_by_key(|(_, entry)| entry.last_used)
+                .map(|(id, _)| id.clone());
+            if let Some(oldest) = oldest {
+                bound.remove(&oldest);
+            }
+        }
+        bound.insert(
+            id.to_owned(),
+            Bound {
+                principal,
+                last_used: now,
+            },
+        );
+    }
+
+    /// The transport does not know the session any more.
+    pub(super) fn forget(&self, id: &str) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::TenantId;
+    use crate::session::Grant;
+
+    fn session(subject: &str, tenant: i64) -> Session {
+        Session::from_grant(Grant {
+            issuer: "i".into(),
+            subject: subject.into(),
+            tenant: TenantId::bigint(tenant),
+            scopes: Vec::new(),
+            client: None,
+            expires_at: None,
+        })
+    }
+
+    #[test]
+    fn an_id_is_its_principals_alone() {
+        let sessions = Sessions::default();
+        sessions.bind(&HeaderValue::from_static("one"), &session("s", 1));
+        assert!(sessions.accepts("one", &session("s", 1)));
+        assert!(!sessions.accepts("one", &session("s", 2)));
+        assert!(!sessions.accepts("one", &session("t", 1)));
+        assert!(!sessions.accepts("two", &session("s", 1)));
+        sessions.forget("one");
+        assert!(!sessions.accepts("one", &session("s", 1)));
+    }
+
+    #[test]
+    fn a_principal_pushes_out_its_own_sessions_only() {
+        let sessions = Sessions::default();
+        sessions.bind(&HeaderValue::from_static("other"), &session("t", 1));
+        for number in 0..=PER_PRINCIPAL {
+            let id = HeaderValue::try_from(format!("s{number}")).unwrap();
+            sessions.bind(&id, &session("s", 1));
+        }
+        assert!(!sessions.accepts("s0", &session("s", 1)));
+        assert!(sessions.accepts("s1", &session("s", 1)));
+        assert!(sessions.accepts("other", &session("t", 1)));
+    }
+}

@@ -1,0 +1,112 @@
+//! The tripwire: does something that leaves the server contain the session tenant's id?
+//!
+//! It is a detector and not a guarantee: it knows the usual spellings of an identifier, and only
+//! that of the caller's own tenant. What keeps other tenants' data away is row-level security.
+//!
+//! Invariant: scanning reads each byte a few times at most and allocates nothing for a uuid.
+
+mod base64;
+mod member;
+mod text;
+mod uuid;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::id::{TenantId, TenantKind};
+
+/// Text identifiers shorter than this are ordinary words and are looked for in members only.
+const LONG_TEXT: usize = 16;
+/// Tripwires kept ready. One is a few kilobytes and takes some microseconds to make.
+const KEPT: usize = 1024;
+
+/// Looks for one tenant's identifier.
+pub(crate) enum Tripwire {
+    /// Anywhere, in the spellings of a uuid.
+    Uuid(uuid::UuidWire),
+    /// Anywhere, as a word of its own.
+    Text(text::TextWire),
+    /// As the value of a member whose name is a tenant word. A short number is in every result.
+    Member(member::MemberWire),
+}
+
+impl Tripwire {
+    /// `tenant_column` is one more name that a member may have.
+    pub(crate) fn new(tenant: &TenantId, tenant_column: &str) -> Self {
+        match (tenant.as_uuid(), tenant.kind()) {
+            (Some(id), _) => Self::Uuid(uuid::UuidWire::new(id)),
+            (None, TenantKind::Text) if tenant.as_setting().len() >= LONG_TEXT => {
+                Self::Text(text::TextWire::new(&tenant.as_setting()))
+            }
+            _ => Self::Member(member::MemberWire::new(&tenant.as_setting(), tenant_column)),
+        }
+    }
+
+    /// Whether these bytes, JSON or plain text, contain the identifier.
+    pub(crate) fn finds(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Uuid(wire) => wire.finds(bytes),
+            Self::Text(wire) => wire.finds(bytes),
+            Self::Member(wire) => wire.finds(bytes),
+        }
+    }
+
+    /// Whether a JSON value contains the identifier, in a text, a key or a number.
+    pub(crate) fn finds_in(&self, value: &Value) -> bool {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+            Value::String(text) => self.finds(text.as_bytes()),
+            Value::Array(items) => items.iter().any(|item| self.finds_in(item)),
+            Value::Object(members) => members.iter().any(|(name, value)| {
+                self.finds(name.as_bytes())
+                    || self.finds_in(value)
+                    || matches!(self, Self::Member(wire) if wire.is_in_member(name, value))
+            }),
+        }
+    }
+}
+
+// By hand: it holds the identifier.
+impl std::fmt::Debug for Tripwire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Uuid(_) => "Tripwire(uuid)",
+            Self::Text(_) => "Tripwire(text)",
+            Self::Member(_) => "Tripwire(member)",
+        })
+    }
+}
+
+/// The tripwires of the tenants seen lately.
+#[derive(Debug)]
+pub(crate) struct Tripwires {
+    tenant_column: String,
+    kept: Mutex<HashMap<TenantId, Arc<Tripwire>>>,
+}
+
+impl Tripwires {
+    pub(crate) fn new(tenant_column: impl Into<String>) -> Self {
+        Self {
+            tenant_column: tenant_column.into(),
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn of(&self, tenant: &TenantId) -> Arc<Tripwire> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wire) = kept.get(tenant) {
+            return Arc::clone(wire);
+        }
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        let wire = Arc::new(Tripwire::new(tenant, &self.tenant_column));
+        kept.insert(tenant.clone(), Arc::clone(&wire));
+        wire
+    }
+}
+
+#[cfg(test)]
+mod tests;

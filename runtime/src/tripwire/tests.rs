@@ -1,0 +1,160 @@
+//! Spellings that must be found, and neighbours that must not.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Tripwire;
+use crate::id::TenantId;
+
+const ID: &str = "0190f3b2-7c1e-7d4a-9b6f-3e5a8c2d1f07";
+
+fn wire() -> Tripwire {
+    Tripwire::new(&TenantId::uuid(ID.parse().unwrap()), "tenant_id")
+}
+
+#[test]
+fn a_uuid_is_found_in_its_spellings() {
+    let simple = ID.replace('-', "");
+    for text in [
+        ID.to_owned(),
+        ID.to_uppercase(),
+        "0190F3b2-7C1e-7d4A-9b6F-3e5A8c2D1f07".to_owned(),
+        simple.clone(),
+        simple.to_uppercase(),
+        ID.replace('-', "%2D"),
+        ID.replace('-', "%2d"),
+        ID.replace('-', "\\u002d"),
+        ID.replace('-', "\u{2011}"),
+        format!("urn:uuid:{ID}"),
+        format!("{{\"note\":\"{{\\\"x\\\":\\\"{ID}\\\"}}\"}}"),
+        format!("https://example.com/{simple}/page"),
+    ] {
+        assert!(wire().finds(text.as_bytes()), "{text}");
+        assert!(wire().finds(format!("ab{text}").as_bytes()), "ab{text}");
+    }
+}
+
+#[test]
+fn a_uuid_is_found_in_base64_at_every_offset() {
+    let id: Uuid = ID.parse().unwrap();
+    let forms: [&[u8]; 4] = [
+        id.as_bytes(),
+        ID.as_bytes(),
+        &ID.to_uppercase().into_bytes(),
+        &ID.replace('-', "").into_bytes(),
+    ];
+    for bytes in forms {
+        for offset in 0..7 {
+            let mut around = vec![b'x'; offset];
+            around.extend_from_slice(bytes);
+            around.extend_from_slice(b"tail");
+            assert!(
+                wire().finds(STANDARD.encode(&around).as_bytes()),
+                "{offset}"
+            );
+            assert!(
+                wire().finds(URL_SAFE_NO_PAD.encode(&around).as_bytes()),
+                "{offset}"
+            );
+        }
+    }
+}
+
+#[test]
+fn another_uuid_is_not_found() {
+    let other = "0190f3b2-7c1e-7d4a-9b6f-3e5a8c2d1f08";
+    let same_tail = "1190f3b2-7c1e-7d4a-9b6f-3e5a8c2d1f07";
+    let tail_only = "3e5a8c2d1f07";
+    let cut = &ID[1..];
+    for text in [other, same_tail, tail_only, cut, "", "-", "%2d"] {
+        assert!(!wire().finds(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn every_uuid_is_found_whichever_digit_is_looked_for() {
+    for seed in 0..500_u128 {
+        let id = Uuid::from_u128(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        let wire = Tripwire::new(&TenantId::uuid(id), "tenant_id");
+        let text = format!("{{\"a\":\"{id}\"}}");
+        assert!(wire.finds(text.as_bytes()), "{id}");
+        assert!(wire.finds(text.to_uppercase().as_bytes()), "{id}");
+        let other = Uuid::from_u128(id.as_u128() ^ (1 << (seed % 128)));
+        assert!(!wire.finds(other.to_string().as_bytes()), "{id}");
+    }
+}
+
+#[test]
+fn a_number_is_found_only_under_a_tenant_word() {
+    let wire = Tripwire::new(&TenantId::bigint(42), "org_ref");
+    for text in [
+        r#"{"tenant_id":42}"#,
+        r#"{"tenantId": 42, "x":1}"#,
+        r#"{"organization_id":"42"}"#,
+        r#"{"a":{"org_ref":42}}"#,
+        r#"{"text":"{\"tenant_id\":42}"}"#,
+        r#"{"text":"{\\\"tenant_id\\\": \\\"42\\\"}"}"#,
+        r#"{"tenant_ids":[1, 42]}"#,
+    ] {
+        assert!(wire.finds(text.as_bytes()), "{text}");
+    }
+    for text in [
+        r#"{"count":42}"#,
+        r#"{"tenant_id":421}"#,
+        r#"{"tenant_id":142}"#,
+        r#"{"tenant_id":7,"count":42}"#,
+        r#"{"tenant_id":42.5}"#,
+        r#"{"tenants":{"count":42}}"#,
+        "42",
+        "",
+    ] {
+        assert!(!wire.finds(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn values_in_memory_are_walked() {
+    let number = Tripwire::new(&TenantId::bigint(42), "tenant_id");
+    assert!(number.finds_in(&json!({"rows": [{"tenantId": 42}]})));
+    assert!(number.finds_in(&json!({"tenant_ids": [1, 42]})));
+    assert!(number.finds_in(&json!({"text": "{\"tenant_id\": 42}"})));
+    assert!(!number.finds_in(&json!({"rows": [{"count": 42}]})));
+    assert!(wire().finds_in(&json!({"rows": [{"anything": ID}]})));
+    assert!(wire().finds_in(&json!({ ID: 1 })));
+    assert!(!wire().finds_in(&json!({"rows": [1, null, true, "x"]})));
+}
+
+#[test]
+fn a_long_text_is_found_as_a_word_and_a_short_one_under_a_tenant_word() {
+    let long = Tripwire::new(
+        &TenantId::text("acme-industries-europe").unwrap(),
+        "tenant_id",
+    );
+    assert!(long.finds(b"invoice of acme-industries-europe."));
+    assert!(long.finds(STANDARD.encode("xacme-industries-europe!").as_bytes()));
+    assert!(!long.finds(b"acme-industries-europe2"));
+    let short = Tripwire::new(&TenantId::text("acme").unwrap(), "tenant_id");
+    assert!(short.finds(br#"{"tenant":"acme"}"#));
+    assert!(!short.finds(br#"{"customer_name":"acme"}"#));
+    assert!(!short.finds(br#"{"tenant":"acme-2"}"#));
+}
+
+/// 64 KiB of rows must not take long even in an unoptimised build.
+#[test]
+fn a_large_result_is_scanned_quickly() {
+    let row =
+        r#"{"id":"5d0c7a52-9f37-4b9e-8a55-7d1f6a0c9be1","name":"Ada Lovelace","amount":1987.65},"#;
+    let text = row.repeat(64 * 1024 / row.len());
+    let wire = wire();
+    let start = std::time::Instant::now();
+    for _ in 0..20 {
+        assert!(!wire.finds(text.as_bytes()));
+    }
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+}
