@@ -96,6 +96,9 @@ pub struct Select {
     pub filter: Option<Expr>,
     /// `GROUP BY`, grouping sets included, as the flat list of their expressions.
     pub group_by: Vec<Expr>,
+    /// Whether there are grouping sets (`ROLLUP`, `CUBE`, `GROUPING SETS`), which make grouped
+    /// columns NULL.
+    pub grouping_sets: bool,
     /// `HAVING`.
     pub having: Option<Expr>,
     /// `WINDOW`.
@@ -129,6 +132,8 @@ pub struct Cte {
     pub name: String,
     /// `name (a, b)`.
     pub columns: Vec<String>,
+    /// `AS MATERIALIZED`, which keeps conditions of the reader out.
+    pub materialized: bool,
     /// Its statement; data-modifying ones are allowed at the top level only.
     pub statement: Statement,
     /// Columns that `SEARCH` and `CYCLE` add, in order.
@@ -157,17 +162,55 @@ pub enum FromItem {
     },
     /// Functions in `FROM`, `ROWS FROM` included. Implicitly lateral.
     Function {
-        /// Each call, with the names of its column definition list.
-        calls: Vec<(Expr, Vec<String>)>,
+        /// Each call, with its column definition list.
+        calls: Vec<FunctionItem>,
         /// `WITH ORDINALITY`.
         ordinality: bool,
-        /// The alias and the column definition list of the whole item.
+        /// The alias of the whole item.
         alias: Option<Alias>,
         /// Where it stands.
         span: Span,
     },
     /// A join.
     Join(Box<Join>),
+}
+
+impl FromItem {
+    /// Where the item stands.
+    pub fn span(&self) -> &Span {
+        match self {
+            FromItem::Relation(relation) => &relation.name.span,
+            FromItem::Subquery { span, .. } | FromItem::Function { span, .. } => span,
+            FromItem::Join(join) => &join.span,
+        }
+    }
+}
+
+/// A call in `FROM`.
+#[derive(Clone, Debug)]
+pub struct FunctionItem {
+    /// The call; what the grammar makes of `COALESCE` and its kin is possible too.
+    pub expr: Expr,
+    /// `AS (name type, …)`.
+    pub columns: Vec<ColumnDefinition>,
+}
+
+/// A column of a column definition list.
+#[derive(Clone, Debug)]
+pub struct ColumnDefinition {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeName,
+}
+
+/// `TABLESAMPLE method (arguments) REPEATABLE (seed)`.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The method.
+    pub method: Name,
+    /// The arguments and the seed.
+    pub args: Vec<Expr>,
 }
 
 /// One occurrence of a relation by name.
@@ -179,8 +222,8 @@ pub struct RelationRef {
     pub alias: Option<Alias>,
     /// Whether `ONLY` was written.
     pub only: bool,
-    /// The arguments of `TABLESAMPLE`, when there is one.
-    pub sample: Option<Vec<Expr>>,
+    /// `TABLESAMPLE`, when there is one.
+    pub sample: Option<Sample>,
 }
 
 /// `AS alias (columns)`.

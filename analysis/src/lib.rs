@@ -8,12 +8,15 @@ mod codes;
 pub mod config;
 pub mod diagnostic;
 pub mod ir;
+mod lower;
 pub mod migrations;
+mod parse;
 pub mod policy;
 pub mod prepare;
 pub mod prove;
 pub mod render;
 pub mod words;
+mod worker;
 
 pub use catalog::Catalog;
 pub use config::Config;
