@@ -157,9 +157,9 @@ impl ToolError {
     }
 
     /// Arguments are wrong in a way that has no path, such as one that the schema does not know.
-    pub(crate) fn invalid_arguments(what: &'static str) -> Self {
+    pub(crate) fn invalid_arguments(what: impl Into<Cow<'static, str>>) -> Self {
         let mut error = Self::of(ToolErrorKind::InvalidArgument);
-        error.detail = Some(Cow::Borrowed(what));
+        error.detail = Some(what.into());
         error
     }
 

@@ -12,11 +12,13 @@ mod id;
 mod server;
 mod session;
 pub mod statement;
+pub mod tool;
 mod tripwire;
 
 /// What generated code names. Not for use by hand: a statement made here has no proof.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::tool::generated::*;
     pub use crate::statement::{
         Catalog, Migration, Policy, Relation, RelationKind, Settings, Statement, TenantKind,
     };
@@ -30,3 +32,8 @@ pub use id::{InvalidTenantId, TenantId, TenantKind};
 pub use server::{Guard, GuardBuilder, GuardLayer, GuardService, ServerError};
 pub use session::Session;
 pub use statement::Catalog;
+pub use tool::{
+    Arguments, InvalidTool, Reply, TenantIdentifier, Tool, ToolContext, ToolInput, ToolOutput,
+    ToolSpec, Tools,
+};
+pub use watertight_macros::{TenantIdentifier, ToolInput, mcp_tool};

@@ -62,7 +62,7 @@ pub(crate) fn text(meta: &Meta, example: &str, errors: &mut Errors) -> Option<Li
         return None;
     };
     if text.value().trim().is_empty() {
-        errors.push(&text, format!("`{}` must not be empty", key(meta)));
+        errors.push(text, format!("`{}` must not be empty", key(meta)));
         return None;
     }
     Some(text.clone())

@@ -1,6 +1,8 @@
 //! What the macros emit, as `cargo expand` would show it. An expansion must read like code that a
 //! person would write; a snapshot that grows past a screen is a finding.
 
+#![allow(clippy::expect_used)]
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use watertight_syntax::{input, tool};

@@ -3,8 +3,9 @@
 //! Invariant: a `Caller` is put into a request by the guard (HTTP) or by the stdio transport, both
 //! after verification. The type is private to this crate, so no other code can put one there.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::audit::{AuditLimits, AuditWriter};
 use crate::db::TenantPool;
 use crate::error::Reference;
 use crate::session::Session;
@@ -15,6 +16,7 @@ use crate::tripwire::{Tripwire, Tripwires};
 pub(crate) struct ServerState {
     pool: Option<TenantPool>,
     tripwires: Tripwires,
+    audit: OnceLock<AuditWriter>,
 }
 
 impl ServerState {
@@ -25,12 +27,22 @@ impl ServerState {
         Self {
             tripwires: Tripwires::new(column),
             pool,
+            audit: OnceLock::new(),
         }
     }
 
     /// The database; `None` in a server that has none.
     pub(crate) fn pool(&self) -> Option<&TenantPool> {
         self.pool.as_ref()
+    }
+
+    /// Where completed calls are recorded. Its task starts with the first request, because a server
+    /// may be built before its runtime runs.
+    pub(crate) fn audit(&self) -> &AuditWriter {
+        self.audit.get_or_init(|| match &self.pool {
+            Some(pool) => AuditWriter::start(pool.clone(), AuditLimits::default()),
+            None => AuditWriter::to_log(),
+        })
     }
 
     /// What looks for this session's tenant in what leaves the server.

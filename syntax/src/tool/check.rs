@@ -146,7 +146,7 @@ fn contexts(tool: &Tool, errors: &mut Errors) {
         let Parameter::Context(ty) = parameter else {
             continue;
         };
-        if matches!(ty, Type::Reference(_)) {
+        if matches!(**ty, Type::Reference(_)) {
             errors.push(ty, "a tool owns its context\nhelp: write `ToolContext`");
         }
         if !first {

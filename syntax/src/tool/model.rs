@@ -47,7 +47,7 @@ pub(super) struct Hint {
 /// One parameter of the function.
 pub(super) enum Parameter {
     /// Filled in by the server, never by the model.
-    Context(Type),
+    Context(Box<Type>),
     /// Filled in by the model.
     Argument(Box<Argument>),
 }

@@ -171,7 +171,7 @@ fn context(typed: &PatType, ours: &[Attribute], errors: &mut Errors) -> Paramete
             "the context is not an argument of the model and takes no `#[tool]`",
         );
     }
-    Parameter::Context((*typed.ty).clone())
+    Parameter::Context(typed.ty.clone())
 }
 
 fn argument(typed: &PatType, attrs: &[Attribute], errors: &mut Errors) -> Option<Argument> {

@@ -1,0 +1,63 @@
+//! Tools: what a language model may call, and what it may put in.
+//!
+//! Invariant: no argument of a tool can be a tenant identifier, by type; no unknown argument is
+//! accepted, at any depth; and no tool runs without a verified caller.
+
+mod argument;
+mod arguments;
+mod compiled;
+mod context;
+mod input;
+mod output;
+mod route;
+mod schema;
+mod spec;
+mod tools;
+mod types;
+mod validate;
+
+use std::future::Future;
+
+pub use arguments::Arguments;
+pub use compiled::InvalidTool;
+pub use context::ToolContext;
+pub use input::{Exception, ExceptionKind, TenantIdentifier, ToolInput};
+pub use output::{Reply, ToolOutput};
+pub(crate) use route::Mounted;
+pub use spec::ToolSpec;
+pub use tools::Tools;
+
+use crate::error::ToolResult;
+
+/// What generated code names.
+#[doc(hidden)]
+pub mod generated {
+    pub use rmcp::handler::server::router::tool::{IntoToolRoute, ToolRoute};
+
+    pub use super::argument::{argument, open_argument};
+    pub use super::input::{EitherInputOrTenant, Fields, Input, OpenInput, Tenant};
+    pub use super::route::route;
+}
+
+/// A tool. `#[mcp_tool]` implements it for a type with the function's name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tool",
+    label = "not a tool",
+    note = "put `#[mcp_tool]` on the function and name it here: `tools![list_customers]`"
+)]
+pub trait Tool: Send + Sync + 'static {
+    /// The name that clients call it by.
+    const NAME: &'static str;
+
+    /// What it returns.
+    type Output: ToolOutput;
+
+    /// What it says about itself.
+    fn spec() -> ToolSpec;
+
+    /// Calls the function.
+    fn call(
+        context: ToolContext,
+        arguments: Arguments,
+    ) -> impl Future<Output = ToolResult<Self::Output>> + Send;
+}

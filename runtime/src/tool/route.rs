@@ -1,0 +1,278 @@
+//! The path of a call: caller, scopes, arguments, the function, its result, the audit record.
+//!
+//! Invariant: a tool's function runs only for a verified caller with every scope it requires and
+//! with arguments that its published schema accepts; what it returns leaves only if it doesn't
+//! contain the caller's own tenant identifier; and every such call ends in one audit record, also
+//! one that panics or whose future is dropped.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rmcp::handler::server::router::tool::ToolRoute;
+use rmcp::model::{CallToolResult, JsonObject, Tool as Published};
+use rmcp::service::{RequestContext, RoleServer};
+use serde_json::Map;
+use watertight_analysis::Config;
+use watertight_analysis::words::Extra;
+
+use super::Tool;
+use super::arguments::Arguments;
+use super::compiled::{Compiled, InvalidTool};
+use super::context::{ToolContext, unverified};
+use super::output::{Reply, ToolOutput};
+use crate::audit::{AuditRecord, AuditWriter, Origin, Outcome};
+use crate::error::{Reference, ToolError};
+use crate::server::Caller;
+
+/// A call that takes longer is given up. Statements have their own, shorter limit.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Argument names kept in a record, and letters of each: both come from the client.
+const MOST_NAMES: usize = 32;
+const LONGEST_NAME: usize = 64;
+
+/// The way to call one tool, whatever server it is mounted in.
+type Call =
+    fn(Arc<Compiled>, RequestContext<RoleServer>, JsonObject) -> BoxFuture<'static, CallToolResult>;
+
+/// A tool ready to be mounted.
+#[derive(Clone, Debug)]
+pub(crate) struct Mounted {
+    pub(crate) compiled: Arc<Compiled>,
+    call: Call,
+}
+
+impl Mounted {
+    /// Compiles a tool.
+    pub(crate) fn of<T: Tool>() -> Result<Self, InvalidTool> {
+        Ok(Self {
+            compiled: Arc::new(Compiled::of::<T>()?),
+            call: |tool, request, arguments| Box::pin(call::<T>(tool, request, arguments)),
+        })
+    }
+
+    /// The route that an rmcp server mounts.
+    pub(crate) fn into_route<S: Send + Sync + 'static>(self) -> ToolRoute<S> {
+        ToolRoute::new_dyn(self.compiled.published.clone(), move |context| {
+            let arguments = context.arguments.unwrap_or_default();
+            let answer = (self.call)(
+                Arc::clone(&self.compiled),
+                context.request_context,
+                arguments,
+            );
+            Box::pin(answer.map(|result| Ok(result.into())))
+        })
+    }
+}
+
+/// The route of a tool for any rmcp server. A tool that contradicts itself gets a route that
+/// refuses every call, because mounting can't fail.
+#[doc(hidden)]
+#[must_use]
+pub fn route<T: Tool, S: Send + Sync + 'static>() -> ToolRoute<S> {
+    match Mounted::of::<T>() {
+        Ok(mounted) => mounted.into_route(),
+        Err(error) => {
+            tracing::error!(%error, "this tool refuses every call");
+            let nothing = Map::from_iter([("type".to_owned(), "object".into())]);
+            ToolRoute::new_dyn(Published::new_with_raw(T::NAME, None, nothing), move |_| {
+                let error = ToolError::internal(error.clone());
+                let result = error.into_result(Reference::random(), T::NAME);
+                Box::pin(std::future::ready(Ok(result.into())))
+            })
+        }
+    }
+}
+
+/// Serves one call.
+async fn call<T: Tool>(
+    tool: Arc<Compiled>,
+    request: RequestContext<RoleServer>,
+    arguments: JsonObject,
+) -> CallToolResult {
+    let Some(caller) = Caller::from_extensions(&request.extensions).cloned() else {
+        return unverified().into_result(Reference::random(), T::NAME);
+    };
+    let reference = caller.reference();
+    let context = ToolContext::new(caller.clone(), Some(T::NAME), &request);
+    let mut record = Record::begin(&caller, &context, &request, T::NAME, &arguments);
+    let result = match admit(&tool, &caller, arguments, &mut record) {
+        Err(error) => {
+            record.end(Outcome::Refused, Some(&error));
+            return error.into_result(reference, T::NAME);
+        }
+        Ok(arguments) => {
+            let work = run::<T>(tool.wrapped, context, arguments);
+            limited(work, &request, &mut record).await
+        }
+    };
+    let result = result
+        .map(Reply::into_result)
+        .and_then(|result| withhold(&caller, result));
+    match result {
+        Ok(result) => {
+            record.end(Outcome::Ok, None);
+            result
+        }
+        Err(error) => {
+            record.end(Outcome::Failed, Some(&error));
+            error.into_result(reference, T::NAME)
+        }
+    }
+}
+
+/// Scopes and arguments: what is refused before the function runs.
+fn admit(
+    tool: &Compiled,
+    caller: &Caller,
+    arguments: JsonObject,
+    record: &mut Record,
+) -> Result<Arguments, ToolError> {
+    if let Some(missing) = tool
+        .scopes
+        .iter()
+        .find(|scope| !caller.session().has_scope(scope))
+    {
+        return Err(ToolError::denied().because(format!("the scope `{missing}` is not granted")));
+    }
+    let extra = || extra(caller);
+    if let Err(refusal) = tool.validator.check(&arguments, extra) {
+        record.audit.probe = refusal.probe;
+        return Err(ToolError::invalid_arguments(refusal.text));
+    }
+    Arguments::read(&tool.arguments, arguments)
+        .map_err(|name| ToolError::invalid_at(name, "a value that its type can hold"))
+}
+
+/// What names a tenant here beside the usual words.
+fn extra(caller: &Caller) -> Extra {
+    let mut extra = Extra::from_config(&Config::default());
+    if let Some(pool) = caller.state().pool() {
+        extra.tenant_column = pool.catalog().settings.tenant_column.to_owned();
+    }
+    extra
+}
+
+/// The function and its result's form; both are the user's code.
+async fn run<T: Tool>(
+    wrapped: bool,
+    context: ToolContext,
+    arguments: Arguments,
+) -> Result<Reply, ToolError> {
+    let output = T::call(context, arguments).await?;
+    output.into_reply(wrapped).map_err(ToolError::internal)
+}
+
+/// Ends work that panics, takes too long or is taken back.
+async fn limited(
+    work: impl Future<Output = Result<Reply, ToolError>>,
+    request: &RequestContext<RoleServer>,
+    record: &mut Record,
+) -> Result<Reply, ToolError> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    tokio::select! {
+        biased;
+        () = request.ct.cancelled() => {
+            record.settle(Outcome::Cancelled);
+            Err(ToolError::unavailable().because("the client took the call back"))
+        }
+        () = tokio::time::sleep(TIME_LIMIT) => {
+            record.settle(Outcome::Cancelled);
+            Err(ToolError::unavailable().because("the call took longer than its time limit"))
+        }
+        ended = work => ended.unwrap_or_else(|panic| {
+            record.settle(Outcome::Panicked);
+            Err(ToolError::internal(format!("the tool panicked: {}", panic_text(&*panic))))
+        }),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}
+
+/// The tripwire: a result that contains the caller's own tenant identifier does not leave.
+fn withhold(caller: &Caller, result: CallToolResult) -> Result<CallToolResult, ToolError> {
+    let bytes = serde_json::to_vec(&result).map_err(ToolError::internal)?;
+    if caller.tripwire().finds(&bytes) {
+        return Err(ToolError::internal(
+            "withheld: the result contains the tenant's identifier",
+        ));
+    }
+    Ok(result)
+}
+
+/// The audit record of a call under way. Dropping it writes it: a call whose future is dropped
+/// was cancelled.
+struct Record {
+    audit: AuditRecord,
+    writer: AuditWriter,
+    origin: Origin,
+    begun: Instant,
+    settled: bool,
+}
+
+impl Record {
+    fn begin(
+        caller: &Caller,
+        context: &ToolContext,
+        request: &RequestContext<RoleServer>,
+        tool: &str,
+        arguments: &JsonObject,
+    ) -> Self {
+        let session = caller.session();
+        let reference = caller.reference().to_string();
+        let mut audit = AuditRecord::new(session.tenant().clone(), reference, tool);
+        audit.issuer = Some(session.issuer().to_owned());
+        audit.subject = Some(session.subject().to_owned());
+        audit.client = request.client_info().map(|client| shortened(&client.name));
+        audit.protocol = request
+            .protocol_version()
+            .map(|version| version.to_string());
+        audit.arguments = arguments
+            .keys()
+            .take(MOST_NAMES)
+            .map(|name| shortened(name))
+            .collect();
+        Self {
+            audit,
+            writer: caller.state().audit().clone(),
+            origin: context.origin().clone(),
+            begun: Instant::now(),
+            settled: false,
+        }
+    }
+
+    /// How it ended, whatever is found out later.
+    fn settle(&mut self, outcome: Outcome) {
+        self.audit.outcome = outcome;
+        self.settled = true;
+    }
+
+    fn end(mut self, outcome: Outcome, error: Option<&ToolError>) {
+        if !self.settled {
+            self.audit.outcome = outcome;
+        }
+        self.audit.error = error.map(|error| error.kind().as_str().to_owned());
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.audit.rows = self.origin.rows();
+        self.audit.duration = self.begun.elapsed();
+        self.writer.record(self.audit.clone());
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(LONGEST_NAME).collect()
+}
