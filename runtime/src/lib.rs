@@ -20,7 +20,8 @@ mod tripwire;
 pub mod __private {
     pub use crate::tool::generated::*;
     pub use crate::statement::{
-        Catalog, Migration, Policy, Relation, RelationKind, Settings, Statement, TenantKind,
+        Bound, ByColumn, ByNothing, ByRow, ByShape, Catalog, Migration, Policy, Proved, Relation,
+        RelationKind, Settings, Statement, TenantKind, Wanted, query, refused_stream,
     };
 }
 

@@ -5,6 +5,8 @@ mod attributes;
 mod errors;
 pub mod input;
 mod names;
+pub mod project;
+pub mod query;
 pub mod tool;
 
 pub use names::Names;

@@ -22,4 +22,4 @@ pub use scope::{Scope, WriteScope};
 pub use system::{SystemPool, SystemPoolBuilder, SystemScope};
 
 pub(crate) use begin::push_text;
-pub(crate) use scope::InFlight;
+pub(crate) use scope::Tx;

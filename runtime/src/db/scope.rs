@@ -57,15 +57,15 @@ impl<'a> Scope<'a> {
         &self.tenant
     }
 
+    /// The transaction and the tenant that it was opened for.
+    pub(crate) const fn parts(&mut self) -> (&mut Tx, &TenantId) {
+        (&mut self.tx, &self.tenant)
+    }
+
     /// Takes the connection for one statement, after checking that the scope is sound, that the
     /// statement was proved against this pool's catalog, and that a write runs in a write scope.
     pub(crate) fn statement(&mut self, catalog: &str, writes: bool) -> DbResult<InFlight<'_>> {
         self.tx.statement(catalog, writes)
-    }
-
-    /// Remembers that a statement's result could not be used, so that commit refuses.
-    pub(crate) const fn note_failure(&mut self) {
-        self.tx.fail();
     }
 }
 
@@ -186,6 +186,7 @@ impl Tx {
         Ok(InFlight { tx: self })
     }
 
+    /// Remembers that a statement's result could not be used, so that commit refuses.
     pub(crate) const fn fail(&mut self) {
         self.failed = true;
     }

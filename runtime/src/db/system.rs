@@ -15,7 +15,7 @@ use super::begin::{Mode, push_text};
 use super::connections::{Connections, Options, PoolError, raw};
 use super::error::{DbError, DbErrorKind, DbResult};
 use super::gate::{self, Findings, Role};
-use super::scope::{InFlight, Tx};
+use super::scope::Tx;
 use crate::audit::Origin;
 use crate::error::Reference;
 use crate::statement::Catalog;
@@ -133,14 +133,8 @@ impl SystemPool {
 }
 
 impl SystemScope<'_> {
-    /// Takes the connection for one statement; `role` is the one that the statement names.
-    pub(crate) fn statement(
-        &mut self,
-        catalog: &str,
-        role: &str,
-        name: &'static str,
-        writes: bool,
-    ) -> DbResult<InFlight<'_>> {
+    /// The transaction, for one statement that names `role`; its record will list `name`.
+    pub(crate) fn admit(&mut self, role: &str, name: &'static str) -> DbResult<&mut Tx> {
         if role != self.trace.pool.role {
             return Err(DbError::with_cause(
                 DbErrorKind::Denied,
@@ -148,12 +142,7 @@ impl SystemScope<'_> {
             ));
         }
         self.trace.statements.push(name);
-        self.tx.statement(catalog, writes)
-    }
-
-    /// Remembers that a statement's result could not be used, so that commit refuses.
-    pub(crate) const fn note_failure(&mut self) {
-        self.tx.fail();
+        Ok(&mut self.tx)
     }
 
     /// Stores the changes together with their audit record.

@@ -2,14 +2,21 @@
 //!
 //! Invariant: the text is the one that was proved, byte for byte, and is what the executor sends.
 
+use sqlx::Arguments as _;
+use sqlx::postgres::PgArguments;
+
+use crate::db::{DbError, DbErrorKind, DbResult};
+use crate::id::{TenantId, TenantKind};
+
 /// A proved statement, written by the macros as a constant.
 #[derive(Debug, Clone, Copy)]
 pub struct Statement {
-    pub(crate) sql: &'static str,
-    pub(crate) catalog: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) parameters: usize,
-    pub(crate) tenant: bool,
+    pub(super) sql: &'static str,
+    pub(super) catalog: &'static str,
+    pub(super) name: &'static str,
+    pub(super) parameters: usize,
+    pub(super) tenant: bool,
+    pub(super) unproved: Option<&'static str>,
 }
 
 impl Statement {
@@ -23,6 +30,7 @@ impl Statement {
             name,
             parameters: 0,
             tenant: false,
+            unproved: None,
         }
     }
 
@@ -38,5 +46,102 @@ impl Statement {
     pub const fn tenant(mut self) -> Self {
         self.tenant = true;
         self
+    }
+
+    /// The statement rests on the database's policies alone, for this reason.
+    #[must_use]
+    pub const fn unproved(mut self, reason: &'static str) -> Self {
+        self.unproved = Some(reason);
+        self
+    }
+
+    /// Checks that the caller bound exactly its own parameters, then binds `$tenant` last.
+    pub(super) fn complete(
+        &self,
+        mut arguments: PgArguments,
+        tenant: Option<&TenantId>,
+    ) -> DbResult<PgArguments> {
+        if arguments.len() != self.parameters {
+            return Err(self.misused(format!(
+                "takes {} values and {} were bound",
+                self.parameters,
+                arguments.len()
+            )));
+        }
+        if self.tenant {
+            let tenant = tenant.ok_or_else(|| self.misused("needs a tenant".to_owned()))?;
+            bind_tenant(&mut arguments, tenant)
+                .map_err(|cause| DbError::with_cause(DbErrorKind::Internal, cause))?;
+        }
+        Ok(arguments)
+    }
+
+    /// The code around the statement is wrong, not the caller's input.
+    pub(super) fn misused(&self, how: String) -> DbError {
+        let cause = format!("the statement of `{}` {how}", self.name);
+        DbError::with_cause(DbErrorKind::Internal, cause)
+    }
+}
+
+fn bind_tenant(
+    arguments: &mut PgArguments,
+    tenant: &TenantId,
+) -> Result<(), sqlx::error::BoxDynError> {
+    match tenant.kind() {
+        TenantKind::Uuid => match tenant.as_uuid() {
+            Some(id) => arguments.add(id),
+            None => Err("the tenant is not a uuid".into()),
+        },
+        TenantKind::Bigint => match tenant.as_bigint() {
+            Some(id) => arguments.add(id),
+            None => Err("the tenant is not a bigint".into()),
+        },
+        TenantKind::Text => match tenant.as_text() {
+            Some(id) => arguments.add(id),
+            None => Err("the tenant is not a text".into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(count: i64) -> PgArguments {
+        let mut arguments = PgArguments::default();
+        for value in 0..count {
+            arguments.add(value).unwrap();
+        }
+        arguments
+    }
+
+    #[test]
+    fn the_tenant_is_bound_last_and_only_where_it_is_used() {
+        let tenant = TenantId::bigint(7);
+        let plain = Statement::new("SELECT $1", "id", "f").parameters(1);
+        assert_eq!(
+            plain.complete(arguments(1), Some(&tenant)).unwrap().len(),
+            1
+        );
+        let with = plain.tenant();
+        assert_eq!(with.complete(arguments(1), Some(&tenant)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_value_too_few_or_too_many_is_refused_before_anything_is_sent() {
+        // One too many would take the place of the tenant.
+        let statement = Statement::new("SELECT $1, $2", "id", "f")
+            .parameters(1)
+            .tenant();
+        for count in [0, 2] {
+            let error = statement.complete(arguments(count), Some(&TenantId::bigint(7)));
+            assert_eq!(error.unwrap_err().kind(), DbErrorKind::Internal);
+        }
+    }
+
+    #[test]
+    fn a_statement_with_a_tenant_does_not_run_without_one() {
+        let statement = Statement::new("SELECT $1", "id", "f").tenant();
+        assert!(statement.complete(arguments(0), None).is_err());
     }
 }

@@ -1,0 +1,231 @@
+//! The declared form at run time: a proved statement and the values bound to it.
+
+use std::marker::PhantomData;
+
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments as _, Encode, Postgres, Type};
+
+use super::access::{Read, ReadAccess, System, SystemAccess, Target, Write, WriteAccess};
+use super::decode::Decoder;
+use super::proof::Statement;
+use super::run::{self, Ready, not_found};
+use super::stream::Rows;
+use crate::db::{DbError, DbErrorKind, DbResult};
+
+/// A proved statement that is being given its values. `A` says what scope it needs.
+#[must_use = "a statement does nothing until it is run"]
+pub struct Bound<A> {
+    statement: Statement,
+    arguments: DbResult<PgArguments>,
+    writes: bool,
+    /// Of a system statement; empty otherwise.
+    role: &'static str,
+    access: PhantomData<A>,
+}
+
+impl<A> std::fmt::Debug for Bound<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bound")
+            .field("statement", &self.statement.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Bound<Read> {
+    /// A statement that only reads.
+    pub fn read(statement: Statement) -> Self {
+        Self::new(statement, false, "")
+    }
+
+    fn enter<'s, S: ReadAccess<'s>>(self, scope: S) -> DbResult<Entered<'s>> {
+        self.with(scope.target())
+    }
+}
+
+impl Bound<Write> {
+    /// A statement that writes or locks.
+    pub fn write(statement: Statement) -> Self {
+        Self::new(statement, true, "")
+    }
+
+    fn enter<'s, S: WriteAccess<'s>>(self, scope: S) -> DbResult<Entered<'s>> {
+        self.with(scope.target())
+    }
+}
+
+impl Bound<System> {
+    /// A system statement of `role` that only reads.
+    pub fn system_read(statement: Statement, role: &'static str) -> Self {
+        Self::new(statement, false, role)
+    }
+
+    /// A system statement of `role` that writes or locks.
+    pub fn system_write(statement: Statement, role: &'static str) -> Self {
+        Self::new(statement, true, role)
+    }
+
+    fn enter<'s, S: SystemAccess<'s>>(self, scope: S) -> DbResult<Entered<'s>> {
+        let target = scope.target(self.role, self.statement.name)?;
+        self.with(target)
+    }
+}
+
+/// A statement with all its values and the transaction it will run in.
+struct Entered<'s> {
+    target: Target<'s>,
+    statement: Statement,
+    writes: bool,
+    query: Ready,
+}
+
+impl<A> Bound<A> {
+    fn new(statement: Statement, writes: bool, role: &'static str) -> Self {
+        let arguments = Ok(PgArguments::default());
+        Self {
+            statement,
+            arguments,
+            writes,
+            role,
+            access: PhantomData,
+        }
+    }
+
+    /// Binds the next parameter. A value that can't be encoded fails when the statement is run.
+    pub fn bind<'t, T: Encode<'t, Postgres> + Type<Postgres>>(mut self, value: T) -> Self {
+        if let Ok(arguments) = &mut self.arguments
+            && let Err(cause) = arguments.add(value)
+        {
+            self.arguments = Err(DbError::with_cause(DbErrorKind::InvalidValue, cause));
+        }
+        self
+    }
+
+    fn with(self, target: Target<'_>) -> DbResult<Entered<'_>> {
+        let Self {
+            statement,
+            arguments,
+            writes,
+            ..
+        } = self;
+        let arguments = statement.complete(arguments?, target.tenant)?;
+        let query = Ready {
+            sql: statement.sql,
+            arguments,
+            persistent: true,
+        };
+        Ok(Entered {
+            target,
+            statement,
+            writes,
+            query,
+        })
+    }
+}
+
+macro_rules! fetches {
+    ($access:ident, $scope:ident) => {
+        impl Bound<$access> {
+            /// All rows.
+            ///
+            /// # Errors
+            /// Those of the database, and of a row that does not fit.
+            pub async fn fetch_all<'s, S: $scope<'s>, D: Decoder>(
+                self,
+                scope: S,
+                decoder: D,
+            ) -> DbResult<Vec<D::Output>> {
+                let Entered {
+                    target,
+                    statement,
+                    writes,
+                    query,
+                } = self.enter(scope)?;
+                run::all(target, &statement, writes, query, move |row| {
+                    decoder.decode(&row)
+                })
+                .await
+            }
+
+            /// At most one row.
+            ///
+            /// # Errors
+            /// As `fetch_all`, and if there is a second row.
+            pub async fn fetch_optional<'s, S: $scope<'s>, D: Decoder>(
+                self,
+                scope: S,
+                decoder: D,
+            ) -> DbResult<Option<D::Output>> {
+                let Entered {
+                    target,
+                    statement,
+                    writes,
+                    query,
+                } = self.enter(scope)?;
+                let decode = move |row| decoder.decode(&row);
+                run::first(target, &statement, writes, true, query, decode).await
+            }
+
+            /// Exactly one row.
+            ///
+            /// # Errors
+            /// As `fetch_all`, and if there is no row or a second one.
+            pub async fn fetch_one<'s, S: $scope<'s>, D: Decoder>(
+                self,
+                scope: S,
+                decoder: D,
+            ) -> DbResult<D::Output> {
+                not_found(self.fetch_optional(scope, decoder).await?)
+            }
+
+            /// Row by row. A stream that is dropped before its end closes the connection.
+            pub fn stream<'s, S: $scope<'s>, D: Decoder + 's>(
+                self,
+                scope: S,
+                decoder: D,
+            ) -> Rows<'s, D::Output>
+            where
+                D::Output: 's,
+            {
+                match self.enter(scope) {
+                    Ok(Entered {
+                        target,
+                        statement,
+                        writes,
+                        query,
+                    }) => {
+                        let decode = move |row| decoder.decode(&row);
+                        Rows::new(target, statement, writes, query, decode)
+                    }
+                    Err(error) => Rows::failed(error),
+                }
+            }
+
+            /// The number of rows that the statement changed.
+            ///
+            /// # Errors
+            /// Those of the database.
+            pub async fn affected<'s, S: $scope<'s>>(self, scope: S) -> DbResult<u64> {
+                let Entered {
+                    target,
+                    statement,
+                    writes,
+                    query,
+                } = self.enter(scope)?;
+                let done = run::run(target, &statement, writes, query, |_| Ok(())).await?;
+                Ok(done.rows_affected())
+            }
+
+            /// Runs the statement.
+            ///
+            /// # Errors
+            /// Those of the database.
+            pub async fn execute<'s, S: $scope<'s>>(self, scope: S) -> DbResult<()> {
+                self.affected(scope).await.map(drop)
+            }
+        }
+    };
+}
+
+fetches!(Read, ReadAccess);
+fetches!(Write, WriteAccess);
+fetches!(System, SystemAccess);

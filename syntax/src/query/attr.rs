@@ -1,0 +1,193 @@
+//! Parses the arguments of the query attributes and of `unproved!`.
+//!
+//! A malformed or unknown entry is recorded and the rest is still read.
+
+use proc_macro2::{Span, TokenStream};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{Ident, LitStr, Meta, Path, Token, parse_quote};
+
+use crate::attributes;
+use crate::errors::Errors;
+
+/// Which attribute is being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `#[tenant_query]`
+    Tenant,
+    /// `#[system_query]`
+    System,
+    /// `unproved!`
+    Unproved,
+}
+
+impl Kind {
+    fn example(self) -> &'static str {
+        match self {
+            Self::Tenant => "#[tenant_query(\"SELECT …\")]",
+            Self::System => {
+                "#[system_query(\"SELECT …\", role = \"auth\", tables(api_keys), reason = \"…\")]"
+            }
+            Self::Unproved => "unproved!(\"SELECT …\", reason = \"…\")",
+        }
+    }
+}
+
+/// The arguments of a query attribute.
+#[derive(Debug)]
+pub(super) struct QueryAttr {
+    pub(super) kind: Kind,
+    /// The statement; absent around a body.
+    pub(super) sql: Option<LitStr>,
+    /// `crate = path`, by default `::watertight`.
+    pub(super) krate: Path,
+    /// `catalog = "…"`
+    pub(super) catalog: Option<LitStr>,
+    /// What only `#[system_query]` has.
+    pub(super) system: Option<System>,
+    /// `reason = "…"`
+    pub(super) reason: Option<LitStr>,
+}
+
+/// What confines a statement that runs before there is a tenant.
+#[derive(Debug)]
+pub(super) struct System {
+    pub(super) role: LitStr,
+    pub(super) tables: Vec<String>,
+}
+
+/// `"SQL", key = value, …`: the statement first, then entries.
+struct Arguments {
+    sql: Option<LitStr>,
+    entries: TokenStream,
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut sql = None;
+        if input.peek(syn::Lit) {
+            sql = Some(input.parse::<LitStr>()?);
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(Self {
+            sql,
+            entries: input.parse()?,
+        })
+    }
+}
+
+impl QueryAttr {
+    pub(super) fn parse(tokens: TokenStream, kind: Kind, errors: &mut Errors) -> Self {
+        let mut attr = Self {
+            kind,
+            sql: None,
+            krate: parse_quote!(::watertight),
+            catalog: None,
+            system: None,
+            reason: None,
+        };
+        let Some(arguments) = errors.absorb(Parser::parse2(Arguments::parse, tokens)) else {
+            return attr;
+        };
+        attr.sql = arguments.sql;
+        let mut role = None;
+        let mut tables = None;
+        for entry in attributes::entries(arguments.entries, errors) {
+            match (attributes::key(&entry).as_str(), kind) {
+                ("crate", _) => {
+                    if let Some(path) = attributes::path(&entry, errors) {
+                        attr.krate = path;
+                    }
+                }
+                ("catalog", _) => {
+                    attr.catalog = attributes::text(&entry, "catalog = \"other.toml\"", errors);
+                }
+                ("reason", Kind::System | Kind::Unproved) => {
+                    attr.reason = attributes::text(&entry, "reason = \"…\"", errors);
+                }
+                ("role", Kind::System) => {
+                    role = attributes::text(&entry, "role = \"auth\"", errors);
+                }
+                ("tables", Kind::System) => tables = read_tables(&entry, errors),
+                (key, _) => errors.push(
+                    &entry,
+                    format!(
+                        "unknown argument `{key}`\nhelp: write `{}`, with `catalog = \"…\"` or \
+                         `crate = path` behind it where needed",
+                        kind.example()
+                    ),
+                ),
+            }
+        }
+        attr.require(role, tables, errors);
+        attr
+    }
+
+    /// What must not be missing.
+    fn require(&mut self, role: Option<LitStr>, tables: Option<Vec<String>>, errors: &mut Errors) {
+        let example = self.kind.example();
+        if self.kind == Kind::System {
+            if let (Some(role), Some(tables)) = (&role, &tables) {
+                self.system = Some(System {
+                    role: role.clone(),
+                    tables: tables.clone(),
+                });
+            }
+            if role.is_none() {
+                errors.push_at(
+                    Span::call_site(),
+                    format!("name the role that the statement runs as: `{example}`"),
+                );
+            }
+            if tables.is_none() {
+                errors.push_at(
+                    Span::call_site(),
+                    format!("name the tables that the statement may touch: `{example}`"),
+                );
+            }
+        }
+        if self.kind != Kind::Tenant && self.reason.is_none() {
+            errors.push_at(
+                Span::call_site(),
+                format!("say why this statement needs no tenant: `{example}`"),
+            );
+        }
+        if self.kind == Kind::Unproved && self.sql.is_none() {
+            errors.push_at(
+                Span::call_site(),
+                format!("the statement is a string literal: `{example}`"),
+            );
+        }
+    }
+}
+
+/// `tables(api_keys, auth.memberships)`
+fn read_tables(entry: &Meta, errors: &mut Errors) -> Option<Vec<String>> {
+    let example = "tables(api_keys, memberships)";
+    let Meta::List(list) = entry else {
+        errors.push(entry, format!("`tables` takes a list: `{example}`"));
+        return None;
+    };
+    let names = |input: ParseStream<'_>| {
+        input.parse_terminated(
+            |input| {
+                if input.peek(LitStr) {
+                    return Ok(input.parse::<LitStr>()?.value());
+                }
+                let mut name = input.parse::<Ident>()?.to_string();
+                while input.parse::<Option<Token![.]>>()?.is_some() {
+                    name = format!("{name}.{}", input.parse::<Ident>()?);
+                }
+                Ok(name)
+            },
+            Token![,],
+        )
+    };
+    let names = errors.absorb(names.parse2(list.tokens.clone()))?;
+    if names.is_empty() {
+        errors.push(entry, format!("name at least one table: `{example}`"));
+        return None;
+    }
+    Some(names.into_iter().collect())
+}

@@ -1,0 +1,393 @@
+//! The form around a body: proves every literal handed to sqlx and wraps the call in its proof.
+//!
+//! Invariant: what is not recognised here stays as it is and does not type-check, because a scope
+//! is no executor of sqlx. Nested items are left alone: they have attributes of their own.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::quote;
+use syn::visit_mut::{self, VisitMut};
+use syn::{Expr, ExprCall, ExprLit, Item, Lit, LitStr, Path, Stmt, parse_quote};
+use watertight_analysis::prepare::TenantBinding;
+
+use super::attr::{Kind, QueryAttr};
+use super::expand::{self, Constant};
+use super::item::Function;
+use super::judge::{Question, judge};
+use super::output;
+use super::sqlx_macro::{self, MacroCall};
+use crate::errors::Errors;
+use crate::project::{Loader, Project};
+
+/// Functions of sqlx that take the statement as their first argument.
+const FUNCTIONS: [&str; 6] = [
+    "query",
+    "query_as",
+    "query_scalar",
+    "query_with",
+    "query_as_with",
+    "query_scalar_with",
+];
+
+/// Functions of sqlx that send text which no proof can be about.
+const UNPROVABLE: [&str; 3] = ["raw_sql", "query_statement", "query_statement_with"];
+
+pub(super) fn expand(
+    attr: &QueryAttr,
+    mut function: Function,
+    load: Loader<'_>,
+    mut errors: Errors,
+) -> TokenStream {
+    if attr.kind == Kind::System {
+        errors.push(
+            &function.sig.ident,
+            "a system query is declared: write the statement into the attribute and `;` \
+             instead of the body",
+        );
+    } else if let Some(sql) = &attr.sql {
+        errors.push(
+            sql,
+            "this function has a statement and a body\n\
+             help: for the statement in the attribute end the signature with `;`, \
+             for statements in the body remove this one",
+        );
+    }
+    let original = function.clone();
+    if errors.is_empty() {
+        match load(attr.catalog.as_ref().map(LitStr::value).as_deref()) {
+            Ok(project) => rewrite(attr, &mut function, &project, &mut errors),
+            Err(message) => errors.push_at(place(attr, &function), message),
+        }
+    }
+    if errors.is_empty() {
+        let stamp = expand::stamp();
+        let statements = function.body.iter().flat_map(|body| &body.stmts);
+        return function.with_body(&quote!(#stamp #(#statements)*));
+    }
+    let mut ignored = Errors::default();
+    let output = match returns_stream(&original) {
+        true => output::read(&original, &mut ignored),
+        false => None,
+    };
+    expand::refused(attr, &original, output.as_ref(), errors)
+}
+
+fn returns_stream(function: &Function) -> bool {
+    super::item::spelled(&function.sig.output).contains("impl")
+}
+
+fn place(attr: &QueryAttr, function: &Function) -> Span {
+    attr.catalog
+        .as_ref()
+        .map_or_else(|| function.sig.ident.span(), LitStr::span)
+}
+
+fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Project, errors: &mut Errors) {
+    let name = function.name();
+    let Some(body) = &mut function.body else {
+        return;
+    };
+    let mut rewriter = Rewriter {
+        krate: &attr.krate,
+        name: &name,
+        project,
+        errors,
+        found: 0,
+        imported: Vec::new(),
+    };
+    rewriter.visit_block_mut(body);
+    let Rewriter {
+        found, imported, ..
+    } = rewriter;
+    for name in imported {
+        // The call is rewritten to an absolute path; this keeps the user's import in use.
+        body.stmts
+            .insert(0, parse_quote!(#[allow(unused_imports)] use #name as _;));
+    }
+    if found == 0 && errors.is_empty() {
+        errors.push(
+            &function.sig.ident,
+            "there is no statement in this body to prove\n\
+             help: write `sqlx::query_as(\"SELECT …\")` with the statement as a literal, \
+             declare the function with `#[tenant_query(\"SELECT …\")]` and `;`, \
+             or remove the attribute",
+        );
+    }
+}
+
+struct Rewriter<'a> {
+    krate: &'a Path,
+    name: &'a str,
+    project: &'a Project,
+    errors: &'a mut Errors,
+    found: usize,
+    imported: Vec<syn::Ident>,
+}
+
+impl VisitMut for Rewriter<'_> {
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+
+    fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
+        // `sqlx::query!(…);` as a statement parses as a macro of unknown meaning.
+        if let Stmt::Macro(call) = statement
+            && sqlx_macro::kind(&call.mac.path).is_some()
+        {
+            let semi = call.semi_token;
+            let call = syn::ExprMacro {
+                attrs: call.attrs.clone(),
+                mac: call.mac.clone(),
+            };
+            *statement = Stmt::Expr(Expr::Macro(call), semi);
+        }
+        visit_mut::visit_stmt_mut(self, statement);
+    }
+
+    fn visit_expr_mut(&mut self, expression: &mut Expr) {
+        let replacement = match expression {
+            Expr::Call(call) => self.call(call),
+            Expr::Macro(call) => match sqlx_macro::kind(&call.mac.path) {
+                Some(kind) => self.sqlx_macro(&call.mac.clone(), kind),
+                None => None,
+            },
+            _ => None,
+        };
+        match replacement {
+            Some(replacement) => *expression = replacement,
+            None => visit_mut::visit_expr_mut(self, expression),
+        }
+    }
+
+    fn visit_macro_mut(&mut self, call: &mut syn::Macro) {
+        self.other_macro(call);
+    }
+
+    fn visit_path_mut(&mut self, path: &mut Path) {
+        if let Some(segment) = path
+            .segments
+            .iter()
+            .find(|segment| segment.ident == "QueryBuilder")
+        {
+            self.found += 1;
+            self.errors.push(
+                segment,
+                "`QueryBuilder` makes the text at run time, so nothing can be proved about it\n\
+                 help: write one literal for each case; an optional filter is \
+                 `($1::text IS NULL OR plan = $1)`",
+            );
+        }
+        visit_mut::visit_path_mut(self, path);
+    }
+}
+
+impl Rewriter<'_> {
+    /// `sqlx::query_as::<_, T>("…")`
+    fn call(&mut self, call: &mut ExprCall) -> Option<Expr> {
+        let Expr::Path(callee) = &*call.func else {
+            return None;
+        };
+        let last = callee.path.segments.last()?;
+        let function = last.ident.to_string();
+        if UNPROVABLE.contains(&function.as_str()) {
+            self.found += 1;
+            self.errors.push(
+                &callee.path,
+                format!(
+                    "`{function}` sends text that is not proved\n\
+                     help: write `sqlx::query(\"…\")` with one statement as a literal; \
+                     migrations run through `watertight::migrate`"
+                ),
+            );
+            return None;
+        }
+        if !FUNCTIONS.contains(&function.as_str()) {
+            return None;
+        }
+        self.found += 1;
+        let Some(literal) = call.args.first().and_then(literal) else {
+            let place = call.args.first();
+            refuse_text(place, &function, self.errors);
+            return None;
+        };
+        let (statement, writes) = self.prove(
+            &literal.value(),
+            literal.span(),
+            TenantBinding::LastParameter,
+        )?;
+        if let Some(first) = call.args.first_mut() {
+            let sql = &statement.1;
+            *first = parse_quote!(#sql);
+        }
+        for argument in call.args.iter_mut().skip(1) {
+            self.visit_expr_mut(argument);
+        }
+        Some(self.wrap(&statement.0, writes, &quote!(#call)))
+    }
+
+    /// `sqlx::query_as!(T, "…", …)`
+    fn sqlx_macro(&mut self, call: &syn::Macro, kind: sqlx_macro::Kind) -> Option<Expr> {
+        self.found += 1;
+        let mut parsed = MacroCall::parse(call, kind, self.errors)?;
+        let (statement, writes) = self.prove(
+            &parsed.sql.value(),
+            parsed.sql.span(),
+            TenantBinding::Setting,
+        )?;
+        parsed.sql = statement.1;
+        for argument in &mut parsed.arguments {
+            self.visit_expr_mut(argument);
+        }
+        self.imported.extend(parsed.imported.take());
+        Some(self.wrap(&statement.0, writes, &parsed.tokens()))
+    }
+
+    /// Proves a literal: the constant's tokens and the literal to send.
+    fn prove(
+        &mut self,
+        source: &str,
+        span: Span,
+        binding: TenantBinding,
+    ) -> Option<((TokenStream, LitStr), bool)> {
+        let judged = judge(
+            self.project,
+            source,
+            span,
+            binding,
+            Question::Tenant,
+            self.errors,
+        )?;
+        for parameter in &judged.prepared.parameters {
+            if let Some(name) = &parameter.name {
+                judged.refuse_parameter(
+                    name,
+                    format!("`${name}` has a name, and in a body values are bound by number"),
+                    Some(format!(
+                        "write `${}` and bind it, or declare the function with the statement in \
+                         the attribute, where `${name}` is its argument",
+                        parameter.number
+                    )),
+                    self.errors,
+                );
+            }
+        }
+        let proof = judged.proof.as_ref()?;
+        let sql = LitStr::new(&judged.prepared.sql, span);
+        let constant = Constant {
+            krate: self.krate,
+            sql: sql.clone(),
+            catalog: self.project.catalog.id(),
+            name: self.name,
+            parameters: judged.prepared.parameters.len(),
+            tenant: judged.prepared.tenant.is_some(),
+        };
+        Some(((constant.tokens(), sql), proof.writes))
+    }
+
+    fn wrap(&self, statement: &TokenStream, writes: bool, call: &TokenStream) -> Expr {
+        let krate = self.krate;
+        if writes {
+            parse_quote!(#krate::__private::Proved::write(#statement, #call))
+        } else {
+            parse_quote!(#krate::__private::Proved::read(#statement, #call))
+        }
+    }
+
+    /// Any other macro: `vec![…]`, `format!(…)`. Its tokens are read as expressions if they
+    /// mention a query; otherwise they are nothing to us.
+    fn other_macro(&mut self, call: &mut syn::Macro) {
+        if call
+            .path
+            .segments
+            .last()
+            .is_some_and(|segment| segment.ident == "unproved")
+        {
+            // It proves its own statement.
+            self.found += 1;
+            return;
+        }
+        if !mentions_query(call.tokens.clone()) {
+            return;
+        }
+        let list = call
+            .parse_body_with(syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated);
+        match list {
+            Ok(mut list) => {
+                for expression in &mut list {
+                    self.visit_expr_mut(expression);
+                }
+                call.tokens = quote!(#list);
+            }
+            Err(_) => {
+                self.found += 1;
+                self.errors.push(
+                    &call.path,
+                    "this macro takes a query that can't be seen from here\n\
+                     help: make the query outside, `let query = sqlx::query(\"…\");`, \
+                     and hand in its result",
+                );
+            }
+        }
+    }
+}
+
+/// The literal that an expression is, through parentheses and invisible groups.
+fn literal(expression: &Expr) -> Option<LitStr> {
+    match expression {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => Some(text.clone()),
+        Expr::Group(inner) => literal(&inner.expr),
+        Expr::Paren(inner) => literal(&inner.expr),
+        _ => None,
+    }
+}
+
+/// Something else than a literal where the statement is expected.
+pub(super) fn refuse_text(given: Option<&Expr>, function: &str, errors: &mut Errors) {
+    let reason = match given {
+        Some(Expr::Macro(call)) => {
+            let name = super::item::spelled(&call.mac.path);
+            format!("`{name}!` makes this text where the proof can't see it")
+        }
+        _ => "the statement is not a literal, so nothing can be proved about it".to_owned(),
+    };
+    let message = format!(
+        "{reason}\n\
+         help: write the whole statement as one string literal, `{function}(\"SELECT …\")`, \
+         with values as `$1`, `$2` and the tenant as `$tenant`; for a part that varies write one \
+         literal for each case"
+    );
+    match given {
+        Some(given) => errors.push(given, message),
+        None => errors.push_at(Span::call_site(), message),
+    }
+}
+
+/// Whether tokens hold a name of sqlx's family followed by what makes it a call.
+fn mentions_query(tokens: TokenStream) -> bool {
+    let mut after_name = false;
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                if after_name || mentions_query(group.stream()) {
+                    return true;
+                }
+                after_name = false;
+            }
+            TokenTree::Punct(punct) => {
+                if after_name && matches!(punct.as_char(), '!' | ':') {
+                    return true;
+                }
+                after_name = false;
+            }
+            TokenTree::Ident(ident) => {
+                let name = ident.to_string();
+                after_name = FUNCTIONS.contains(&name.as_str())
+                    || UNPROVABLE.contains(&name.as_str())
+                    || name.starts_with("query_")
+                    || name == "QueryBuilder";
+            }
+            TokenTree::Literal(_) => after_name = false,
+        }
+    }
+    false
+}

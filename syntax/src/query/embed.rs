@@ -1,0 +1,144 @@
+//! `catalog!()`: the settings, relations and checksums that the pool compares at start-up.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::{LitStr, Path};
+use watertight_analysis::catalog::{Command, Policy, PolicyExpr, Relation, RelationKind};
+use watertight_analysis::config::TenantKind;
+
+use super::attr::{Kind, QueryAttr};
+use super::expand;
+use crate::errors::Errors;
+use crate::project::{Loader, MigrationFile, Project};
+
+/// Expands `catalog!()`.
+#[must_use]
+pub fn catalog(tokens: TokenStream, load: Loader<'_>) -> TokenStream {
+    let mut errors = Errors::default();
+    let attr = QueryAttr::parse(tokens, Kind::Tenant, &mut errors);
+    if let Some(sql) = &attr.sql {
+        errors.push(
+            sql,
+            "write `catalog!()`, or `catalog!(catalog = \"other.toml\")`",
+        );
+    }
+    let project = match load(attr.catalog.as_ref().map(LitStr::value).as_deref()) {
+        Ok(project) => Some(project),
+        Err(message) => {
+            errors.push_at(
+                attr.catalog
+                    .as_ref()
+                    .map_or_else(Span::call_site, LitStr::span),
+                message,
+            );
+            None
+        }
+    };
+    match project {
+        Some(project) if errors.is_empty() => constant(&attr.krate, &project),
+        _ => {
+            let errors = errors.into_compile_errors();
+            quote!({ #errors ::core::panic!("refused at compile time") })
+        }
+    }
+}
+
+fn constant(krate: &Path, project: &Project) -> TokenStream {
+    let id = project.catalog.id();
+    let settings = settings(krate, project);
+    let relations = project
+        .catalog
+        .relations()
+        .filter_map(|found| relation(krate, found));
+    let migrations = project.files.iter().map(|file| migration(krate, file));
+    let stamp = expand::stamp();
+    quote!({
+        #stamp
+        #krate::__private::Catalog::new(
+            #id,
+            #settings,
+            &[#(#relations),*],
+            &[#(#migrations),*],
+        )
+    })
+}
+
+fn settings(krate: &Path, project: &Project) -> TokenStream {
+    let config = project.catalog.config();
+    let column = &config.tenant.column;
+    let kind = match config.tenant.kind {
+        TenantKind::Uuid => quote!(Uuid),
+        TenantKind::Bigint => quote!(Bigint),
+        TenantKind::Text => quote!(Text),
+    };
+    let setting = &config.tenant.setting;
+    let role = &config.application_role;
+    let (require_rls, relax_force) = (config.require_rls, config.relax_force);
+    quote! {
+        #krate::__private::Settings {
+            tenant_column: #column,
+            tenant_kind: #krate::__private::TenantKind::#kind,
+            setting: #setting,
+            application_role: #role,
+            require_rls: #require_rls,
+            relax_force: #relax_force,
+        }
+    }
+}
+
+/// `None` for what no statement reads rows from.
+fn relation(krate: &Path, relation: &Relation) -> Option<TokenStream> {
+    let kind = match relation.kind {
+        RelationKind::Table | RelationKind::Partition => "Table",
+        RelationKind::View => "View",
+        RelationKind::MaterializedView => "MaterializedView",
+        RelationKind::ForeignTable => "Foreign",
+        _ => return None,
+    };
+    let kind = format_ident!("{kind}");
+    let (schema, name) = (&relation.schema, &relation.name);
+    let tenant = relation.tenant().map(|column| {
+        let column = &column.name;
+        quote!(.tenant(#column))
+    });
+    let global = relation.is_global().then(|| quote!(.global()));
+    let rls = relation.rls.enabled.then(|| {
+        let forced = relation.rls.forced;
+        let policies = relation.policies.iter().map(|found| policy(krate, found));
+        quote!(.rls(#forced, &[#(#policies),*]))
+    });
+    Some(quote! {
+        #krate::__private::Relation::new(#schema, #name, #krate::__private::RelationKind::#kind)
+            #tenant #global #rls
+    })
+}
+
+fn policy(krate: &Path, policy: &Policy) -> TokenStream {
+    let name = &policy.name;
+    let permissive = policy.permissive;
+    let command = policy.command.map_or("ALL", Command::sql);
+    let roles = &policy.roles;
+    let using = !matches!(policy.using, PolicyExpr::None);
+    let check = !matches!(policy.check, PolicyExpr::None);
+    quote! {
+        #krate::__private::Policy {
+            name: #name,
+            permissive: #permissive,
+            command: #command,
+            roles: &[#(#roles),*],
+            using: #using,
+            check: #check,
+        }
+    }
+}
+
+fn migration(krate: &Path, file: &MigrationFile) -> TokenStream {
+    let MigrationFile {
+        path,
+        version,
+        checksum,
+    } = file;
+    quote! {
+        #krate::__private::Migration { path: #path, version: #version, checksum: #checksum }
+    }
+}
