@@ -18,11 +18,11 @@ mod tripwire;
 /// What generated code names. Not for use by hand: a statement made here has no proof.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::tool::generated::*;
     pub use crate::statement::{
         Bound, ByColumn, ByNothing, ByRow, ByShape, Catalog, Migration, Policy, Proved, Relation,
         RelationKind, Settings, Statement, TenantKind, Wanted, query, refused_stream,
     };
+    pub use crate::tool::generated::*;
 }
 
 pub use db::{
@@ -30,7 +30,10 @@ pub use db::{
 };
 pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
 pub use id::{InvalidTenantId, TenantId, TenantKind};
-pub use server::{Guard, GuardBuilder, GuardLayer, GuardService, ServerError};
+pub use server::{
+    Guard, GuardBuilder, GuardLayer, GuardService, McpServer, Server, ServerBuilder, ServerError,
+    StdioIdentity, StdioServer,
+};
 pub use session::Session;
 pub use statement::Catalog;
 pub use tool::{

@@ -96,6 +96,11 @@ impl TenantPool {
         self.connections.close().await;
     }
 
+    /// Whether the database keeps the audit trail.
+    pub(crate) fn audits(&self) -> bool {
+        self.connections.messages().audits()
+    }
+
     pub(crate) async fn read_as<'a>(
         &'a self,
         tenant: &TenantId,

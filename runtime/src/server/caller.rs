@@ -40,8 +40,8 @@ impl ServerState {
     /// may be built before its runtime runs.
     pub(crate) fn audit(&self) -> &AuditWriter {
         self.audit.get_or_init(|| match &self.pool {
-            Some(pool) => AuditWriter::start(pool.clone(), AuditLimits::default()),
-            None => AuditWriter::to_log(),
+            Some(pool) if pool.audits() => AuditWriter::start(pool.clone(), AuditLimits::default()),
+            _ => AuditWriter::to_log(),
         })
     }
 

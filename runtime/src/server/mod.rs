@@ -1,9 +1,18 @@
 //! The server around the tools: who calls is established here, before anything else runs.
 
+mod builder;
 mod caller;
 mod error;
 mod guard;
+mod handler;
+mod mount;
+mod serve;
+mod stdio;
 
+pub use builder::ServerBuilder;
 pub(crate) use caller::{Caller, ServerState};
 pub use error::ServerError;
 pub use guard::{Guard, GuardBuilder, GuardLayer, GuardService};
+pub use handler::McpServer;
+pub use serve::Server;
+pub use stdio::{StdioIdentity, StdioServer};

@@ -23,8 +23,9 @@ use super::incoming::{self, Asked};
 use super::outgoing::Outgoing;
 use super::refusal::{INVALID_REQUEST, Refusal, json_response, rpc_error};
 use super::sessions::{self, Presented};
+use crate::audit::{AuditRecord, Outcome};
 use crate::auth::{AuthError, AuthRequest};
-use crate::error::Reference;
+use crate::error::{Reference, ToolErrorKind};
 use crate::server::caller::Caller;
 use crate::session::Session;
 
@@ -124,6 +125,7 @@ impl Shared {
             .as_ref()
             .and_then(|asked| self.missing_scopes(asked, &session))
         {
+            self.record_refusal(asked.as_ref(), &session, reference);
             return Err(Refusal::Scopes(missing));
         }
         // Tokens are for this server alone: what runs behind it can't hand them on.
@@ -139,6 +141,20 @@ impl Shared {
             asked,
             reference,
         })
+    }
+
+    /// A call that lacks a scope does not reach its tool, which would have recorded it.
+    fn record_refusal(&self, asked: Option<&Asked>, session: &Session, reference: Reference) {
+        let tool = asked
+            .and_then(|asked| asked.name.as_deref())
+            .unwrap_or_default();
+        let tenant = session.tenant().clone();
+        let mut record = AuditRecord::new(tenant, reference.to_string(), tool);
+        record.issuer = Some(session.issuer().to_owned());
+        record.subject = Some(session.subject().to_owned());
+        record.outcome = Outcome::Refused;
+        record.error = Some(ToolErrorKind::Denied.as_str().to_owned());
+        self.state.audit().record(record);
     }
 
     async fn authenticate(&self, parts: &Parts) -> Result<Session, AuthError> {

@@ -24,7 +24,6 @@ use crate::server::caller::ServerState;
 
 use hosts::Hosts;
 pub use layer::{GuardLayer, GuardService};
-pub(crate) use refusal::withheld;
 use resource::Resource;
 use sessions::Sessions;
 
@@ -222,9 +221,13 @@ impl GuardBuilder {
         tool: impl Into<String>,
         scopes: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.requires
-            .insert(tool.into(), scopes.into_iter().map(Into::into).collect());
+        let scopes = scopes.into_iter().map(Into::into).collect();
+        self.require(tool.into(), scopes);
         self
+    }
+
+    pub(crate) fn require(&mut self, tool: String, scopes: Vec<String>) {
+        self.requires.insert(tool, scopes);
     }
 
     /// The server's name for people, in the metadata.
@@ -237,10 +240,6 @@ impl GuardBuilder {
         self.authenticator.as_ref()
     }
 
-    pub(crate) fn resource_path(&self) -> Result<String, ServerError> {
-        Ok(self.parse_resource()?.path().to_owned())
-    }
-
     fn parse_resource(&self) -> Result<Resource, ServerError> {
         let Some(resource) = &self.resource else {
             return Err(ServerError::configuration(
@@ -250,18 +249,22 @@ impl GuardBuilder {
         Resource::parse(resource).map_err(ServerError::configuration)
     }
 
-    /// What all requests share, checked.
-    pub(crate) fn state(&self) -> Result<Arc<ServerState>, ServerError> {
+    /// What all requests share, for an identity that yields tenants of this kind; without one, of
+    /// the authenticator's kind.
+    pub(crate) fn state_for(
+        &self,
+        kind: Option<TenantKind>,
+    ) -> Result<Arc<ServerState>, ServerError> {
         let wanted = self
             .pool
             .as_ref()
             .map(|pool| pool.catalog().settings.tenant_kind);
-        if let (Some(wanted), Some(yielded)) = (wanted, self.tenant_kind)
+        if let (Some(wanted), Some(yielded)) = (wanted, kind.or(self.tenant_kind))
             && wanted != yielded
         {
             return Err(ServerError::configuration(format!(
-                "the authenticator yields tenants of kind {yielded:?}, and the database has \
-                 {wanted:?}; say `.tenant_kind(TenantKind::{wanted:?})`"
+                "the credentials name tenants of kind {yielded:?}, and the database has \
+                 {wanted:?}; say `.tenant_kind(TenantKind::{wanted:?})` to the authenticator"
             )));
         }
         Ok(Arc::new(ServerState::new(self.pool.clone())))
@@ -273,7 +276,7 @@ impl GuardBuilder {
     /// If one is missing or malformed, or the authenticator yields another kind of tenant than the
     /// database has.
     pub fn build(self) -> Result<Guard, ServerError> {
-        let state = self.state()?;
+        let state = self.state_for(None)?;
         let resource = self.parse_resource()?;
         let Some(authenticator) = self.authenticator else {
             return Err(ServerError::configuration(

@@ -1,0 +1,251 @@
+//! Putting a server together; and the checks that it does not start without.
+//!
+//! Invariant: `build` refuses what can be known to be wrong before the first request: settings,
+//! and every published schema through which a client could name a tenant.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rmcp::handler::server::router::tool::ToolRouter;
+use rmcp::model::Implementation;
+
+use super::error::ServerError;
+use super::guard::{Guard, GuardBuilder};
+use super::handler::McpServer;
+use super::serve::Server;
+use super::stdio::{StdioIdentity, StdioServer};
+use crate::auth::Authenticator;
+use crate::db::TenantPool;
+use crate::tool::{Mounted, Tools};
+
+/// Collects the parts of a [`Server`].
+#[must_use = "nothing happens until `build`"]
+pub struct ServerBuilder {
+    guard: GuardBuilder,
+    implementation: Implementation,
+    instructions: Option<String>,
+    router: ToolRouter<McpServer>,
+    requires: BTreeMap<String, Vec<String>>,
+    mistakes: Vec<String>,
+    legacy_sessions: bool,
+    json_response: bool,
+}
+
+impl ServerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            guard: Guard::builder(),
+            implementation: Implementation::new("watertight", env!("CARGO_PKG_VERSION")),
+            instructions: None,
+            router: ToolRouter::new(),
+            requires: BTreeMap::new(),
+            mistakes: Vec::new(),
+            legacy_sessions: false,
+            json_response: true,
+        }
+    }
+
+    /// The name that clients see, and that the published metadata gives.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.implementation.name = name.into();
+        self.guard = self.guard.name(self.implementation.name.clone());
+        self
+    }
+
+    /// The server's own version.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.implementation.version = version.into();
+        self
+    }
+
+    /// The name for people.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.implementation.title = Some(title.into());
+        self
+    }
+
+    /// What a model should know about using this server.
+    pub fn instructions(mut self, text: impl Into<String>) -> Self {
+        self.instructions = Some(text.into());
+        self
+    }
+
+    /// Adds tools: `tools![list_customers, billing::list_invoices]`.
+    pub fn tools(mut self, tools: Tools) -> Self {
+        match tools.mount() {
+            Ok(mounted) => mounted.into_iter().for_each(|tool| self.add_own(tool)),
+            Err(error) => self.mistakes.push(error.to_string()),
+        }
+        self
+    }
+
+    fn add_own(&mut self, tool: Mounted) {
+        let name = tool.compiled.published.name.to_string();
+        if !tool.compiled.scopes.is_empty() {
+            let scopes: Vec<String> = tool
+                .compiled
+                .scopes
+                .iter()
+                .map(|s| (*s).to_owned())
+                .collect();
+            self.require(name, scopes);
+        }
+        self.add(tool.into_route());
+    }
+
+    /// Mounts tools that were written with rmcp alone: the handler that has them, and their
+    /// router, which `#[tool_router]` generates. They run behind the same guard, and
+    /// `ToolContext` works in them as a parameter.
+    pub fn mount<T: Send + Sync + 'static>(mut self, handler: T, router: ToolRouter<T>) -> Self {
+        for route in super::mount::routes(Arc::new(handler), router) {
+            self.add(route);
+        }
+        self
+    }
+
+    fn add(&mut self, route: rmcp::handler::server::router::tool::ToolRoute<McpServer>) {
+        let name = route.attr.name.clone();
+        if self.router.has_route(&name) {
+            self.mistakes.push(format!("two tools are called `{name}`"));
+        }
+        self.router.add_route(route);
+    }
+
+    /// The scopes that a mounted tool needs. Tools of ours say `requires` themselves.
+    pub fn requires<S: Into<String>>(
+        mut self,
+        tool: impl Into<String>,
+        scopes: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.require(tool.into(), scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    fn require(&mut self, tool: String, scopes: Vec<String>) {
+        self.guard.require(tool.clone(), scopes.clone());
+        self.requires.insert(tool, scopes);
+    }
+
+    /// The database that the tools read and write.
+    pub fn pool(mut self, pool: TenantPool) -> Self {
+        self.guard = self.guard.pool(pool);
+        self
+    }
+
+    /// Who verifies the credentials of every request. Required, except for a stdio server whose
+    /// identity a launcher fixes.
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.guard = self.guard.authenticator(authenticator);
+        self
+    }
+
+    /// The URL that clients know this server under. Required over HTTP. Its path is where the
+    /// server answers; its host is the accepted `Host`; tokens name it as their audience.
+    pub fn resource(mut self, url: impl Into<String>) -> Self {
+        self.guard = self.guard.resource(url);
+        self
+    }
+
+    /// See [`GuardBuilder::authorization_server`].
+    pub fn authorization_server(mut self, issuer: impl Into<String>) -> Self {
+        self.guard = self.guard.authorization_server(issuer);
+        self
+    }
+
+    /// See [`GuardBuilder::allow_host`].
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.guard = self.guard.allow_host(host);
+        self
+    }
+
+    /// See [`GuardBuilder::allow_origin`].
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.guard = self.guard.allow_origin(origin);
+        self
+    }
+
+    /// The largest accepted request body. One mebibyte by default.
+    pub fn max_body_bytes(mut self, bytes: usize) -> Self {
+        self.guard = self.guard.max_body_bytes(bytes);
+        self
+    }
+
+    /// Keeps MCP sessions for clients of the protocol versions before 2026-07-28 that ask for
+    /// them, each tied to the principal that opened it. Off by default: every client works
+    /// without, and only requests from the server to the client need it.
+    pub fn legacy_sessions(mut self, on: bool) -> Self {
+        self.legacy_sessions = on;
+        self.guard = self.guard.legacy_sessions(on);
+        self
+    }
+
+    /// Answers with plain JSON where there is nothing to stream. On by default; off means an event
+    /// stream for every answer.
+    pub fn json_response(mut self, on: bool) -> Self {
+        self.json_response = on;
+        self
+    }
+
+    /// A server for HTTP.
+    ///
+    /// # Errors
+    /// [`ServerError::Configuration`] if a part is missing or contradicts another, and
+    /// [`ServerError::Boundary`] if a published tool would let a client name a tenant.
+    pub fn build(self) -> Result<Server, ServerError> {
+        let handler = self.handler()?;
+        let guard = self.guard.build()?;
+        Ok(Server::new(
+            handler,
+            guard,
+            self.legacy_sessions,
+            self.json_response,
+        ))
+    }
+
+    /// A server for standard input and output, on behalf of one identity: a
+    /// [`LauncherAuthenticator`](crate::auth::LauncherAuthenticator), or a token from the
+    /// environment ([`StdioIdentity::token_from`]), which the authenticator verifies like any
+    /// other, for every request.
+    ///
+    /// # Errors
+    /// As [`ServerBuilder::build`].
+    pub fn build_stdio(
+        self,
+        identity: impl Into<StdioIdentity>,
+    ) -> Result<StdioServer, ServerError> {
+        let handler = self.handler()?;
+        let identity = identity.into();
+        let identity = identity.resolve(self.guard.dyn_authenticator())?;
+        let state = self.guard.state_for(identity.tenant_kind())?;
+        Ok(StdioServer::new(handler, identity, state))
+    }
+
+    fn handler(&self) -> Result<McpServer, ServerError> {
+        if let Some(mistake) = self.mistakes.first() {
+            return Err(ServerError::configuration(mistake));
+        }
+        if let Some(unknown) = self
+            .requires
+            .keys()
+            .find(|tool| !self.router.has_route(tool))
+        {
+            let what = format!("scopes are required for `{unknown}`, and there is no such tool");
+            return Err(ServerError::configuration(what));
+        }
+        Ok(McpServer::new(
+            self.implementation.clone(),
+            self.instructions.clone(),
+            self.router.clone(),
+            self.requires.clone(),
+        ))
+    }
+}
+
+impl std::fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("name", &self.implementation.name)
+            .field("guard", &self.guard)
+            .finish_non_exhaustive()
+    }
+}
