@@ -175,9 +175,19 @@ impl Connections {
         let unavailable = || DbError::new(DbErrorKind::Unavailable);
         let mut attempts = self.pool.options().get_max_connections();
         loop {
-            let connection = timeout_at(deadline, self.pool.acquire())
-                .await
-                .map_err(|_| unavailable())??;
+            let connection = match timeout_at(deadline, self.pool.acquire()).await {
+                Ok(Ok(connection)) => connection,
+                // Whatever kept a connection from opening (a closed port, a proxy without a
+                // server, a wrong password since yesterday), to the caller it is all the same.
+                Ok(Err(error)) => {
+                    let error = DbError::from(error);
+                    return Err(match error.kind() {
+                        DbErrorKind::Busy => error,
+                        _ => error.of_kind(DbErrorKind::Unavailable),
+                    });
+                }
+                Err(_) => return Err(unavailable()),
+            };
             let mut guard = Guard::new(connection, self.runtime.clone(), Arc::clone(permit));
             // Without a limit, a server that stopped answering would hold the call for ever.
             let sent = async {

@@ -110,6 +110,10 @@ impl DbError {
         }
     }
 
+    pub(crate) fn of_kind(self, kind: DbErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// The cause, for the operator's log only: it may name tables, values and tenants.
     pub(crate) fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.cause.as_deref()
@@ -167,7 +171,8 @@ fn sqlstate(code: &str) -> DbErrorKind {
     match code {
         // not_null, check, string truncation and the like arrive as 23502, 23514 and class 22.
         "23502" | "23514" => DbErrorKind::InvalidValue,
-        "42501" | "44000" => DbErrorKind::Denied,
+        // 25006: a statement that writes, in a read-only transaction.
+        "42501" | "44000" | "25006" => DbErrorKind::Denied,
         // query_canceled is what statement_timeout raises; 55P03 is lock_timeout.
         "57014" | "55P03" | "25P03" | "25P04" => DbErrorKind::Timeout,
         "40001" | "40P01" => DbErrorKind::Serialization,

@@ -23,3 +23,6 @@ pub use system::{SystemPool, SystemPoolBuilder, SystemScope};
 
 pub(crate) use begin::push_text;
 pub(crate) use scope::Tx;
+
+#[cfg(test)]
+mod tests;

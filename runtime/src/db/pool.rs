@@ -119,6 +119,11 @@ impl TenantPool {
         Ok(WriteScope::new(tx, tenant.clone()))
     }
 
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
     /// Runs our own statements as `tenant`, the whole transaction in one message.
     ///
     /// `sql` must be built from checked names and hexadecimal digits only.

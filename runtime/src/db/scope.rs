@@ -275,12 +275,6 @@ impl InFlight<'_> {
                 self.tx.guard.answered(self.tx.mode);
                 Ok(value)
             }
-            // The answer was complete and empty: the caller's question, not the transaction, failed.
-            Err(error @ sqlx::Error::RowNotFound) => {
-                self.tx.failed = false;
-                self.tx.guard.answered(self.tx.mode);
-                Err(error.into())
-            }
             Err(error) => {
                 // The server's own error ends a statement cleanly: the transaction is aborted but
                 // the connection is fit. Anything else (lost, protocol, decoding) is in doubt.

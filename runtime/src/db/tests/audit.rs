@@ -1,0 +1,206 @@
+//! The audit trail in the database: it commits with the write, stays with its tenant, loses nothing.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use watertight_devdb::Database;
+
+use super::harness::{as_admin, change, database, pool, read, session, tenant, texts, write};
+use super::proxy::Proxy;
+use crate::audit::{AuditLimits, AuditRecord, AuditWriter, Outcome};
+use crate::db::DbErrorKind;
+use crate::error::Reference;
+
+const INSERT: &str = "INSERT INTO notes (body) VALUES ('new') RETURNING body";
+
+fn record(id: i64, tool: &str) -> AuditRecord {
+    let mut record = AuditRecord::new(tenant(id), Reference::random().to_string(), tool);
+    record.outcome = Outcome::Ok;
+    record
+}
+
+async fn trail(database: &Database) -> Vec<String> {
+    as_admin(
+        database,
+        "SELECT tenant_id || ' ' || kind || ' ' || coalesce(tool, '-') FROM watertight.audit ORDER BY id",
+    )
+    .await
+}
+
+#[tokio::test]
+async fn the_effect_commits_with_the_write() {
+    let database = database().await;
+    let pool = pool(database.app_url(), 1).await;
+    let mut scope = pool.write(&session(1)).await.unwrap();
+    change(&mut scope, INSERT).await.unwrap();
+    drop(scope);
+    assert_eq!(
+        trail(&database).await,
+        [""; 0],
+        "a rolled back write has no effect"
+    );
+    let mut scope = pool.write(&session(1)).await.unwrap();
+    change(&mut scope, INSERT).await.unwrap();
+    scope.commit().await.unwrap();
+    let audit = AuditWriter::start(pool, AuditLimits::default());
+    let entries = audit.recent(&session(1), 10).await.unwrap();
+    assert_eq!(entries.len(), 1);
+    let entry = &entries[0];
+    assert_eq!((entry.kind.as_str(), entry.reference.len()), ("effect", 32));
+    assert_eq!(entry.issuer.as_deref(), Some("https://issuer.test"));
+    assert_eq!(entry.subject.as_deref(), Some("user of 1"));
+    assert_eq!(audit.recent(&session(2), 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_write_whose_effect_can_not_be_recorded_does_not_commit() {
+    let database = database().await;
+    let pool = pool(database.app_url(), 1).await;
+    let mut scope = write(&pool, 1).await.unwrap();
+    change(&mut scope, INSERT).await.unwrap();
+    database
+        .execute_as_owner(
+            "REVOKE INSERT ON watertight.audit FROM app; \
+        REVOKE INSERT (kind) ON watertight.audit FROM app",
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        scope.commit().await.unwrap_err().kind(),
+        DbErrorKind::Denied
+    );
+    assert_eq!(
+        super::harness::all_notes(&database).await,
+        ["1:one", "2:two"]
+    );
+}
+
+#[tokio::test]
+async fn completions_reach_their_own_tenants_in_batches() {
+    let database = database().await;
+    let proxy = Proxy::before(database.app_url()).await;
+    let pool = pool(&proxy.url(database.app_url()), 2).await;
+    let audit = AuditWriter::start(pool, AuditLimits::default());
+    let before = proxy.trips();
+    for _ in 0..50 {
+        audit.record(record(1, "one"));
+        audit.record(record(2, "two"));
+    }
+    audit.flush().await;
+    let trips = proxy.trips() - before;
+    assert!(trips <= 8, "{trips} round trips for two batches");
+    let counts = "SELECT tenant_id || ' ' || tool || ' ' || count(*) FROM watertight.audit \
+                  GROUP BY tenant_id, tool ORDER BY 1";
+    assert_eq!(as_admin(&database, counts).await, ["1 one 50", "2 two 50"]);
+    assert_eq!(audit.recent(&session(2), 500).await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn a_record_waits_no_longer_than_the_delay() {
+    let database = database().await;
+    let pool = pool(database.app_url(), 1).await;
+    let limits = AuditLimits {
+        delay: Duration::from_millis(50),
+        ..AuditLimits::default()
+    };
+    let audit = AuditWriter::start(pool, limits);
+    audit.record(record(1, "alone"));
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(trail(&database).await, ["1 completion alone"]);
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_writes_what_was_recorded() {
+    let database = database().await;
+    let pool = pool(database.app_url(), 1).await;
+    let limits = AuditLimits {
+        delay: Duration::from_secs(60),
+        ..AuditLimits::default()
+    };
+    let audit = AuditWriter::start(pool, limits);
+    audit.record(record(1, "last"));
+    drop(audit);
+    for _ in 0..100 {
+        if !trail(&database).await.is_empty() {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(trail(&database).await, ["1 completion last"]);
+}
+
+#[tokio::test]
+async fn hostile_texts_are_stored_as_texts() {
+    let database = database().await;
+    let pool = pool(database.app_url(), 1).await;
+    let audit = AuditWriter::start(pool, AuditLimits::default());
+    let hostile = "'); DROP TABLE notes; -- \\ \" $$ \u{0} ü \u{1f980}";
+    let mut poison = record(1, hostile);
+    poison.subject = Some(hostile.to_owned());
+    poison.client = Some("x".repeat(10_000));
+    poison.arguments = vec![hostile.to_owned(); 500];
+    poison.error = Some("conflict".to_owned());
+    poison.rows = u64::MAX;
+    poison.probe = true;
+    audit.record(record(1, "before"));
+    audit.record(poison);
+    audit.record(record(1, "after"));
+    audit.flush().await;
+    let entries = audit.recent(&session(1), 10).await.unwrap();
+    assert_eq!(entries.len(), 3);
+    let stored = hostile.replace('\0', "");
+    let entry = &entries[1];
+    assert_eq!(entry.tool.as_deref(), Some(stored.as_str()));
+    assert_eq!(entry.subject.as_deref(), Some(stored.as_str()));
+    assert_eq!(entry.client.as_ref().unwrap().len(), 256);
+    assert_eq!(entry.arguments, vec![stored; 64]);
+    assert_eq!((entry.rows, entry.probe), (Some(i64::MAX), true));
+    assert_eq!(entry.outcome.as_deref(), Some("ok"));
+}
+
+#[tokio::test]
+async fn records_survive_a_database_that_is_away_for_a_moment() {
+    let database = database().await;
+    let proxy = Proxy::before(database.app_url()).await;
+    let pool = pool(&proxy.url(database.app_url()), 2).await;
+    let audit = AuditWriter::start(pool, AuditLimits::default());
+    proxy.cut();
+    for _ in 0..10 {
+        audit.record(record(1, "kept"));
+    }
+    sleep(Duration::from_millis(600)).await;
+    assert_eq!(trail(&database).await, [""; 0]);
+    proxy.mend();
+    audit.flush().await;
+    assert_eq!(trail(&database).await, vec!["1 completion kept"; 10]);
+}
+
+#[tokio::test]
+async fn the_application_role_can_neither_alter_nor_forge_a_trail() {
+    let database = database().await;
+    let pool = pool(database.app_url(), 1).await;
+    let audit = AuditWriter::start(pool.clone(), AuditLimits::default());
+    audit.record(record(1, "kept"));
+    audit.flush().await;
+    for sql in [
+        "UPDATE watertight.audit SET tool = 'forged' RETURNING tool",
+        "DELETE FROM watertight.audit RETURNING tool",
+        "INSERT INTO watertight.audit (tenant_id, kind, reference) VALUES ('2', 'effect', 'r') RETURNING tool",
+        "INSERT INTO watertight.audit (recorded_at, kind, reference) VALUES (now(), 'effect', 'r') RETURNING tool",
+    ] {
+        let mut scope = write(&pool, 1).await.unwrap();
+        assert_eq!(
+            change(&mut scope, sql).await.unwrap_err().kind(),
+            DbErrorKind::Denied,
+            "{sql}"
+        );
+    }
+    let mut other = read(&pool, 2).await.unwrap();
+    assert_eq!(
+        texts(&mut other, "SELECT tool FROM watertight.audit")
+            .await
+            .unwrap(),
+        [""; 0]
+    );
+    assert_eq!(trail(&database).await, ["1 completion kept"]);
+}

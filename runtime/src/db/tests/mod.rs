@@ -1,0 +1,11 @@
+//! Scopes and pools against a real PostgreSQL: each test fails if the defence it names is removed.
+
+mod audit;
+mod cancel;
+mod fault;
+mod gate;
+mod harness;
+mod migrate;
+mod proxy;
+mod scope;
+mod system;
