@@ -52,11 +52,6 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The tenant that `$tenant` is bound to.
-    pub(crate) const fn tenant(&self) -> &TenantId {
-        &self.tenant
-    }
-
     /// The transaction and the tenant that it was opened for.
     pub(crate) const fn parts(&mut self) -> (&mut Tx, &TenantId) {
         (&mut self.tx, &self.tenant)

@@ -155,9 +155,16 @@ impl SystemScope<'_> {
         tx.ready_to_commit(tx.id())?;
         let origin = Origin::new(trace.reference).tool(&trace.names());
         let text = tx.shared().messages.commit_system(&origin);
-        tx.commit(text).await?;
+        // From here on the effect's own record tells what happened, unless nothing was stored.
         trace.kind = "effect";
-        Ok(())
+        let answer = tx.commit(text).await;
+        if answer
+            .as_ref()
+            .is_err_and(|e| e.kind() != DbErrorKind::CommitUnknown)
+        {
+            trace.kind = "rollback";
+        }
+        answer
     }
 }
 

@@ -31,7 +31,9 @@ async fn run(
     sql: &'static str,
     writes: bool,
 ) -> DbResult<Vec<String>> {
-    let mut statement = scope.statement(CATALOG.id(), role, "the_statement", writes)?;
+    let mut statement = scope
+        .admit(role, "the_statement")?
+        .statement(CATALOG.id(), writes)?;
     let rows = sqlx::query(sql).fetch_all(statement.connection()?).await;
     let rows = statement.settle(rows)?;
     Ok(rows.iter().map(|row| row.try_get(0).unwrap()).collect())
