@@ -6,6 +6,7 @@
 pub mod catalog;
 mod codes;
 pub mod config;
+mod ddl;
 pub mod diagnostic;
 pub mod ir;
 mod lower;
