@@ -206,7 +206,6 @@ pub(super) fn define(stmt: &DefineStmt) -> Option<Ddl> {
                 // A copy of another collation, or of a locale, is as deterministic as that one.
                 None => option("from").is_none(),
             },
-            if_not_exists: stmt.if_not_exists,
         },
         Ot::OBJECT_AGGREGATE => aggregate(stmt, name),
         Ot::OBJECT_TSPARSER
