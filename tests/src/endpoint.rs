@@ -7,7 +7,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use reqwest::{Method, StatusCode};
 use rmcp::RoleClient;
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{ClientInfo, ProtocolVersion};
+use rmcp::model::{ClientConfig, ProtocolVersion};
 use rmcp::service::{ClientLifecycleMode, RunningService, serve_client_with_lifecycle};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -50,11 +50,11 @@ async fn close_ticket(cx: ToolContext) -> ToolResult<String> {
 }
 
 /// Tools written with rmcp alone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Foreign;
 
 /// Arguments of a foreign tool.
-#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
 pub struct Count {
     count: u32,
 }
@@ -93,6 +93,7 @@ impl Foreign {
 }
 
 /// A server that serves until it is dropped.
+#[derive(Debug)]
 pub struct Endpoint {
     /// The resource, `http://127.0.0.1:PORT/mcp`, which is also the tokens' audience.
     pub url: String,
@@ -209,12 +210,12 @@ impl Endpoint {
     }
 
     /// An rmcp client that begins with `initialize`.
-    pub async fn legacy_client(&self, token: &str) -> RunningService<RoleClient, ClientInfo> {
+    pub async fn legacy_client(&self, token: &str) -> RunningService<RoleClient, ClientConfig> {
         self.client(token, ClientLifecycleMode::Initialize).await
     }
 
     /// An rmcp client of 2026-07-28, which does not.
-    pub async fn modern_client(&self, token: &str) -> RunningService<RoleClient, ClientInfo> {
+    pub async fn modern_client(&self, token: &str) -> RunningService<RoleClient, ClientConfig> {
         let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
         self.client(token, ClientLifecycleMode::Discover { preferred_versions })
             .await
@@ -224,12 +225,12 @@ impl Endpoint {
         &self,
         token: &str,
         mode: ClientLifecycleMode,
-    ) -> RunningService<RoleClient, ClientInfo> {
+    ) -> RunningService<RoleClient, ClientConfig> {
         let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.clone());
         config.auth_header = Some(token.to_owned());
         config.custom_headers = HashMap::new();
         let transport = StreamableHttpClientTransport::from_config(config);
-        serve_client_with_lifecycle(ClientInfo::default(), transport, mode)
+        serve_client_with_lifecycle(ClientConfig::default(), transport, mode)
             .await
             .unwrap()
     }

@@ -22,6 +22,7 @@ pub const ACME: &str = "0190f3b2-7c1e-7d4a-9b6f-3e5a8c2d1f07";
 pub const BETA: &str = "5b1d2f60-93c4-4a77-8e21-c0ffee15bad5";
 
 /// A key pair of an identity provider.
+#[derive(Debug)]
 pub struct SigningKey {
     /// The key id in the token's header.
     pub id: String,
