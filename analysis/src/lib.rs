@@ -16,6 +16,7 @@ pub mod policy;
 pub mod prepare;
 pub mod prove;
 pub mod render;
+pub mod schema_walk;
 pub mod words;
 mod worker;
 

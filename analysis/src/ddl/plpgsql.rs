@@ -306,18 +306,40 @@ pub(crate) fn literal(text: &str) -> Option<String> {
 /// nothing where another part of the text is computed.
 pub(crate) fn format_pattern(text: &str) -> Option<String> {
     let mut lexer = Lexer::new(text);
-    let mut next = || lexer.next_token().ok();
-    let name = next()?;
-    if name.text() != Some("format") || Some(next()?.kind) != character(b'(') {
+    let name = lexer.next_token().ok()?;
+    let named = match &name.value {
+        Value::Keyword(keyword) => keyword.name == "format",
+        _ => name.text() == Some("format"),
+    };
+    if !named || Some(lexer.next_token().ok()?.kind) != character(b'(') {
         return None;
     }
-    let pattern = next()?;
+    let pattern = lexer.next_token().ok()?;
     if pattern.kind != token::SCONST {
         return None;
     }
     let pattern = pattern.text()?.to_owned();
-    let after = next()?.kind;
-    if Some(after) != character(b',') && Some(after) != character(b')') {
+    // The bracket that closes the call must be the last token: nothing is appended to the text.
+    let (mut depth, mut first) = (1_usize, true);
+    loop {
+        let token = lexer.next_token().ok()?.kind;
+        let is = |c: u8| Some(token) == character(c);
+        if first && !is(b',') && !is(b')') {
+            return None;
+        }
+        first = false;
+        if is(b'(') {
+            depth += 1;
+        } else if is(b')') {
+            depth -= 1;
+            if depth == 0 {
+                break;
+            }
+        } else if token == 0 {
+            return None;
+        }
+    }
+    if lexer.next_token().ok()?.kind != 0 {
         return None;
     }
     let filled = pattern
@@ -379,6 +401,7 @@ mod tests {
         );
         assert_eq!(format_pattern("format('ALTER %s', x)"), None);
         assert_eq!(format_pattern("format('ALTER ' || y)"), None);
+        assert_eq!(format_pattern("format('GRANT a TO %I', f(x)) || y"), None);
     }
 
     #[test]
