@@ -4,7 +4,7 @@
 //! message's answer was seen.
 
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::begin::{Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::gate::Findings;
+use super::gate::{Findings, TenantKeys};
 use super::guard::Guard;
 use super::scope::{Shared, Tx};
 use crate::audit::Origin;
@@ -112,6 +112,7 @@ impl Connections {
             shared: Arc::new(Shared {
                 messages,
                 catalog: catalog.id(),
+                tenant_keys: OnceLock::new(),
             }),
             pool,
         })
@@ -124,6 +125,12 @@ impl Connections {
 
     pub(super) fn messages(&self) -> &Messages {
         &self.shared.messages
+    }
+
+    /// Conflicts on other constraints than these are not told as conflicts.
+    pub(super) fn judge_conflicts(&self, keys: TenantKeys) {
+        // Set once; a second set would come from a second opening of the same pool.
+        let _ = self.shared.tenant_keys.set(keys);
     }
 
     pub(super) fn size(&self) -> (u32, usize) {

@@ -4,6 +4,7 @@
 //! are found and told at once, each with the SQL that mends it. Additions that weaken nothing
 //! pass, so that a binary starts on the next version's additive migrations.
 
+mod keys;
 mod relations;
 mod role;
 mod settings;
@@ -14,6 +15,7 @@ use sqlx::PgConnection;
 
 use crate::statement::Catalog;
 
+pub(crate) use keys::TenantKeys;
 pub(crate) use role::Role;
 
 /// One reason why the pool does not open, and the SQL that mends it.
