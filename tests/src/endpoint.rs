@@ -20,13 +20,13 @@ use watertight::{Server, ServerBuilder, ToolContext, ToolError, ToolResult, mcp_
 
 /// Says who is calling.
 #[mcp_tool(requires = "tickets:read", read_only)]
-async fn whoami(cx: ToolContext) -> ToolResult<String> {
+pub async fn whoami(cx: ToolContext) -> ToolResult<String> {
     Ok(cx.user().to_owned())
 }
 
 /// Repeats a text some times.
 #[mcp_tool]
-async fn repeat(
+pub async fn repeat(
     text: String,
     #[tool(range(1..=100), default = 1)] times: u32,
 ) -> ToolResult<String> {
@@ -35,7 +35,7 @@ async fn repeat(
 
 /// Fails in the named way.
 #[mcp_tool]
-async fn fail(how: String) -> ToolResult<String> {
+pub async fn fail(how: String) -> ToolResult<String> {
     match how.as_str() {
         "panic" => panic!("canary-panic"),
         "not_found" => Err(ToolError::not_found()),
@@ -45,7 +45,7 @@ async fn fail(how: String) -> ToolResult<String> {
 
 /// Needs a scope that the usual token lacks.
 #[mcp_tool(requires = "tickets:write")]
-async fn close_ticket(cx: ToolContext) -> ToolResult<String> {
+pub async fn close_ticket(cx: ToolContext) -> ToolResult<String> {
     Ok(cx.user().to_owned())
 }
 
@@ -59,7 +59,7 @@ pub struct Count {
     count: u32,
 }
 
-#[rmcp::tool_router]
+#[rmcp::tool_router(vis = "pub")]
 impl Foreign {
     /// The caller, by our extractor.
     #[rmcp::tool]
