@@ -8,6 +8,7 @@ mod codes;
 pub mod config;
 mod ddl;
 pub mod diagnostic;
+mod functions;
 pub mod ir;
 mod lower;
 pub mod migrations;

@@ -21,6 +21,7 @@ pub(crate) mod walk;
 
 pub use build::Location;
 pub use lookup::Lookup;
+pub(crate) use lookup::nearest;
 pub use model::{
     Check, Class, Column, ColumnDefault, Command, Directive, ForeignKey, Key, KeyKind, Policy,
     PolicyExpr, ReferentialAction, Relation, RelationId, RelationKind, RowSecurity, Rule, Trigger,
