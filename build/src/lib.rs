@@ -60,11 +60,11 @@ fn instructions(projects: &[Project]) -> Vec<String> {
         "cargo:rustc-env=WATERTIGHT_STAMP={}",
         stamp::of(projects)
     ));
-    let folders = projects.iter().flat_map(|project| &project.migrations);
-    let folders = std::env::join_paths(folders).unwrap_or_default();
+    let watched = std::env::join_paths(projects.iter().flat_map(Project::watched));
+    let watched = watched.unwrap_or_default();
     lines.push(format!(
         "cargo:rustc-env=WATERTIGHT_WATCHED={}",
-        folders.to_string_lossy()
+        watched.to_string_lossy()
     ));
     lines
 }

@@ -15,12 +15,28 @@ use watertight_analysis::catalog::Catalog;
 use watertight_analysis::config::Config;
 use watertight_analysis::diagnostic::{Code, Diagnostic};
 use watertight_analysis::migrations::{Migration, SourceFile, order};
-use watertight_analysis::render::render;
 use watertight_build::{CONFIG, Project as Place, find};
-use watertight_syntax::project::{MigrationFile, Project};
+use watertight_syntax::project::{MigrationFile, Project, render};
 
 /// The project that the running macro belongs to; `catalog` is its `catalog = "…"`.
 pub(crate) fn load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
+    try_load(catalog).map_err(shorten_repetition)
+}
+
+/// A project that can't be read fails every macro of the crate. The full text stands at the first;
+/// repeating it at each would bury it.
+fn shorten_repetition(message: String) -> String {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if !told.contains(&message) {
+        told.push(message.clone());
+        return message;
+    }
+    let first = message.lines().next().unwrap_or_default();
+    format!("{first} (see the first error)")
+}
+
+fn try_load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
     let place = locate(catalog)?;
     let config = read_config(&place)?;
     let folder = place.config.parent().unwrap_or(Path::new("."));
@@ -31,7 +47,7 @@ pub(crate) fn load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
         .collect();
     let files = list(&place, &config, &folders)?;
     if !config.allow_stale_catalog {
-        watched(&folders)?;
+        watched(&place, &folders)?;
     }
     cached(&place.config, &files, || read(&config, &folders, &files))
 }
@@ -89,7 +105,7 @@ fn named(catalog: &str, starts: &[PathBuf]) -> Result<Place, String> {
 }
 
 fn missing(what: String) -> String {
-    format!("error[{}]: {what}", Code::CATALOG_MISSING)
+    format!("[{}] {what}", Code::CATALOG_MISSING)
 }
 
 fn no_migrations(folder: &Path) -> String {
@@ -114,27 +130,34 @@ fn read_config(place: &Place) -> Result<Config, String> {
     })
 }
 
-/// Every folder must be among those that the build script watches.
-fn watched(folders: &[PathBuf]) -> Result<(), String> {
-    let stamp = std::env::var_os("WATERTIGHT_STAMP");
-    let watched = std::env::var_os("WATERTIGHT_WATCHED").unwrap_or_default();
-    if stamp.is_none() {
+/// The configuration and every folder must be among what the build script watches.
+fn watched(place: &Place, folders: &[PathBuf]) -> Result<(), String> {
+    if std::env::var_os("WATERTIGHT_STAMP").is_none() {
         return Err("the build would not notice a changed migration\n\
              help: add `watertight-build` to `[build-dependencies]` and this line to `build.rs`:\n\n    \
              fn main() { watertight_build::track(); }\n\n\
              or accept stale proofs with `allow-stale-catalog = true` in `watertight.toml`"
             .to_owned());
     }
+    let watched = std::env::var_os("WATERTIGHT_WATCHED").unwrap_or_default();
     // Both sides searched on their own; a symbolic link on the way must not tell them apart.
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let watched: Vec<PathBuf> = std::env::split_paths(&watched).map(|path| real(&path)).collect();
-    match folders.iter().find(|folder| !watched.contains(&real(folder))) {
+    let watched: Vec<PathBuf> = std::env::split_paths(&watched)
+        .map(|path| real(&path))
+        .collect();
+    let config = place.configured.then_some(&place.config);
+    match folders
+        .iter()
+        .chain(config)
+        .find(|path| !watched.contains(&real(path)))
+    {
         None => Ok(()),
-        Some(folder) => Err(format!(
-            "the build script does not watch `{}`, so a changed migration would go unnoticed\n\
-             help: write `watertight_build::track_configs(&[\"…\"])` in `build.rs`, with the path of \
-             the configuration that names this folder",
-            folder.display()
+        Some(path) => Err(format!(
+            "the build script does not watch `{}`, so its change would go unnoticed\n\
+             help: if it is new, save `build.rs` once, which runs the script again; a configuration \
+             that only `catalog = \"…\"` names is watched by \
+             `watertight_build::track_configs(&[\"…\"])`",
+            path.display()
         )),
     }
 }
@@ -205,16 +228,7 @@ fn cached(config: &Path, files: &[Listed], read: impl FnOnce() -> Loaded) -> Loa
     if let Some((listed, loaded)) = cache.get(config)
         && listed == files
     {
-        return match loaded {
-            Ok(project) => Ok(Arc::clone(project)),
-            // The full text stands at the first macro; repeating it at each would bury it.
-            Err(message) => {
-                let first = message.lines().next().unwrap_or_default();
-                Err(format!(
-                    "the migrations could not be read, as the first error says: {first}"
-                ))
-            }
-        };
+        return loaded.clone();
     }
     let loaded = read();
     cache.insert(config.to_path_buf(), (files.to_vec(), loaded.clone()));
