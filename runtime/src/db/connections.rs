@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::begin::{Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
@@ -22,6 +22,9 @@ use super::guard::Guard;
 use super::scope::{Shared, Tx};
 use crate::audit::Origin;
 use crate::statement::Catalog;
+
+/// How long closing a pool waits for open scopes: one that was leaked never ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a pool could not be opened. For the operator: it may name roles and tables, but neither
 /// the URL nor its password.
@@ -139,7 +142,9 @@ impl Connections {
 
     pub(super) async fn close(&self) {
         self.slots.close();
-        self.pool.close().await;
+        if timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
+            tracing::warn!(target: "watertight::db", "a scope is still open; its connection is left");
+        }
     }
 
     /// Waits for a connection and begins a transaction on it with `text`.

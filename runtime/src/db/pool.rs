@@ -91,7 +91,8 @@ impl TenantPool {
         Findings::into_result(findings).map_err(PoolError::Refused)
     }
 
-    /// Refuses new scopes, waits for the open ones and closes every connection.
+    /// Refuses new scopes, waits for the open ones (ten seconds at most) and closes every
+    /// connection. A server flushes its audit trail before.
     pub async fn close(&self) {
         self.connections.close().await;
     }

@@ -8,6 +8,7 @@ mod keys;
 mod relations;
 mod role;
 mod settings;
+mod version;
 
 use std::fmt;
 
@@ -88,6 +89,7 @@ pub(crate) async fn inspect(
     audit: bool,
 ) -> Result<Vec<Finding>, sqlx::Error> {
     let mut findings = Vec::new();
+    version::warn(connection);
     let role = Role::read(connection).await?;
     role::check(connection, &role, &mut findings).await?;
     relations::check(connection, catalog, &role, &mut findings).await?;
