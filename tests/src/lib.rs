@@ -1,4 +1,1 @@
-//! What the end-to-end tests share: an identity provider, servers on loopback, and clients.
-
-pub mod endpoint;
-pub mod identity;
+//! Placeholder until the first stage lands.

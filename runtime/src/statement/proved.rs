@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow};
 use sqlx::query::{Map, Query, QueryAs, QueryScalar};
 use sqlx::{
@@ -106,19 +106,16 @@ struct Decoded<O, F>(O, F);
 impl<O: Open, T: Send, F: FnMut(O::Row) -> Result<T, sqlx::Error> + Send> Open for Decoded<O, F> {
     type Row = T;
 
-    fn open<'e>(self, connection: &'e mut PgConnection) -> BoxStream<'e, Step<T>>
+    fn open<'e>(self, connection: &'e mut PgConnection) -> impl Stream<Item = Step<T>> + Send
     where
         Self: 'e,
         T: 'e,
     {
         let Self(inner, mut decode) = self;
-        inner
-            .open(connection)
-            .map(move |step| match step? {
-                Either::Left(done) => Ok(Either::Left(done)),
-                Either::Right(row) => decode(row).map(Either::Right),
-            })
-            .boxed()
+        inner.open(connection).map(move |step| match step? {
+            Either::Left(done) => Ok(Either::Left(done)),
+            Either::Right(row) => decode(row).map(Either::Right),
+        })
     }
 }
 
@@ -174,13 +171,13 @@ where
 {
     type Row = T;
 
-    fn open<'e>(self, connection: &'e mut PgConnection) -> BoxStream<'e, Step<T>>
+    fn open<'e>(self, connection: &'e mut PgConnection) -> impl Stream<Item = Step<T>> + Send
     where
         Self: 'e,
         T: 'e,
     {
         let rows: BoxStream<'e, Result<T, sqlx::Error>> = self.0.fetch(connection);
-        rows.map_ok(Either::Right).boxed()
+        rows.map_ok(Either::Right)
     }
 }
 

@@ -3,8 +3,7 @@
 //! Invariant: the answer is read to its end even when a row is refused, so that the connection
 //! stays fit; a refused row leaves a scope that can't commit.
 
-use futures_util::TryStreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::{Stream, TryStreamExt as _, pin_mut};
 use sqlx::Either;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow};
 use sqlx::{Executor as _, PgConnection, Postgres};
@@ -21,9 +20,11 @@ pub trait Open: Send {
     /// What a row becomes.
     type Row: Send;
 
-    /// Sends the query and gives its answer. Boxed: an opaque type with a lifetime would keep the
-    /// compiler from seeing that a tool's future is `Send`.
-    fn open<'e>(self, connection: &'e mut PgConnection) -> BoxStream<'e, Step<Self::Row>>
+    /// Sends the query and gives its answer.
+    fn open<'e>(
+        self,
+        connection: &'e mut PgConnection,
+    ) -> impl Stream<Item = Step<Self::Row>> + Send
     where
         Self: 'e,
         Self::Row: 'e;
@@ -40,7 +41,7 @@ pub struct Ready {
 impl Open for Ready {
     type Row = PgRow;
 
-    fn open<'e>(self, connection: &'e mut PgConnection) -> BoxStream<'e, Step<PgRow>>
+    fn open<'e>(self, connection: &'e mut PgConnection) -> impl Stream<Item = Step<PgRow>> + Send
     where
         Self: 'e,
     {
@@ -65,7 +66,8 @@ pub(super) async fn run<O: Open>(
     let mut rows = 0;
     let mut refused = None;
     let answer = {
-        let mut steps = query.open(connection);
+        let steps = query.open(connection);
+        pin_mut!(steps);
         loop {
             match steps.try_next().await {
                 Ok(Some(Either::Left(result))) => done.extend([result]),

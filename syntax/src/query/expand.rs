@@ -83,29 +83,32 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
     let fetch = match output {
         Output::All(ty) => {
             let decoder = decoder(krate, ty, false);
-            quote!(.fetch_all(#decoder).await)
+            quote!(.fetch_all(#scope, #decoder).await)
         }
         Output::AtMostOne(ty) => {
             let decoder = decoder(krate, ty, false);
-            quote!(.fetch_optional(#decoder).await)
+            quote!(.fetch_optional(#scope, #decoder).await)
         }
         Output::One(ty) => {
             // `Vec<u8>` in full is one column; behind an alias no `Vec` can be told from rows.
             let decoder = decoder(krate, ty, !output::is_spelled_shape(ty));
-            quote!(.fetch_one(#decoder).await)
+            quote!(.fetch_one(#scope, #decoder).await)
         }
         Output::Stream(ty, _) => {
             let decoder = decoder(krate, ty, false);
-            quote!(.stream(#decoder))
+            quote!(.stream(#scope, #decoder))
         }
-        Output::Affected => quote!(.affected().await),
-        Output::Nothing => quote!(.execute().await),
+        Output::Affected => quote!(.affected(#scope).await),
+        Output::Nothing => quote!(.execute(#scope).await),
     };
-    let run = quote!(#start #(.bind(#bound))* .within(#scope) #fetch);
     let result = match output {
-        Output::Stream(_, true) => quote!(::core::result::Result::Ok(#run)),
-        Output::Stream(_, false) => run,
-        _ => quote!(#run.map_err(::core::convert::From::from)),
+        Output::Stream(_, true) => {
+            quote!(::core::result::Result::Ok(#start #(.bind(#bound))* #fetch))
+        }
+        Output::Stream(_, false) => quote!(#start #(.bind(#bound))* #fetch),
+        _ => quote! {
+            #start #(.bind(#bound))* #fetch.map_err(::core::convert::From::from)
+        },
     };
     let stamp = stamp();
     function.with_body(&quote!(#stamp #result))
@@ -114,16 +117,17 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
 /// Picks row or column by the traits of the user's own type, whose tokens carry the span.
 /// Each `&` more lets method lookup try one trait more; the first looks for hidden shapes.
 fn decoder(krate: &Path, ty: &syn::Type, look_for_shapes: bool) -> TokenStream {
+    let span = ty.span();
     let (shape, reference) = match look_for_shapes {
-        true => (quote!(ByShape as _,), quote!(&)),
+        true => (
+            quote_spanned!(span=> ByShape as _,),
+            quote_spanned!(span=> &),
+        ),
         false => (TokenStream::new(), TokenStream::new()),
     };
-    let wanted =
-        quote_spanned!(ty.span()=> (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder());
-    quote! {{
-        #[allow(unused_imports)]
+    quote_spanned! {span=> {
         use #krate::__private::{#shape ByRow as _, ByColumn as _, ByNothing as _};
-        #wanted
+        (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder()
     }}
 }
 

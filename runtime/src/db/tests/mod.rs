@@ -8,5 +8,4 @@ mod harness;
 mod migrate;
 mod proxy;
 mod scope;
-mod soak;
 mod system;

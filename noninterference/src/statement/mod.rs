@@ -1,0 +1,144 @@
+//! Random statements over a schema, weighted to the awkward.
+//!
+//! Invariant: the text is deterministic on the server: no random numbers, no clock, and no order or
+//! choice of rows that the text does not fix; so a difference between two runs is a difference
+//! between their rows.
+
+mod expression;
+mod from;
+mod pin;
+mod query;
+mod subquery;
+mod write;
+
+use crate::choice::Choices;
+use crate::schema::{Kind, Schema, Source, Ty};
+
+/// A parameter of the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: String,
+    pub ty: Ty,
+}
+
+/// A statement, and what is needed to run it.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    pub sql: String,
+    pub parameters: Vec<Parameter>,
+    /// Contains an ON CONFLICT: that another tenant's key exists shows without an error.
+    pub on_conflict: bool,
+    /// The decisions behind it.
+    pub choices: Vec<u32>,
+}
+
+/// A range variable.
+#[derive(Clone, Debug)]
+struct Rel {
+    alias: String,
+    columns: Vec<(String, Ty)>,
+    /// The column to equate with the tenant, if it is up to the statement.
+    tenant: Option<String>,
+    /// The writer believes that nothing needs to be written for it.
+    guarded: bool,
+}
+
+/// A common table expression in scope.
+type Common = Source;
+
+struct Writer<'s> {
+    schema: &'s Schema,
+    c: Choices,
+    /// Range variables in scope, block by block, the innermost last.
+    scopes: Vec<Vec<Rel>>,
+    common: Vec<Common>,
+    parameters: Vec<Parameter>,
+    aliases: usize,
+    /// How often a range variable gets its predicate, in percent.
+    care: u32,
+    /// How often an expression may be one that fails on some rows.
+    risk: u32,
+    on_conflict: bool,
+    /// What follows the parentheses of the common table expression that is being written.
+    suffix: String,
+}
+
+/// Writes one statement.
+pub fn generate(schema: &Schema, choices: Choices) -> Statement {
+    let mut writer = Writer {
+        schema,
+        c: choices,
+        scopes: Vec::new(),
+        common: Vec::new(),
+        parameters: Vec::new(),
+        aliases: 0,
+        care: 0,
+        risk: 0,
+        on_conflict: false,
+        suffix: String::new(),
+    };
+    let sql = writer.statement();
+    Statement {
+        sql,
+        parameters: writer.parameters,
+        on_conflict: writer.on_conflict,
+        choices: writer.c.into_taken(),
+    }
+}
+
+impl Writer<'_> {
+    fn statement(&mut self) -> String {
+        self.care = [100, 96, 88, 60, 0][self.c.pick(&[45, 20, 15, 15, 5])];
+        self.risk = [0, 8, 25][self.c.pick(&[60, 30, 10])];
+        let depth = self.c.pick(&[20, 40, 30, 10]);
+        match self.c.pick(&[58, 13, 11, 8, 5, 5]) {
+            0 => self.top_query(depth),
+            1 => self.with(depth, |w, d| w.insert(d, true)),
+            2 => self.with(depth, |w, d| w.update(d, true)),
+            3 => self.with(depth, |w, d| w.delete(d, true)),
+            4 => self.with(depth, Self::merge),
+            _ => self.data_modifying(depth),
+        }
+    }
+
+    fn alias(&mut self) -> String {
+        self.aliases += 1;
+        format!("r{}", self.aliases)
+    }
+
+    /// The name of a caller's parameter of this type; some look like the tenant's.
+    fn parameter(&mut self, ty: Ty) -> String {
+        let names: &[&str] = match ty {
+            Ty::Int => &["n", "m", "id"],
+            Ty::Text => &["q", "status", "name"],
+            Ty::Bool => &["yes"],
+            Ty::Json => &["doc"],
+            Ty::Tenant => &["org", "tenant_id", "TENANT", "tenants", "tenant1"],
+        };
+        let name = self.c.one(names).to_owned();
+        if !self.parameters.iter().any(|p| p.name == name) {
+            self.parameters.push(Parameter {
+                name: name.clone(),
+                ty,
+            });
+        }
+        format!("${name}")
+    }
+
+    fn sql_type(&self, ty: Ty) -> &'static str {
+        match ty {
+            Ty::Int => "integer",
+            Ty::Text => "text",
+            Ty::Bool => "boolean",
+            Ty::Json => "jsonb",
+            Ty::Tenant => match self.schema.kind {
+                Kind::Varchar => "text",
+                kind => kind.sql(),
+            },
+        }
+    }
+
+    fn type_of(&mut self) -> Ty {
+        [Ty::Int, Ty::Text, Ty::Tenant, Ty::Bool, Ty::Json][self.c.pick(&[40, 35, 12, 8, 5])]
+    }
+}

@@ -1,0 +1,140 @@
+//! Predicates that tie a range variable to the tenant, and predicates that only look as if.
+
+use super::{Rel, Writer};
+use crate::schema::Ty;
+
+impl Writer<'_> {
+    /// The session's tenant, in one of its spellings.
+    pub(super) fn term(&mut self) -> String {
+        match self.c.pick(&[70, 22, 8]) {
+            0 => "$tenant".to_owned(),
+            1 => {
+                let schema = self.schema;
+                schema.term(&mut self.c, "app.tenant_id")
+            }
+            _ => match self.schema.terms.first() {
+                Some(term) => term.clone(),
+                None => "$tenant".to_owned(),
+            },
+        }
+    }
+
+    /// What is written for this range variable: a predicate that does it, one that does not, or none.
+    pub(super) fn predicate(&mut self, rel: &Rel, peers: &[Rel]) -> Option<String> {
+        let tenant = rel.tenant.clone()?;
+        let column = format!("{}.{tenant}", rel.alias);
+        if rel.guarded && self.c.chance(60) {
+            return None;
+        }
+        let careful = self.c.below(100) < self.care as usize;
+        match careful {
+            true => Some(self.sound(&column, rel, peers)),
+            false if self.c.chance(65) => Some(self.unsound(&column, peers)),
+            false => None,
+        }
+    }
+
+    /// Another tenant column in scope.
+    fn peer(&mut self, rel: &Rel, peers: &[Rel]) -> Option<String> {
+        let mut found: Vec<String> = peers
+            .iter()
+            .filter(|p| p.alias != rel.alias)
+            .filter_map(|p| p.tenant.as_ref().map(|t| format!("{}.{t}", p.alias)))
+            .collect();
+        let outer = self.scopes.iter().rev().skip(1).take(1).flatten();
+        found.extend(outer.filter_map(|p| p.tenant.as_ref().map(|t| format!("{}.{t}", p.alias))));
+        if found.is_empty() {
+            None
+        } else {
+            Some(found[self.c.below(found.len())].clone())
+        }
+    }
+
+    fn sound(&mut self, column: &str, rel: &Rel, peers: &[Rel]) -> String {
+        let term = self.term();
+        // Alone in its block, the column may go without its range variable.
+        let bare = if peers.len() == 1 && self.c.chance(35) {
+            rel.tenant.clone()
+        } else {
+            None
+        };
+        let column = bare.as_deref().unwrap_or(column);
+        match self.c.pick(&[50, 8, 22, 3, 3, 2, 3, 3, 2, 2, 2]) {
+            0 => format!("{column} = {term}"),
+            10 => format!("{column} OPERATOR(pg_catalog.=) {term}"),
+            1 => format!("{term} = {column}"),
+            2 => match self.peer(rel, peers) {
+                Some(peer) => format!("{column} = {peer}"),
+                None => format!("{column} = {term}"),
+            },
+            3 => format!("{column} IN ({term})"),
+            4 => format!("({column}, 1) = ({term}, 1)"),
+            5 => format!("{column} = ANY (ARRAY[{term}])"),
+            6 => {
+                let more = self.bool(0);
+                format!("({column} = {term} AND {more})")
+            }
+            7 => format!("{column} IS NOT DISTINCT FROM {term}"),
+            8 => format!("{column} IN (SELECT t.id FROM tenants t WHERE t.id = {term})"),
+            _ => format!("({column} = {term}) IS TRUE"),
+        }
+    }
+
+    fn unsound(&mut self, column: &str, peers: &[Rel]) -> String {
+        let term = self.term();
+        let foreign = self.schema.kind.ids()[1];
+        match self.c.below(24) {
+            0 => format!("{column} = {column}"),
+            1 => format!("({column} = {term} OR {})", self.bool(0)),
+            2 => format!("{column} = {}", self.parameter(Ty::Tenant)),
+            3 => format!("{column} <> {term}"),
+            4 => format!("{column} = '{foreign}'"),
+            5 => format!("coalesce({column}, {term}) = {term}"),
+            6 => format!(
+                "CASE WHEN {} THEN {column} = {term} ELSE true END",
+                self.bool(0)
+            ),
+            7 => format!("NOT ({column} = {term})"),
+            8 => format!("({column} = {term} OR {column} IS NULL)"),
+            9 => format!("{column} >= {term}"),
+            10 => format!("({column} = {term}) IS NOT FALSE"),
+            11 => format!("{column} IN ({term}, {})", self.parameter(Ty::Tenant)),
+            12 => format!("true /* {column} = $tenant */"),
+            13 => format!("'{column} = $tenant' <> ''"),
+            14 => format!(
+                "{column} = coalesce({}, {term})",
+                self.parameter(Ty::Tenant)
+            ),
+            15 => {
+                let other = self.column(Ty::Tenant).unwrap_or_else(|| column.to_owned());
+                format!("{other} = {term}")
+            }
+            16 => match peers
+                .iter()
+                .find_map(|p| p.tenant.as_ref().map(|t| format!("{}.{t}", p.alias)))
+            {
+                Some(peer) => format!("{column} = {peer}"),
+                None => format!("{column} IS NOT NULL"),
+            },
+            17 => {
+                let tables: Vec<(String, String)> = self
+                    .schema
+                    .tables
+                    .iter()
+                    .filter_map(|t| t.tenant().map(|c| (t.name.clone(), c.to_owned())))
+                    .collect();
+                let (table, key) = tables[self.c.below(tables.len())].clone();
+                format!("{column} IN (SELECT u.{key} FROM {table} u)")
+            }
+            19 => format!("lower({column}::text) = lower({term}::text)"),
+            20 => format!("$q${column} = $tenant$q$ <> ''"),
+            21 => format!("{column}::text LIKE {term}::text || '%'"),
+            22 => format!(
+                "{column} = (SELECT max(u.id::text)::{} FROM tenants u)",
+                self.sql_type(Ty::Tenant)
+            ),
+            18 => format!("({column} = {term}) IN (true, {})", self.bool(0)),
+            _ => format!("EXISTS (SELECT 1 FROM tenants t WHERE t.id = {term})"),
+        }
+    }
+}
