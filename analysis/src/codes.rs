@@ -13,7 +13,7 @@ pub struct Code(&'static CodeInfo);
 
 /// What is known about a code.
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CodeInfo {
+pub(crate) struct CodeInfo {
     number: &'static str,
     name: &'static str,
     summary: &'static str,

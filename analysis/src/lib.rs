@@ -6,7 +6,9 @@
 pub mod catalog;
 mod codes;
 pub mod config;
+mod ddl;
 pub mod diagnostic;
+mod functions;
 pub mod ir;
 mod lower;
 pub mod migrations;
@@ -15,6 +17,7 @@ pub mod policy;
 pub mod prepare;
 pub mod prove;
 pub mod render;
+pub mod schema_walk;
 pub mod words;
 mod worker;
 

@@ -1,6 +1,83 @@
 //! The macros of watertight: a shim over `watertight-syntax`, where everything is decided.
 
+mod files;
+
 use proc_macro::TokenStream;
+
+/// Proves SQL statements when the crate is compiled, and runs them in a scope of one tenant.
+///
+/// **Declared**, with the statement in the attribute and no body:
+///
+/// ```ignore
+/// #[tenant_query("SELECT id, name FROM customers WHERE plan = $plan ORDER BY name")]
+/// async fn customers_on_plan(db: &mut Scope<'_>, plan: &str) -> DbResult<Vec<Customer>>;
+/// ```
+///
+/// The first argument is the scope: `&mut Scope<'_>` for a statement that reads, and
+/// `&mut WriteScope<'_>` for one that writes. `$plan` is the argument `plan`, `$tenant` is the
+/// session's tenant, which nothing but the executor can bind. The return type chooses the fetch:
+/// `Vec<T>` all rows, `Option<T>` at most one, `T` exactly one, `impl Stream<Item = DbResult<T>>`
+/// row by row, `u64` the number of rows changed, `()` nothing. A second row where at most one was
+/// asked for is an error.
+///
+/// **Around a body**, without arguments: every literal handed to `sqlx::query`, `query_as`,
+/// `query_scalar`, their `_with` forms and the macros of these names is proved, and the call gives
+/// a query that runs in a scope only.
+///
+/// ```ignore
+/// #[tenant_query]
+/// async fn rename(db: &mut WriteScope<'_>, id: i64, name: &str) -> DbResult<()> {
+///     sqlx::query("UPDATE customers SET name = $1 WHERE id = $2").bind(name).bind(id).execute(db).await?;
+///     Ok(())
+/// }
+/// ```
+///
+/// Further arguments: `catalog = "other.toml"` names another configuration, `crate = path` a
+/// renamed crate.
+#[proc_macro_attribute]
+pub fn tenant_query(attr: TokenStream, item: TokenStream) -> TokenStream {
+    watertight_syntax::query::tenant(attr.into(), item.into(), &files::load).into()
+}
+
+/// Declares a statement that runs before there is a tenant: login, API keys, sign-up.
+///
+/// ```ignore
+/// #[system_query(
+///     "SELECT tenant_id FROM api_keys WHERE hash = $hash",
+///     role = "auth",
+///     tables(api_keys),
+///     reason = "a key names its tenant",
+/// )]
+/// async fn tenant_of_key(db: &mut SystemScope<'_>, hash: &[u8]) -> DbResult<Option<Uuid>>;
+/// ```
+///
+/// The statement may touch the named tables only, runs in a system scope whose pool logs in as
+/// `role`, and is listed in every report.
+#[proc_macro_attribute]
+pub fn system_query(attr: TokenStream, item: TokenStream) -> TokenStream {
+    watertight_syntax::query::system(attr.into(), item.into(), &files::load).into()
+}
+
+/// A statement whose predicates are not understood, over relations that the database itself
+/// protects: `unproved!("SELECT …", reason = "…")`.
+///
+/// It is still one statement on the list of allowed functions, and every relation in it is
+/// protected by row-level security or global. Bind its values, then choose `rows_as::<T>()`,
+/// `scalars::<T>()` or `map(…)`, then fetch. `forbid-unproved = true` in the configuration refuses
+/// it.
+#[proc_macro]
+pub fn unproved(tokens: TokenStream) -> TokenStream {
+    watertight_syntax::query::unproved(tokens.into(), &files::load).into()
+}
+
+/// What the migrations say, for the pool to compare with the live database: `catalog!()`.
+///
+/// A constant with the settings, the relations with their policies, and the checksum of each
+/// migration.
+#[proc_macro]
+pub fn catalog(tokens: TokenStream) -> TokenStream {
+    watertight_syntax::query::catalog(tokens.into(), &files::load).into()
+}
 
 /// Makes an async function a tool of an MCP server.
 ///

@@ -35,9 +35,11 @@ pub use server::{
     StdioIdentity, StdioServer,
 };
 pub use session::Session;
-pub use statement::Catalog;
+pub use statement::{Catalog, Proved};
 pub use tool::{
     Arguments, InvalidTool, Reply, TenantIdentifier, Tool, ToolContext, ToolInput, ToolOutput,
     ToolSpec, Tools,
 };
-pub use watertight_macros::{TenantIdentifier, ToolInput, mcp_tool};
+pub use watertight_macros::{
+    TenantIdentifier, ToolInput, catalog, mcp_tool, system_query, tenant_query, unproved,
+};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use watertight_analysis::catalog::Catalog;
+use watertight_analysis::diagnostic::Diagnostic;
 
 /// One configuration with its migrations, read and understood.
 #[derive(Debug)]
@@ -31,3 +32,14 @@ pub struct MigrationFile {
 ///
 /// The argument is the attribute's `catalog = "…"`: a configuration file or a folder with one.
 pub type Loader<'a> = &'a dyn Fn(Option<&str>) -> Result<Arc<Project>, String>;
+
+/// A diagnostic as the text of a compile error: the compiler itself writes `error: ` before it.
+#[must_use]
+pub fn render(diagnostic: &Diagnostic, text: &str) -> String {
+    let rendered = watertight_analysis::render::render(diagnostic, text);
+    let doubled = format!("error[{}]: ", diagnostic.code);
+    match rendered.strip_prefix(&doubled) {
+        Some(rest) => format!("[{}] {rest}", diagnostic.code),
+        None => rendered,
+    }
+}

@@ -1,1 +1,4 @@
-//! Placeholder until the first stage lands.
+//! What the end-to-end tests share: an identity provider, servers on loopback, and clients.
+
+pub mod endpoint;
+pub mod identity;

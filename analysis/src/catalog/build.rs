@@ -1,10 +1,21 @@
 //! Builds the catalog: applies each migration's statements to the state of the ones before.
+//!
+//! Invariant: the state after a statement is what PostgreSQL would have, or unknown.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Catalog, Defined};
+use super::bind::Resolve;
+use super::model::{Column, Relation, RelationId};
+use super::{Catalog, Defined, finish};
 use crate::config::Config;
+use crate::ddl::ir::{Ddl, Ref, Step};
+use crate::ddl::{self};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::migrations::Migration;
+use crate::worker;
+
+/// The schema that temporary tables live in while migrations run.
+pub(super) const TEMPORARY: &str = "pg_temp";
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,25 +26,487 @@ pub struct Location {
     pub line: usize,
 }
 
+/// The state while migrations are applied.
+#[derive(Clone, Debug)]
+pub(super) struct Builder {
+    pub(super) catalog: Catalog,
+    /// The schemas that unqualified names are looked up in; new objects go into the first.
+    pub(super) path: Vec<String>,
+    /// The path to go back to at the end of the transaction.
+    pub(super) path_before_local: Option<Vec<String>>,
+    /// What an earlier file left as the path, where the same connection goes on.
+    pub(super) path_left: Option<Vec<String>>,
+    /// Names of temporary tables of earlier files, which may or may not still be there.
+    pub(super) stale_temporary: HashSet<String>,
+    /// Temporary tables that end with the transaction.
+    pub(super) drop_on_commit: Vec<String>,
+    /// Membership of roles: member and role.
+    pub(super) members: BTreeSet<(String, String)>,
+    /// What `CREATE ROLE` and `ALTER ROLE` say of `BYPASSRLS` and `SUPERUSER`.
+    pub(super) bypasses: BTreeMap<String, bool>,
+    /// `ALTER ROLE … SET search_path` by role; the empty role is the database or all roles.
+    pub(super) role_paths: BTreeMap<String, Vec<String>>,
+    /// An event trigger may run on any later statement.
+    pub(super) event_trigger: Option<String>,
+    pub(super) at: Location,
+    snapshot: Option<Box<Builder>>,
+}
+
 pub(super) fn build(config: &Config, migrations: &[Migration]) -> Catalog {
-    Catalog {
-        config: config.clone(),
-        id: identity(config, migrations),
-        relations: Vec::new(),
-        by_name: HashMap::new(),
-        functions: Vec::new(),
-        function_names: HashMap::new(),
-        operators: Vec::new(),
-        types: Vec::new(),
-        collations: Vec::new(),
-        casts: Vec::new(),
-        schemas: BTreeSet::from(["public".to_owned()]),
-        search_path: vec![config.application_role.clone(), "public".to_owned()],
-        roles: BTreeSet::from([config.application_role.clone()]),
-        roles_unknown: None,
-        ever: Defined::default(),
-        diagnostics: Vec::new(),
+    let built = worker::run(|| {
+        let mut builder = Builder::new(config, migrations);
+        for migration in migrations {
+            builder.migration(migration);
+        }
+        finish::finish(builder)
+    });
+    built.unwrap_or_else(|bug| {
+        // Nothing is known, so nothing is proved.
+        let mut catalog = Builder::new(config, migrations).catalog;
+        catalog.ever.anything = Some("the analysis of the migrations failed".to_owned());
+        catalog.diagnostics.push(*bug);
+        catalog
+    })
+}
+
+impl Builder {
+    fn new(config: &Config, migrations: &[Migration]) -> Self {
+        let catalog = Catalog {
+            config: config.clone(),
+            id: identity(config, migrations),
+            relations: Vec::new(),
+            by_name: HashMap::new(),
+            functions: Vec::new(),
+            function_names: HashMap::new(),
+            operators: Vec::new(),
+            types: Vec::new(),
+            collations: Vec::new(),
+            casts: Vec::new(),
+            schemas: BTreeSet::from(["public".to_owned()]),
+            search_path: Vec::new(),
+            roles: BTreeSet::from([config.application_role.clone()]),
+            roles_unknown: None,
+            bypasses_rls: None,
+            ever: Defined::default(),
+            diagnostics: Vec::new(),
+        };
+        Self {
+            catalog,
+            path: vec!["public".to_owned()],
+            path_before_local: None,
+            path_left: None,
+            stale_temporary: HashSet::new(),
+            drop_on_commit: Vec::new(),
+            members: BTreeSet::new(),
+            bypasses: BTreeMap::new(),
+            role_paths: BTreeMap::new(),
+            event_trigger: None,
+            at: Location {
+                path: String::new(),
+                line: 0,
+            },
+            snapshot: None,
+        }
     }
+
+    fn migration(&mut self, migration: &Migration) {
+        self.at = Location {
+            path: migration.path.clone(),
+            line: 1,
+        };
+        let steps = match ddl::steps(&migration.text) {
+            Ok(steps) => steps,
+            Err(errors) => {
+                for mut error in errors {
+                    if error.code == Code::SYNTAX {
+                        error.code = Code::MIGRATION_SYNTAX;
+                    }
+                    self.at.line = error
+                        .span
+                        .as_ref()
+                        .map_or(1, |span| line(&migration.text, span.start));
+                    // The excerpt belongs to the migration, which the caller may not have at hand.
+                    let note = format!("in {} line {}", self.at.path, self.at.line);
+                    error.span = None;
+                    self.catalog.diagnostics.push(error.note(note));
+                }
+                self.everything_unknown(&format!("`{}` could not be read", migration.path));
+                return;
+            }
+        };
+        let rolls_back = steps.iter().any(|step| matches!(step.ddl, Ddl::Rollback));
+        let mut previous = 0;
+        for step in steps {
+            self.at.line = line(&migration.text, step.span.start);
+            let before = migration
+                .text
+                .get(previous..step.span.start)
+                .unwrap_or_default();
+            previous = step.span.end;
+            let touches = touches(before);
+            if rolls_back && matches!(step.ddl, Ddl::Begin) {
+                let copy = self.clone();
+                self.snapshot = Some(Box::new(copy));
+            }
+            self.step(step, touches);
+        }
+        self.end_of_file();
+    }
+
+    /// Applies one statement; `touches` is what a directive in front of it declares.
+    fn step(&mut self, step: Step, touches: Option<Vec<String>>) {
+        if let Some(reason) = self.event_trigger.clone()
+            && !matches!(step.ddl, Ddl::Data { .. } | Ddl::Begin | Ddl::Commit)
+        {
+            self.everything_unknown(&reason);
+        }
+        if let Some(touches) = touches
+            && matches!(
+                step.ddl,
+                Ddl::Do { .. } | Ddl::Unknown { .. } | Ddl::Data { .. }
+            )
+        {
+            self.declared(&touches);
+            return;
+        }
+        match step.ddl {
+            Ddl::Begin => {}
+            Ddl::Commit => self.end_of_transaction(),
+            Ddl::Rollback => match self.snapshot.take() {
+                Some(snapshot) => *self = *snapshot,
+                None => self.unreadable("ROLLBACK without a BEGIN in the same file"),
+            },
+            other => self.apply(other),
+        }
+    }
+
+    fn end_of_transaction(&mut self) {
+        self.snapshot = None;
+        if let Some(path) = self.path_before_local.take() {
+            self.path = path;
+        }
+        for name in std::mem::take(&mut self.drop_on_commit) {
+            if let Some(id) = self.lookup(TEMPORARY, &name) {
+                self.remove(id);
+            }
+        }
+    }
+
+    fn end_of_file(&mut self) {
+        self.end_of_transaction();
+        let temporary: Vec<(String, RelationId)> = self
+            .catalog
+            .by_name
+            .get(TEMPORARY)
+            .map(|names| names.iter().map(|(name, id)| (name.clone(), *id)).collect())
+            .unwrap_or_default();
+        for (name, id) in temporary {
+            self.remove(id);
+            self.stale_temporary.insert(name);
+        }
+        let usual = vec!["public".to_owned()];
+        if self.path != usual {
+            // An empty path finds nothing: whoever goes on like that gets an error.
+            if !self.path.is_empty() {
+                self.path_left = Some(self.path.clone());
+                self.diagnose(
+                    Code::SEARCH_PATH,
+                    Severity::Warning,
+                    format!(
+                        "the migration leaves `search_path` as `{}`",
+                        self.path.join(", ")
+                    ),
+                    "write `SET LOCAL search_path`, or set it back at the end: whether the next \
+                     migration sees it depends on the tool",
+                );
+            }
+            self.path = usual;
+        }
+    }
+
+    // ------------------------------------------------------------------ names
+
+    /// The relation of this schema and name.
+    pub(super) fn lookup(&self, schema: &str, name: &str) -> Option<RelationId> {
+        self.catalog.by_name.get(schema)?.get(name).copied()
+    }
+
+    fn along(&self, path: &[String], name: &str) -> Option<RelationId> {
+        path.iter().find_map(|schema| self.lookup(schema, name))
+    }
+
+    /// The relation that a name means here, without judging whether that is certain.
+    pub(super) fn find(&self, name: &Ref) -> Option<RelationId> {
+        match &name.schema {
+            Some(schema) => self.lookup(schema, &name.name),
+            None => self
+                .lookup(TEMPORARY, &name.name)
+                .or_else(|| self.along(&self.path, &name.name)),
+        }
+    }
+
+    /// The relation that a statement changes. Where it is not certain which one is meant, all of
+    /// them become unknown.
+    pub(super) fn target(&mut self, name: &Ref) -> Option<RelationId> {
+        let found = self.find(name);
+        if name.schema.is_some() {
+            return found;
+        }
+        if self.stale_temporary.contains(&name.name)
+            && let Some(id) = found
+        {
+            let reason = format!(
+                "`{}` was a temporary table in an earlier migration, and whether it still hides this one depends on the tool",
+                name.name
+            );
+            self.unknown(id, &reason);
+        }
+        if let Some(path) = self.path_left.clone() {
+            let other = self.along(&path, &name.name);
+            if other != found {
+                for id in [found, other].into_iter().flatten() {
+                    let reason = format!(
+                        "an earlier migration left `search_path` changed, and `{}` may mean another table",
+                        name.name
+                    );
+                    self.unknown(id, &reason);
+                }
+            }
+        }
+        found
+    }
+
+    /// The schema that a new object of this name goes into.
+    pub(super) fn schema_for(&mut self, name: &Ref) -> String {
+        if let Some(schema) = &name.schema {
+            return schema.clone();
+        }
+        let known = self
+            .path
+            .iter()
+            .find(|schema| self.catalog.schemas.contains(*schema));
+        known
+            .or(self.path.first())
+            .cloned()
+            .unwrap_or_else(|| "public".to_owned())
+    }
+
+    /// Whether it is uncertain into which schema a new object of this name goes.
+    pub(super) fn is_ambiguous(&self, name: &Ref) -> bool {
+        name.schema.is_none()
+            && self
+                .path_left
+                .as_ref()
+                .is_some_and(|left| *left != self.path)
+    }
+
+    pub(super) fn relation(&self, id: RelationId) -> Option<&Relation> {
+        self.catalog.get(id)
+    }
+
+    pub(super) fn relation_mut(&mut self, id: RelationId) -> Option<&mut Relation> {
+        self.catalog.relations.get_mut(id.0)?.as_mut()
+    }
+
+    pub(super) fn relations_mut(&mut self) -> impl Iterator<Item = &mut Relation> {
+        self.catalog.relations.iter_mut().flatten()
+    }
+
+    pub(super) fn ids(&self) -> Vec<RelationId> {
+        self.catalog
+            .relations()
+            .map(|relation| relation.id)
+            .collect()
+    }
+
+    /// Adds a relation under its name.
+    pub(super) fn add(&mut self, make: impl FnOnce(RelationId) -> Relation) -> RelationId {
+        let id = RelationId(self.catalog.relations.len());
+        let relation = make(id);
+        // Each relation is a type of its own name as well.
+        self.catalog.ever.types.insert(relation.name.clone());
+        self.index(&relation.schema.clone(), &relation.name.clone(), id);
+        self.catalog.relations.push(Some(relation));
+        id
+    }
+
+    pub(super) fn index(&mut self, schema: &str, name: &str, id: RelationId) {
+        self.catalog
+            .by_name
+            .entry(schema.to_owned())
+            .or_default()
+            .insert(name.to_owned(), id);
+    }
+
+    pub(super) fn unindex(&mut self, schema: &str, name: &str) {
+        if let Some(names) = self.catalog.by_name.get_mut(schema) {
+            names.remove(name);
+        }
+    }
+
+    /// Removes a relation and what refers to it by identity.
+    pub(super) fn remove(&mut self, id: RelationId) {
+        let Some(relation) = self.catalog.relations.get_mut(id.0).and_then(Option::take) else {
+            return;
+        };
+        self.unindex(&relation.schema, &relation.name);
+        for other in self.relations_mut() {
+            other.parents.retain(|parent| *parent != id);
+            other.children.retain(|child| *child != id);
+            other.foreign_keys.retain(|key| key.target != id);
+        }
+    }
+
+    // ------------------------------------------------------------------ not knowing
+
+    /// Nothing is known about this relation any more.
+    pub(super) fn unknown(&mut self, id: RelationId, reason: &str) {
+        let place = format!(" ({} line {})", self.at.path, self.at.line);
+        if let Some(relation) = self.relation_mut(id) {
+            relation
+                .unknown
+                .get_or_insert_with(|| format!("{reason}{place}"));
+        }
+    }
+
+    /// Nothing is known about anything that exists by now.
+    pub(super) fn everything_unknown(&mut self, reason: &str) {
+        for id in self.ids() {
+            self.unknown(id, reason);
+        }
+        let reason = format!("{reason} ({} line {})", self.at.path, self.at.line);
+        for function in &mut self.catalog.functions {
+            function.unknown.get_or_insert_with(|| reason.clone());
+        }
+        self.catalog
+            .ever
+            .anything
+            .get_or_insert_with(|| reason.clone());
+        self.catalog.roles_unknown.get_or_insert(reason);
+    }
+
+    /// A statement that can't be read: everything is unknown, and the message says what to do.
+    pub(super) fn unreadable(&mut self, what: &str) {
+        self.diagnose(
+            Code::MIGRATION_UNKNOWN,
+            Severity::Error,
+            format!(
+                "what `{what}` touches is not known, so nothing that exists by then is protected"
+            ),
+            "write it as plain statements, or say in the line before it what it touches: \
+             `-- @touches notes, tasks` or `-- @touches nothing`",
+        );
+        self.everything_unknown(&format!("what `{what}` touches is not known"));
+    }
+
+    /// What a directive declares to be touched.
+    fn declared(&mut self, touches: &[String]) {
+        for name in touches {
+            let parts: Vec<String> = name
+                .split('.')
+                .map(|part| part.trim_matches('"').to_owned())
+                .collect();
+            let reference = match parts.as_slice() {
+                [name] => Ref {
+                    schema: None,
+                    name: name.clone(),
+                },
+                [schema, name] => Ref {
+                    schema: Some(schema.clone()),
+                    name: name.clone(),
+                },
+                _ => {
+                    self.unreadable(name);
+                    continue;
+                }
+            };
+            match self.target(&reference) {
+                Some(id) => self.unknown(
+                    id,
+                    "a directive says that an unreadable statement touches it",
+                ),
+                None => self.diagnose(
+                    Code::DIRECTIVE,
+                    Severity::Error,
+                    format!("`@touches` names `{name}`, which does not exist here"),
+                    "name tables that an earlier statement creates, or `nothing`",
+                ),
+            }
+        }
+    }
+
+    pub(super) fn diagnose(&mut self, code: Code, severity: Severity, message: String, help: &str) {
+        let diagnostic = match severity {
+            Severity::Error => Diagnostic::error(code, message),
+            Severity::Warning => Diagnostic::warning(code, message),
+        };
+        let place = format!("in {} line {}", self.at.path, self.at.line);
+        self.catalog
+            .diagnostics
+            .push(diagnostic.note(place).help(help));
+    }
+
+    /// Something that a statement changes and that no migration creates.
+    pub(super) fn missing(&mut self, what: &str, name: &Ref) {
+        let name = match &name.schema {
+            Some(schema) => format!("{schema}.{}", name.name),
+            None => name.name.clone(),
+        };
+        self.diagnose(
+            Code::MIGRATION_REFERENCE,
+            Severity::Warning,
+            format!("the {what} `{name}` is changed, but no migration before it creates it"),
+            "add the migration that creates it, or remove the statement",
+        );
+    }
+}
+
+impl Resolve for Builder {
+    fn resolve(&self, parts: &[String]) -> Option<(RelationId, String, Vec<Column>)> {
+        let reference = match parts {
+            [name] => Ref {
+                schema: None,
+                name: name.clone(),
+            },
+            [schema, name] | [_, schema, name] => Ref {
+                schema: Some(schema.clone()),
+                name: name.clone(),
+            },
+            _ => return None,
+        };
+        if self.is_ambiguous(&reference) {
+            return None;
+        }
+        let relation = self.relation(self.find(&reference)?)?;
+        Some((
+            relation.id,
+            relation.schema.clone(),
+            relation.columns.clone(),
+        ))
+    }
+}
+
+/// What a `-- @touches …` line before a statement declares; `nothing` is an empty list.
+fn touches(before: &str) -> Option<Vec<String>> {
+    let line = before.lines().rev().find_map(|line| {
+        line.trim()
+            .strip_prefix("--")?
+            .trim()
+            .strip_prefix("@touches")
+    })?;
+    if !line.starts_with(char::is_whitespace) {
+        return None;
+    }
+    let line = line.trim();
+    if line == "nothing" || line.starts_with("nothing ") {
+        return Some(Vec::new());
+    }
+    Some(line.split(',').map(|name| name.trim().to_owned()).collect())
+}
+
+fn line(text: &str, offset: usize) -> usize {
+    text.get(..offset)
+        .map_or(1, |before| before.matches('\n').count() + 1)
 }
 
 /// FNV-1a over everything that the catalog is made from, twice with different bases: 128 bits.

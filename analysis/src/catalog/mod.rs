@@ -4,14 +4,24 @@
 //! protected. Names that a migration *ever* defined count as shadowing, because stored expressions
 //! keep the object they were bound to.
 
+mod apply;
+mod apply_alter;
+mod apply_object;
+mod apply_routine;
+mod apply_table;
+mod bind;
 mod build;
+mod dynamic;
+pub(crate) mod finish;
 mod lookup;
 mod model;
 mod names;
 mod routine;
+pub(crate) mod walk;
 
 pub use build::Location;
 pub use lookup::Lookup;
+pub(crate) use lookup::nearest;
 pub use model::{
     Check, Class, Column, ColumnDefault, Command, Directive, ForeignKey, Key, KeyKind, Policy,
     PolicyExpr, ReferentialAction, Relation, RelationId, RelationKind, RowSecurity, Rule, Trigger,
@@ -48,6 +58,8 @@ pub struct Catalog {
     pub(crate) roles: BTreeSet<String>,
     /// Why the membership of roles can't be told.
     pub(crate) roles_unknown: Option<String>,
+    /// Why row-level security does not hold for the application role at all.
+    pub(crate) bypasses_rls: Option<String>,
     /// Names that any migration ever defined, dropped ones included.
     pub(crate) ever: Defined,
     pub(crate) diagnostics: Vec<Diagnostic>,

@@ -70,6 +70,8 @@ pub struct Relation {
     pub children: Vec<RelationId>,
     /// What its comment declares.
     pub directive: Option<Directive>,
+    /// The comment itself; directives are read from the last one.
+    pub(crate) comment: Option<String>,
     /// The owner, where a migration states it.
     pub owner: Option<String>,
     /// Why nothing is known about it any more. Never protected.
@@ -138,6 +140,8 @@ pub struct Column {
     pub default: ColumnDefault,
     /// `COLLATE`.
     pub collation: Option<ir::Name>,
+    /// Whether the table itself defines it, as opposed to a parent.
+    pub(crate) local: bool,
 }
 
 /// Where the value of a column comes from when none is given.
@@ -339,6 +343,8 @@ pub struct Trigger {
     pub function: ir::Name,
     /// `WHEN (…)` was given.
     pub conditional: bool,
+    /// Whether it is switched on.
+    pub enabled: bool,
 }
 
 /// A rewrite rule other than a view's own.
@@ -353,6 +359,8 @@ pub struct Rule {
     pub instead: bool,
     /// `DO NOTHING`.
     pub nothing: bool,
+    /// Whether it is switched on.
+    pub enabled: bool,
 }
 
 /// What the comment of a table declares.

@@ -166,6 +166,41 @@ impl Tokens {
         Some(offset..self.get(last)?.end)
     }
 
+    /// The end of the items that begin before `offset`: where a `WHERE` would go.
+    pub(crate) fn end_of_from(&self, offset: usize) -> Option<usize> {
+        let mut last = self.index(offset.saturating_sub(1));
+        loop {
+            let Some(next) = self.get(last + 1) else {
+                break;
+            };
+            let ends = matches!(
+                next.kind,
+                token::WHERE
+                    | token::GROUP_P
+                    | token::HAVING
+                    | token::WINDOW
+                    | token::ORDER
+                    | token::LIMIT
+                    | token::OFFSET
+                    | token::FETCH
+                    | token::FOR
+                    | token::UNION
+                    | token::INTERSECT
+                    | token::EXCEPT
+                    | token::RETURNING
+            ) || is(next, b')')
+                || is(next, b';');
+            if ends {
+                break;
+            }
+            last = match self.matching.get(last + 1).copied().flatten() {
+                Some(close) if close > last => close,
+                _ => last + 1,
+            };
+        }
+        self.get(last).map(|token| token.end)
+    }
+
     /// `span` with the brackets that directly enclose it.
     pub(crate) fn widen(&self, span: &Span) -> Span {
         let mut span = span.clone();

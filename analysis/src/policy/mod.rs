@@ -3,20 +3,209 @@
 //! Invariant: a class is `Protected` only where every policy that could apply was understood to
 //! imply equality of the tenant column with a tenant term.
 
-use crate::catalog::{Catalog, Class, Command, Function, Relation};
+mod builtin;
+mod content;
+pub(crate) mod judge;
+pub mod term;
+mod trigger;
+mod view;
+
+use crate::catalog::{
+    Catalog, Class, Command, Directive, Function, Policy, PolicyExpr, Relation, RelationKind,
+};
+
+/// How deep tables, views and policies may refer to each other before nothing is known.
+const DEPTH: usize = 24;
 
 /// See [`Catalog::class`].
 pub(crate) fn class(catalog: &Catalog, relation: &Relation, command: Command) -> Class {
-    let _ = (catalog, command);
-    Class::Unknown {
-        reason: format!("{} is not judged yet", relation.display()),
-    }
+    class_within(catalog, relation, command, 0)
 }
 
 /// See [`Catalog::call_class`].
 pub(crate) fn call_class(catalog: &Catalog, function: &Function) -> Class {
-    let _ = catalog;
-    Class::Unknown {
-        reason: format!("{} is not judged yet", function.signature()),
+    view::call_class(catalog, function)
+}
+
+/// The class, `depth` references away from the question.
+fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth: usize) -> Class {
+    if depth > DEPTH {
+        return Class::Unknown {
+            reason: "its policies or views refer to each other".to_owned(),
+        };
     }
+    if let Some(reason) = &relation.unknown {
+        return Class::Unknown {
+            reason: reason.clone(),
+        };
+    }
+    match relation.kind {
+        RelationKind::View | RelationKind::MaterializedView => {
+            return view::class(catalog, relation, command, depth);
+        }
+        RelationKind::Sequence => {
+            return Class::Unprotected {
+                reason: "sequence".to_owned(),
+            };
+        }
+        RelationKind::ForeignTable => {
+            // Row-level security of a foreign table is not applied; the other server decides.
+            return match &relation.directive {
+                Some(Directive::Global { .. }) => Class::Global,
+                _ if relation.tenant_column.is_some() => Class::Scoped,
+                _ => undeclared(),
+            };
+        }
+        RelationKind::Table | RelationKind::Partition => {}
+    }
+    if relation.is_global() {
+        return Class::Global;
+    }
+    let secured = match security(catalog, relation, command) {
+        Security::Protected => Class::Protected,
+        Security::Denied => Class::Denied,
+        Security::None(_) if relation.tenant_column.is_some() => Class::Scoped,
+        Security::None(_) => {
+            if crate::catalog::finish::named_tenant_column(catalog, relation).is_some() {
+                Class::Unprotected {
+                    reason: "tenant-column-type".to_owned(),
+                }
+            } else {
+                undeclared()
+            }
+        }
+    };
+    if matches!(secured, Class::Unprotected { .. }) {
+        return secured;
+    }
+    trigger::judge(catalog, relation, command).unwrap_or(secured)
+}
+
+fn undeclared() -> Class {
+    Class::Unprotected {
+        reason: "undeclared".to_owned(),
+    }
+}
+
+/// What row-level security does for a command.
+enum Security {
+    Protected,
+    Denied,
+    /// Nothing, and why.
+    None(String),
+}
+
+/// Why row-level security does not protect a command of this table; nothing where it does.
+pub fn gap(catalog: &Catalog, relation: &Relation, command: Command) -> Option<String> {
+    match security(catalog, relation, command) {
+        Security::Protected | Security::Denied => None,
+        Security::None(why) => Some(why),
+    }
+}
+
+fn security(catalog: &Catalog, relation: &Relation, command: Command) -> Security {
+    if let Some(why) = &catalog.bypasses_rls {
+        return Security::None(why.clone());
+    }
+    if !relation.rls.enabled {
+        return Security::None("row-level security is not enabled".to_owned());
+    }
+    if !relation.rls.forced {
+        let owned = relation
+            .owner
+            .as_ref()
+            .is_some_and(|owner| catalog.role_applies(owner));
+        if !catalog.config().relax_force || owned {
+            return Security::None("row-level security is enabled, but not forced".to_owned());
+        }
+    }
+    match command {
+        Command::Select | Command::Delete => conditions(catalog, relation, command, using),
+        Command::Insert => conditions(catalog, relation, command, check),
+        Command::Update => match conditions(catalog, relation, command, using) {
+            Security::Protected => conditions(catalog, relation, command, check),
+            other => other,
+        },
+    }
+}
+
+fn using(policy: &Policy) -> &PolicyExpr {
+    &policy.using
+}
+
+/// What new rows are checked against: `USING` where no `WITH CHECK` is given.
+fn check(policy: &Policy) -> &PolicyExpr {
+    match &policy.check {
+        PolicyExpr::None => &policy.using,
+        given => given,
+    }
+}
+
+/// Judges one side of the policies: permissive ones are OR-ed, restrictive ones AND-ed.
+fn conditions(
+    catalog: &Catalog,
+    relation: &Relation,
+    command: Command,
+    side: fn(&Policy) -> &PolicyExpr,
+) -> Security {
+    // A policy without this side adds nothing: neither rows nor a restriction.
+    let given = |policy: &&Policy| {
+        policy.command.is_none_or(|of| of == command) && !matches!(side(policy), PolicyExpr::None)
+    };
+    let permissive: Vec<&Policy> = relation
+        .policies
+        .iter()
+        .filter(given)
+        .filter(|policy| policy.permissive && may_apply(catalog, policy))
+        .collect();
+    if permissive.is_empty() {
+        return Security::Denied;
+    }
+    let restricted = relation
+        .policies
+        .iter()
+        .filter(given)
+        .filter(|policy| !policy.permissive && surely_applies(catalog, policy))
+        .any(|policy| judge::policy_implies(catalog, relation, policy, side(policy)).is_ok());
+    // What the other policies evaluate runs on the way, restricted or not.
+    for policy in &permissive {
+        let result = judge::policy_implies(catalog, relation, policy, side(policy));
+        let result = if restricted {
+            confined(catalog, policy, side(policy))
+        } else {
+            result
+        };
+        if let Err(why) = result {
+            return Security::None(why);
+        }
+    }
+    Security::Protected
+}
+
+/// Whether what a policy evaluates stays within the tenant, whatever it implies.
+fn confined(catalog: &Catalog, policy: &Policy, expr: &PolicyExpr) -> Result<(), String> {
+    match expr {
+        PolicyExpr::None => Ok(()),
+        PolicyExpr::Opaque(why) => {
+            Err(format!("policy `{}` is not understood: {why}", policy.name))
+        }
+        PolicyExpr::Expr(expr) => content::is_confined(catalog, expr)
+            .map_err(|why| format!("policy `{}`: {why}", policy.name)),
+    }
+}
+
+/// Whether a policy may apply to the application role. `?` is whoever ran the migration.
+fn may_apply(catalog: &Catalog, policy: &Policy) -> bool {
+    policy
+        .roles
+        .iter()
+        .any(|role| role == "?" || catalog.role_applies(role))
+}
+
+/// Whether a policy certainly applies: membership may be without inheritance, so it does not count.
+fn surely_applies(catalog: &Catalog, policy: &Policy) -> bool {
+    policy
+        .roles
+        .iter()
+        .any(|role| role == "public" || *role == catalog.config().application_role)
 }

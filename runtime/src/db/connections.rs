@@ -4,7 +4,7 @@
 //! message's answer was seen.
 
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
@@ -13,15 +13,18 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::begin::{Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::gate::Findings;
+use super::gate::{Findings, TenantKeys};
 use super::guard::Guard;
 use super::scope::{Shared, Tx};
 use crate::audit::Origin;
 use crate::statement::Catalog;
+
+/// How long closing a pool waits for open scopes: one that was leaked never ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a pool could not be opened. For the operator: it may name roles and tables, but neither
 /// the URL nor its password.
@@ -112,6 +115,7 @@ impl Connections {
             shared: Arc::new(Shared {
                 messages,
                 catalog: catalog.id(),
+                tenant_keys: OnceLock::new(),
             }),
             pool,
         })
@@ -126,13 +130,21 @@ impl Connections {
         &self.shared.messages
     }
 
+    /// Conflicts on other constraints than these are not told as conflicts.
+    pub(super) fn judge_conflicts(&self, keys: TenantKeys) {
+        // Set once; a second set would come from a second opening of the same pool.
+        let _ = self.shared.tenant_keys.set(keys);
+    }
+
     pub(super) fn size(&self) -> (u32, usize) {
         (self.pool.size(), self.pool.num_idle())
     }
 
     pub(super) async fn close(&self) {
         self.slots.close();
-        self.pool.close().await;
+        if timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
+            tracing::warn!(target: "watertight::db", "a scope is still open; its connection is left");
+        }
     }
 
     /// Waits for a connection and begins a transaction on it with `text`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::begin::Mode;
 use super::connections::{Connections, Options, PoolError, raw};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::gate::{self, Findings};
+use super::gate::{self, Findings, TenantKeys};
 use super::scope::{Scope, Tx, WriteScope};
 use crate::audit::Origin;
 use crate::id::TenantId;
@@ -91,7 +91,8 @@ impl TenantPool {
         Findings::into_result(findings).map_err(PoolError::Refused)
     }
 
-    /// Refuses new scopes, waits for the open ones and closes every connection.
+    /// Refuses new scopes, waits for the open ones (ten seconds at most) and closes every
+    /// connection. A server flushes its audit trail before.
     pub async fn close(&self) {
         self.connections.close().await;
     }
@@ -217,6 +218,11 @@ impl TenantPoolBuilder {
             catalog,
         };
         pool.verify().await?;
+        let mut connection = pool.connections.inspect().await?;
+        let keys = TenantKeys::read(raw(&mut connection), &catalog).await;
+        pool.connections
+            .judge_conflicts(keys.map_err(PoolError::Connect)?);
+        drop(connection);
         Ok(pool)
     }
 }

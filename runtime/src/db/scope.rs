@@ -7,13 +7,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sqlx::PgConnection;
 
 use super::begin::{Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
+use super::gate::TenantKeys;
 use super::guard::Guard;
 use crate::audit::Origin;
 use crate::id::TenantId;
@@ -74,7 +75,7 @@ impl<'a> WriteScope<'a> {
     }
 
     /// Stores the changes: one message asserts that the tenant is still the scope's, adds the
-    /// audit record of the effect and commits. All of it happens or nothing.
+    /// audit record of the effect (if a statement wrote) and commits. All of it happens or nothing.
     ///
     /// # Errors
     /// [`DbErrorKind::Aborted`] if an earlier statement of the scope failed or was dropped, even
@@ -85,7 +86,8 @@ impl<'a> WriteScope<'a> {
         let Self { scope, id, tenant } = self;
         let tx = scope.tx;
         tx.ready_to_commit(id)?;
-        let text = tx.shared.messages.commit(&tenant, &tx.origin);
+        let origin = tx.wrote.then_some(&tx.origin);
+        let text = tx.shared.messages.commit(&tenant, origin);
         tx.commit(text).await
     }
 
@@ -130,6 +132,28 @@ impl fmt::Debug for WriteScope<'_> {
 pub(crate) struct Shared {
     pub(crate) messages: Messages,
     pub(crate) catalog: &'static str,
+    /// Set by a tenant's pool before its first scope; a system pool tells conflicts as they are.
+    pub(crate) tenant_keys: OnceLock<TenantKeys>,
+}
+
+impl Shared {
+    /// Classifies an error of a statement or a commit.
+    fn classify(&self, error: sqlx::Error) -> DbError {
+        let within = self
+            .tenant_keys
+            .get()
+            .is_none_or(|keys| keys.contain(&error));
+        let error = DbError::from(error);
+        if within || error.kind() != DbErrorKind::Conflict {
+            return error;
+        }
+        tracing::warn!(
+            target: "watertight::db",
+            cause = error.cause().map(tracing::field::display),
+            "a conflict on a constraint without the tenant column is told as an internal error"
+        );
+        error.of_kind(DbErrorKind::Internal)
+    }
 }
 
 /// The transaction under a scope, whoever it belongs to.
@@ -142,6 +166,8 @@ pub(crate) struct Tx {
     mode: Mode,
     /// A statement failed or is in flight: the transaction can't go on.
     failed: bool,
+    /// A statement that writes was sent, so that the commit has an effect to record.
+    wrote: bool,
 }
 
 impl Tx {
@@ -156,6 +182,7 @@ impl Tx {
             id,
             mode,
             failed: false,
+            wrote: false,
         }
     }
 
@@ -176,6 +203,7 @@ impl Tx {
             ));
         }
         self.guard.send()?;
+        self.wrote |= writes;
         // Cleared by `settle`; a dropped or panicking future never gets there.
         self.failed = true;
         Ok(InFlight { tx: self })
@@ -225,7 +253,7 @@ impl Tx {
                 );
                 Err(DbError::with_cause(DbErrorKind::Aborted, error))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.shared.classify(error)),
         }
     }
 
@@ -276,7 +304,7 @@ impl InFlight<'_> {
                 if matches!(error, sqlx::Error::Database(_)) && !DbError::lost_connection(&error) {
                     self.tx.guard.answered(self.tx.mode);
                 }
-                Err(error.into())
+                Err(self.tx.shared.classify(error))
             }
         }
     }

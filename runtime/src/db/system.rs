@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::begin::{Mode, push_text};
 use super::connections::{Connections, Options, PoolError, raw};
@@ -36,7 +36,7 @@ pub struct SystemPool {
 struct Inner {
     connections: Arc<Connections>,
     role: String,
-    records: Option<mpsc::Sender<Record>>,
+    records: Option<mpsc::Sender<Message>>,
 }
 
 /// Settings of a [`SystemPool`]; every one has a default.
@@ -103,8 +103,16 @@ impl SystemPool {
         self.begin(Mode::Write).await
     }
 
-    /// Refuses new scopes, waits for the open ones and closes every connection.
+    /// Writes the records that wait, refuses new scopes, waits for the open ones (ten seconds at
+    /// most) and closes every connection.
     pub async fn close(&self) {
+        if let Some(records) = &self.inner.records {
+            let (done, written) = oneshot::channel();
+            if records.send(Message::Flush(done)).await.is_ok() {
+                // An error means that the task is gone, and with it the queue.
+                let _ = written.await;
+            }
+        }
         self.inner.connections.close().await;
     }
 
@@ -184,6 +192,11 @@ struct Trace {
     kind: &'static str,
 }
 
+enum Message {
+    Record(Record),
+    Flush(oneshot::Sender<()>),
+}
+
 struct Record {
     kind: &'static str,
     reference: Reference,
@@ -207,42 +220,60 @@ impl Drop for Trace {
         if kind == "effect" {
             return;
         }
-        if let Some(records) = &self.pool.records
-            && records
-                .try_send(Record {
-                    kind,
-                    reference,
-                    statements,
-                })
-                .is_err()
-        {
+        let Some(records) = &self.pool.records else {
+            return;
+        };
+        let record = Record {
+            kind,
+            reference,
+            statements,
+        };
+        if records.try_send(Message::Record(record)).is_err() {
             tracing::warn!(target: "watertight::audit", %reference, "the queue is full: log only");
         }
     }
 }
 
-async fn write_records(connections: Arc<Connections>, mut queue: mpsc::Receiver<Record>) {
-    let mut batch = Vec::new();
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
-        let mut text = connections.messages().begin_system(Mode::Write);
-        text.push_str("; INSERT INTO watertight.system_audit (kind, reference, tool) VALUES ");
-        for (index, record) in batch.drain(..).enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            text.push_str(&format!(
-                "{comma}('{}', '{}', ",
-                record.kind, record.reference
-            ));
-            push_text(&mut text, &record.statements);
-            text.push(')');
+async fn write_records(connections: Arc<Connections>, mut queue: mpsc::Receiver<Message>) {
+    let mut messages = Vec::new();
+    while queue.recv_many(&mut messages, BATCH).await > 0 {
+        let (mut values, mut flushes) = (String::new(), Vec::new());
+        for message in messages.drain(..) {
+            match message {
+                Message::Record(record) => {
+                    let comma = if values.is_empty() { "" } else { ", " };
+                    values.push_str(&format!(
+                        "{comma}('{}', '{}', ",
+                        record.kind, record.reference
+                    ));
+                    push_text(&mut values, &record.statements);
+                    values.push(')');
+                }
+                Message::Flush(done) => flushes.push(done),
+            }
         }
-        text.push_str("; COMMIT");
-        if let Err(error) = connections.run_whole(text).await {
-            tracing::warn!(
-                target: "watertight::audit",
-                cause = ?error.cause(),
-                "system reads are in the log only"
-            );
+        if !values.is_empty() {
+            insert_records(&connections, &values).await;
         }
+        for done in flushes {
+            // Whoever waited may have given up.
+            let _ = done.send(());
+        }
+    }
+}
+
+async fn insert_records(connections: &Connections, values: &str) {
+    let begin = connections.messages().begin_system(Mode::Write);
+    let insert = "INSERT INTO watertight.system_audit (kind, reference, tool) VALUES";
+    if let Err(error) = connections
+        .run_whole(format!("{begin}; {insert} {values}; COMMIT"))
+        .await
+    {
+        tracing::warn!(
+            target: "watertight::audit",
+            cause = error.cause().map(tracing::field::display),
+            "system reads are in the log only"
+        );
     }
 }
 

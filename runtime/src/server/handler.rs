@@ -12,8 +12,9 @@ use futures_util::FutureExt;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, ErrorCode, ErrorData, Implementation,
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
+    ErrorData, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+    ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -132,6 +133,27 @@ impl ServerHandler for McpServer {
                 Ok(error.into_result(reference, &tool.name).into())
             }
         }
+    }
+
+    /// What rmcp could not read as a request that it knows: another method, or parameters of the
+    /// wrong form. Its own answer repeats the method.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let reference = caller(&context)?.reference();
+        let known = matches!(request.method.as_str(), "tools/call" | "tools/list");
+        tracing::info!(%reference, known, "a request of unknown form");
+        let (code, text) = match known {
+            true => (ErrorCode::INVALID_PARAMS, "invalid parameters"),
+            false => (ErrorCode::METHOD_NOT_FOUND, "method not found"),
+        };
+        Err(ErrorData::new(
+            code,
+            format!("{text} (reference {reference})"),
+            None,
+        ))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

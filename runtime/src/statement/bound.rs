@@ -37,8 +37,9 @@ impl Bound<Read> {
         Self::new(statement, false, "")
     }
 
-    fn enter<'s, S: ReadAccess<'s>>(self, scope: S) -> DbResult<Entered<'s>> {
-        self.with(scope.target())
+    /// Names the scope to run in.
+    pub fn within<'s, S: ReadAccess<'s>>(self, scope: S) -> Entered<'s> {
+        self.enter(Ok(scope.target()))
     }
 }
 
@@ -48,8 +49,9 @@ impl Bound<Write> {
         Self::new(statement, true, "")
     }
 
-    fn enter<'s, S: WriteAccess<'s>>(self, scope: S) -> DbResult<Entered<'s>> {
-        self.with(scope.target())
+    /// Names the scope to run in.
+    pub fn within<'s, S: WriteAccess<'s>>(self, scope: S) -> Entered<'s> {
+        self.enter(Ok(scope.target()))
     }
 }
 
@@ -64,18 +66,11 @@ impl Bound<System> {
         Self::new(statement, true, role)
     }
 
-    fn enter<'s, S: SystemAccess<'s>>(self, scope: S) -> DbResult<Entered<'s>> {
-        let target = scope.target(self.role, self.statement.name)?;
-        self.with(target)
+    /// Names the scope to run in.
+    pub fn within<'s, S: SystemAccess<'s>>(self, scope: S) -> Entered<'s> {
+        let target = scope.target(self.role, self.statement.name);
+        self.enter(target)
     }
-}
-
-/// A statement with all its values and the transaction it will run in.
-struct Entered<'s> {
-    target: Target<'s>,
-    statement: Statement,
-    writes: bool,
-    query: Ready,
 }
 
 impl<A> Bound<A> {
@@ -100,132 +95,106 @@ impl<A> Bound<A> {
         self
     }
 
-    fn with(self, target: Target<'_>) -> DbResult<Entered<'_>> {
+    fn enter(self, target: DbResult<Target<'_>>) -> Entered<'_> {
         let Self {
             statement,
             arguments,
             writes,
             ..
         } = self;
-        let arguments = statement.complete(arguments?, target.tenant)?;
-        let query = Ready {
-            sql: statement.sql,
-            arguments,
-            persistent: true,
-        };
-        Ok(Entered {
-            target,
+        let ready = target.and_then(|target| {
+            let arguments = statement.complete(arguments?, target.tenant)?;
+            Ok((
+                target,
+                Ready {
+                    sql: statement.sql,
+                    arguments,
+                    persistent: true,
+                },
+            ))
+        });
+        Entered {
+            ready,
             statement,
             writes,
-            query,
-        })
+        }
     }
 }
 
-macro_rules! fetches {
-    ($access:ident, $scope:ident) => {
-        impl Bound<$access> {
-            /// All rows.
-            ///
-            /// # Errors
-            /// Those of the database, and of a row that does not fit.
-            pub async fn fetch_all<'s, S: $scope<'s>, D: Decoder>(
-                self,
-                scope: S,
-                decoder: D,
-            ) -> DbResult<Vec<D::Output>> {
-                let Entered {
-                    target,
-                    statement,
-                    writes,
-                    query,
-                } = self.enter(scope)?;
-                run::all(target, &statement, writes, query, move |row| {
-                    decoder.decode(&row)
-                })
-                .await
-            }
-
-            /// At most one row.
-            ///
-            /// # Errors
-            /// As `fetch_all`, and if there is a second row.
-            pub async fn fetch_optional<'s, S: $scope<'s>, D: Decoder>(
-                self,
-                scope: S,
-                decoder: D,
-            ) -> DbResult<Option<D::Output>> {
-                let Entered {
-                    target,
-                    statement,
-                    writes,
-                    query,
-                } = self.enter(scope)?;
-                let decode = move |row| decoder.decode(&row);
-                run::first(target, &statement, writes, true, query, decode).await
-            }
-
-            /// Exactly one row.
-            ///
-            /// # Errors
-            /// As `fetch_all`, and if there is no row or a second one.
-            pub async fn fetch_one<'s, S: $scope<'s>, D: Decoder>(
-                self,
-                scope: S,
-                decoder: D,
-            ) -> DbResult<D::Output> {
-                not_found(self.fetch_optional(scope, decoder).await?)
-            }
-
-            /// Row by row. A stream that is dropped before its end closes the connection.
-            pub fn stream<'s, S: $scope<'s>, D: Decoder + 's>(
-                self,
-                scope: S,
-                decoder: D,
-            ) -> Rows<'s, D::Output>
-            where
-                D::Output: 's,
-            {
-                match self.enter(scope) {
-                    Ok(Entered {
-                        target,
-                        statement,
-                        writes,
-                        query,
-                    }) => {
-                        let decode = move |row| decoder.decode(&row);
-                        Rows::new(target, statement, writes, query, decode)
-                    }
-                    Err(error) => Rows::failed(error),
-                }
-            }
-
-            /// The number of rows that the statement changed.
-            ///
-            /// # Errors
-            /// Those of the database.
-            pub async fn affected<'s, S: $scope<'s>>(self, scope: S) -> DbResult<u64> {
-                let Entered {
-                    target,
-                    statement,
-                    writes,
-                    query,
-                } = self.enter(scope)?;
-                let done = run::run(target, &statement, writes, query, |_| Ok(())).await?;
-                Ok(done.rows_affected())
-            }
-
-            /// Runs the statement.
-            ///
-            /// # Errors
-            /// Those of the database.
-            pub async fn execute<'s, S: $scope<'s>>(self, scope: S) -> DbResult<()> {
-                self.affected(scope).await.map(drop)
-            }
-        }
-    };
+/// A statement with all its values and the transaction it will run in, or what is wrong with them.
+#[must_use = "a statement does nothing until it is run"]
+pub struct Entered<'s> {
+    ready: DbResult<(Target<'s>, Ready)>,
+    statement: Statement,
+    writes: bool,
 }
 
-fetches!(Read, ReadAccess);
-fetches!(Write, WriteAccess);
-fetches!(System, SystemAccess);
+impl std::fmt::Debug for Entered<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entered")
+            .field("statement", &self.statement.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'s> Entered<'s> {
+    /// All rows.
+    ///
+    /// # Errors
+    /// Those of the database, and of a row that does not fit.
+    pub async fn fetch_all<D: Decoder>(self, decoder: D) -> DbResult<Vec<D::Output>> {
+        let (target, query) = self.ready?;
+        let decode = move |row| decoder.decode(&row);
+        run::all(target, &self.statement, self.writes, query, decode).await
+    }
+
+    /// At most one row.
+    ///
+    /// # Errors
+    /// As `fetch_all`, and if there is a second row.
+    pub async fn fetch_optional<D: Decoder>(self, decoder: D) -> DbResult<Option<D::Output>> {
+        let (target, query) = self.ready?;
+        let decode = move |row| decoder.decode(&row);
+        run::first(target, &self.statement, self.writes, true, query, decode).await
+    }
+
+    /// Exactly one row.
+    ///
+    /// # Errors
+    /// As `fetch_all`, and if there is no row or a second one.
+    pub async fn fetch_one<D: Decoder>(self, decoder: D) -> DbResult<D::Output> {
+        not_found(self.fetch_optional(decoder).await?)
+    }
+
+    /// Row by row. A stream that is dropped before its end closes the connection.
+    pub fn stream<D: Decoder + 's>(self, decoder: D) -> Rows<'s, D::Output>
+    where
+        D::Output: 's,
+    {
+        match self.ready {
+            Ok((target, query)) => {
+                let decode = move |row| decoder.decode(&row);
+                Rows::new(target, self.statement, self.writes, query, decode)
+            }
+            Err(error) => Rows::failed(error),
+        }
+    }
+
+    /// The number of rows that the statement changed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn affected(self) -> DbResult<u64> {
+        let (target, query) = self.ready?;
+        let done = run::run(target, &self.statement, self.writes, query, |_| Ok(())).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Runs the statement.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn execute(self) -> DbResult<()> {
+        self.affected().await.map(drop)
+    }
+}

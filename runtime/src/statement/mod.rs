@@ -13,7 +13,7 @@ mod run;
 mod stream;
 
 pub use access::{Read, ReadAccess, System, SystemAccess, Target, Write, WriteAccess};
-pub use bound::Bound;
+pub use bound::{Bound, Entered};
 pub use catalog::{Catalog, Migration, Policy, Relation, RelationKind, Settings, TenantKind};
 pub use decode::{
     ByColumn, ByNothing, ByRow, ByShape, ColumnDecoder, Decoder, Hidden, NoDecoder, Output,

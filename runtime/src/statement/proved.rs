@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow};
 use sqlx::query::{Map, Query, QueryAs, QueryScalar};
 use sqlx::{
@@ -106,16 +106,19 @@ struct Decoded<O, F>(O, F);
 impl<O: Open, T: Send, F: FnMut(O::Row) -> Result<T, sqlx::Error> + Send> Open for Decoded<O, F> {
     type Row = T;
 
-    fn open<'e>(self, connection: &'e mut PgConnection) -> impl Stream<Item = Step<T>> + Send
+    fn open<'e>(self, connection: &'e mut PgConnection) -> BoxStream<'e, Step<T>>
     where
         Self: 'e,
         T: 'e,
     {
         let Self(inner, mut decode) = self;
-        inner.open(connection).map(move |step| match step? {
-            Either::Left(done) => Ok(Either::Left(done)),
-            Either::Right(row) => decode(row).map(Either::Right),
-        })
+        inner
+            .open(connection)
+            .map(move |step| match step? {
+                Either::Left(done) => Ok(Either::Left(done)),
+                Either::Right(row) => decode(row).map(Either::Right),
+            })
+            .boxed()
     }
 }
 
@@ -171,13 +174,13 @@ where
 {
     type Row = T;
 
-    fn open<'e>(self, connection: &'e mut PgConnection) -> impl Stream<Item = Step<T>> + Send
+    fn open<'e>(self, connection: &'e mut PgConnection) -> BoxStream<'e, Step<T>>
     where
         Self: 'e,
         T: 'e,
     {
         let rows: BoxStream<'e, Result<T, sqlx::Error>> = self.0.fetch(connection);
-        rows.map_ok(Either::Right)
+        rows.map_ok(Either::Right).boxed()
     }
 }
 

@@ -3,7 +3,8 @@
 //! Invariant: the answer is read to its end even when a row is refused, so that the connection
 //! stays fit; a refused row leaves a scope that can't commit.
 
-use futures_util::{Stream, TryStreamExt as _, pin_mut};
+use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
 use sqlx::Either;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow};
 use sqlx::{Executor as _, PgConnection, Postgres};
@@ -20,11 +21,9 @@ pub trait Open: Send {
     /// What a row becomes.
     type Row: Send;
 
-    /// Sends the query and gives its answer.
-    fn open<'e>(
-        self,
-        connection: &'e mut PgConnection,
-    ) -> impl Stream<Item = Step<Self::Row>> + Send
+    /// Sends the query and gives its answer. Boxed: an opaque type with a lifetime would keep the
+    /// compiler from seeing that a tool's future is `Send`.
+    fn open<'e>(self, connection: &'e mut PgConnection) -> BoxStream<'e, Step<Self::Row>>
     where
         Self: 'e,
         Self::Row: 'e;
@@ -41,7 +40,7 @@ pub struct Ready {
 impl Open for Ready {
     type Row = PgRow;
 
-    fn open<'e>(self, connection: &'e mut PgConnection) -> impl Stream<Item = Step<PgRow>> + Send
+    fn open<'e>(self, connection: &'e mut PgConnection) -> BoxStream<'e, Step<PgRow>>
     where
         Self: 'e,
     {
@@ -66,8 +65,7 @@ pub(super) async fn run<O: Open>(
     let mut rows = 0;
     let mut refused = None;
     let answer = {
-        let steps = query.open(connection);
-        pin_mut!(steps);
+        let mut steps = query.open(connection);
         loop {
             match steps.try_next().await {
                 Ok(Some(Either::Left(result))) => done.extend([result]),

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use futures_util::{Stream, TryStreamExt as _, pin_mut};
+use futures_util::{Stream, TryStreamExt as _};
 use sqlx::Either;
 
 use super::access::Target;
@@ -30,8 +30,7 @@ async fn produce<O: Open, T: Send>(
     let connection = in_flight.connection()?;
     let mut rows = 0;
     let answer = {
-        let steps = query.open(connection);
-        pin_mut!(steps);
+        let mut steps = query.open(connection);
         loop {
             match steps.try_next().await {
                 Ok(Some(Either::Left(_))) => {}

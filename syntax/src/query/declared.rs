@@ -226,6 +226,9 @@ fn bind<'a>(
     (bound.len() == parameters.len()).then_some(bound)
 }
 
+const ADD_OR_NAME: &str = "add an argument, or name the parameters: `$plan` is the argument \
+`plan`, `$tenant` the session's tenant";
+
 fn unknown(
     judged: &Judged,
     number: u32,
@@ -236,8 +239,11 @@ fn unknown(
     let Some(name) = name else {
         judged.refuse_parameter(
             &number.to_string(),
-            format!("`${number}` has no argument: the function has {} behind the scope", arguments.len()),
-            Some(format!("add an argument, or name the parameters: `$plan` is the argument `plan`, `$tenant` the session's tenant")),
+            format!(
+                "`${number}` has no argument: the function has {} behind the scope",
+                arguments.len()
+            ),
+            Some(ADD_OR_NAME.to_owned()),
             errors,
         );
         return;
@@ -294,10 +300,8 @@ fn fits(output: &Output, returns_rows: bool, function: &Function, errors: &mut E
         ),
         (Output::Nothing, true) => errors.push(
             returned,
-            format!(
-                "this statement returns rows, and `()` would drop them\n\
-                 help: write `DbResult<Vec<T>>`, `DbResult<Option<T>>` or `DbResult<T>`"
-            ),
+            "this statement returns rows, and `()` would drop them\n\
+             help: write `DbResult<Vec<T>>`, `DbResult<Option<T>>` or `DbResult<T>`",
         ),
         (output, false) if output.takes_rows() => errors.push(
             returned,

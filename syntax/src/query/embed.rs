@@ -52,14 +52,16 @@ fn constant(krate: &Path, project: &Project) -> TokenStream {
         .filter_map(|found| relation(krate, found));
     let migrations = project.files.iter().map(|file| migration(krate, file));
     let stamp = expand::stamp();
+    // A constant, because a call within a borrowed array is not kept for `'static` otherwise.
     quote!({
         #stamp
-        #krate::__private::Catalog::new(
+        const CATALOG: #krate::__private::Catalog = #krate::__private::Catalog::new(
             #id,
             #settings,
             &[#(#relations),*],
             &[#(#migrations),*],
-        )
+        );
+        CATALOG
     })
 }
 

@@ -83,32 +83,29 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
     let fetch = match output {
         Output::All(ty) => {
             let decoder = decoder(krate, ty, false);
-            quote!(.fetch_all(#scope, #decoder).await)
+            quote!(.fetch_all(#decoder).await)
         }
         Output::AtMostOne(ty) => {
             let decoder = decoder(krate, ty, false);
-            quote!(.fetch_optional(#scope, #decoder).await)
+            quote!(.fetch_optional(#decoder).await)
         }
         Output::One(ty) => {
             // `Vec<u8>` in full is one column; behind an alias no `Vec` can be told from rows.
             let decoder = decoder(krate, ty, !output::is_spelled_shape(ty));
-            quote!(.fetch_one(#scope, #decoder).await)
+            quote!(.fetch_one(#decoder).await)
         }
         Output::Stream(ty, _) => {
             let decoder = decoder(krate, ty, false);
-            quote!(.stream(#scope, #decoder))
+            quote!(.stream(#decoder))
         }
-        Output::Affected => quote!(.affected(#scope).await),
-        Output::Nothing => quote!(.execute(#scope).await),
+        Output::Affected => quote!(.affected().await),
+        Output::Nothing => quote!(.execute().await),
     };
+    let run = quote!(#start #(.bind(#bound))* .within(#scope) #fetch);
     let result = match output {
-        Output::Stream(_, true) => {
-            quote!(::core::result::Result::Ok(#start #(.bind(#bound))* #fetch))
-        }
-        Output::Stream(_, false) => quote!(#start #(.bind(#bound))* #fetch),
-        _ => quote! {
-            #start #(.bind(#bound))* #fetch.map_err(::core::convert::From::from)
-        },
+        Output::Stream(_, true) => quote!(::core::result::Result::Ok(#run)),
+        Output::Stream(_, false) => run,
+        _ => quote!(#run.map_err(::core::convert::From::from)),
     };
     let stamp = stamp();
     function.with_body(&quote!(#stamp #result))
@@ -117,17 +114,16 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
 /// Picks row or column by the traits of the user's own type, whose tokens carry the span.
 /// Each `&` more lets method lookup try one trait more; the first looks for hidden shapes.
 fn decoder(krate: &Path, ty: &syn::Type, look_for_shapes: bool) -> TokenStream {
-    let span = ty.span();
     let (shape, reference) = match look_for_shapes {
-        true => (
-            quote_spanned!(span=> ByShape as _,),
-            quote_spanned!(span=> &),
-        ),
+        true => (quote!(ByShape as _,), quote!(&)),
         false => (TokenStream::new(), TokenStream::new()),
     };
-    quote_spanned! {span=> {
+    let wanted =
+        quote_spanned!(ty.span()=> (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder());
+    quote! {{
+        #[allow(unused_imports)]
         use #krate::__private::{#shape ByRow as _, ByColumn as _, ByNothing as _};
-        (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder()
+        #wanted
     }}
 }
 

@@ -9,10 +9,9 @@ use proc_macro2::Span;
 use watertight_analysis::diagnostic::{Code, Diagnostic};
 use watertight_analysis::prepare::{Prepared, TenantBinding, prepare};
 use watertight_analysis::prove::{Proof, prove, prove_system, prove_unproved};
-use watertight_analysis::render::render;
 
 use crate::errors::Errors;
-use crate::project::Project;
+use crate::project::{Project, render};
 
 /// Which question is asked.
 #[derive(Debug, Clone, Copy)]

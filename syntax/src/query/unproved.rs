@@ -52,7 +52,7 @@ fn check(attr: &QueryAttr, load: Loader<'_>, errors: &mut Errors) -> Option<Toke
         errors.push(
             sql,
             format!(
-                "error[{}]: the configuration forbids `unproved!` (`forbid-unproved = true`)\n\
+                "[{}] the configuration forbids `unproved!` (`forbid-unproved = true`)\n\
                  help: write the statement so that it can be proved, in a `#[tenant_query(\"…\")]`",
                 Code::UNPROVED_FORBIDDEN
             ),

@@ -4,9 +4,11 @@
 //! are found and told at once, each with the SQL that mends it. Additions that weaken nothing
 //! pass, so that a binary starts on the next version's additive migrations.
 
+mod keys;
 mod relations;
 mod role;
 mod settings;
+mod version;
 
 use std::fmt;
 
@@ -14,6 +16,7 @@ use sqlx::PgConnection;
 
 use crate::statement::Catalog;
 
+pub(crate) use keys::TenantKeys;
 pub(crate) use role::Role;
 
 /// One reason why the pool does not open, and the SQL that mends it.
@@ -86,6 +89,7 @@ pub(crate) async fn inspect(
     audit: bool,
 ) -> Result<Vec<Finding>, sqlx::Error> {
     let mut findings = Vec::new();
+    version::warn(connection);
     let role = Role::read(connection).await?;
     role::check(connection, &role, &mut findings).await?;
     relations::check(connection, catalog, &role, &mut findings).await?;

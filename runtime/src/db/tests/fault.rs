@@ -118,7 +118,7 @@ async fn an_exhausted_pool_is_busy() {
     assert_eq!(read(&pool, 2).await.unwrap_err().kind(), DbErrorKind::Busy);
     assert!(start.elapsed() < Duration::from_secs(2));
     drop(held);
-    read(&pool, 2).await.unwrap();
+    drop(read(&pool, 2).await.unwrap());
 }
 
 #[tokio::test]

@@ -8,4 +8,5 @@ mod harness;
 mod migrate;
 mod proxy;
 mod scope;
+mod soak;
 mod system;

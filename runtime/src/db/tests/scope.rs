@@ -171,7 +171,7 @@ async fn an_error_at_commit_is_an_error() {
     let database = database().await;
     database
         .execute_as_owner(
-            "ALTER TABLE notes ADD CONSTRAINT late UNIQUE (body) DEFERRABLE INITIALLY DEFERRED",
+            "ALTER TABLE notes ADD CONSTRAINT late UNIQUE (tenant_id, body) DEFERRABLE INITIALLY DEFERRED; ALTER TABLE notes DROP CONSTRAINT notes_tenant_id_body_key",
         )
         .await
         .unwrap();
@@ -179,7 +179,7 @@ async fn an_error_at_commit_is_an_error() {
     let mut scope = write(&pool, 1).await.unwrap();
     change(
         &mut scope,
-        "INSERT INTO notes (body) VALUES ('two') RETURNING body",
+        "INSERT INTO notes (body) VALUES ('one') RETURNING body",
     )
     .await
     .unwrap();
@@ -278,4 +278,44 @@ async fn a_scope_refuses_what_does_not_belong_to_it() {
         .unwrap_err();
     assert_eq!(error.kind(), DbErrorKind::Internal);
     assert_eq!(all_notes(&database).await, ["1:one", "2:two"]);
+}
+
+#[tokio::test]
+async fn a_conflict_is_told_only_where_it_tells_nothing_of_other_tenants() {
+    let database = database().await;
+    database
+        .execute_as_owner(
+            "CREATE UNIQUE INDEX everywhere ON notes (lower(body)) WHERE body LIKE 'global%'; \
+             CREATE TABLE parts (id bigint PRIMARY KEY); \
+             ALTER TABLE notes ADD COLUMN part bigint REFERENCES parts (id)",
+        )
+        .await
+        .unwrap();
+    database
+        .execute_as_admin("INSERT INTO notes (tenant_id, body) VALUES (2, 'global')")
+        .await
+        .unwrap();
+    let pool = pool(database.app_url(), 1).await;
+    for (sql, kind) in [
+        (
+            "INSERT INTO notes (body) VALUES ('one') RETURNING body",
+            DbErrorKind::Conflict,
+        ),
+        // Would tell that tenant 2 has such a note.
+        (
+            "INSERT INTO notes (body) VALUES ('global') RETURNING body",
+            DbErrorKind::Internal,
+        ),
+        (
+            "INSERT INTO notes (body, part) VALUES ('x', 7) RETURNING body",
+            DbErrorKind::Internal,
+        ),
+    ] {
+        let mut scope = write(&pool, 1).await.unwrap();
+        assert_eq!(
+            change(&mut scope, sql).await.unwrap_err().kind(),
+            kind,
+            "{sql}"
+        );
+    }
 }

@@ -23,7 +23,8 @@ struct Authority {
 pub(crate) struct Hosts {
     hosts: Vec<Authority>,
     origins: Vec<String>,
-    default_port: Option<u16>,
+    /// What a `Host` without a port means.
+    default_port: u16,
 }
 
 impl Hosts {
@@ -48,7 +49,7 @@ impl Hosts {
         Ok(Self {
             hosts,
             origins,
-            default_port: url.port_or_known_default(),
+            default_port: if url.scheme() == "https" { 443 } else { 80 },
         })
     }
 
@@ -90,7 +91,8 @@ impl Hosts {
     /// An allowed host without a port allows every port; a request without one means the default.
     fn same_host(&self, allowed: &Authority, given: &Authority) -> bool {
         allowed.host == given.host
-            && (allowed.port.is_none() || allowed.port == given.port.or(self.default_port))
+            && (allowed.port.is_none()
+                || allowed.port == Some(given.port.unwrap_or(self.default_port)))
     }
 }
 
@@ -186,6 +188,18 @@ mod tests {
         ] {
             assert!(!check(&server, "mcp.example.com", Some(bad)), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_host_without_a_port_means_the_schemes_port() {
+        let server = hosts("http://127.0.0.1:8080/mcp", &[], &[]);
+        assert!(check(&server, "127.0.0.1:8080", None));
+        assert!(!check(&server, "127.0.0.1", None));
+        assert!(check(
+            &hosts("http://localhost/mcp", &[], &[]),
+            "localhost",
+            None
+        ));
     }
 
     #[test]

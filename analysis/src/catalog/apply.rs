@@ -1,0 +1,177 @@
+//! Which part of the builder applies which statement.
+
+use super::build::Builder;
+use crate::ddl::ir::{DataKind, Ddl};
+use crate::diagnostic::{Code, Severity};
+
+impl Builder {
+    pub(super) fn apply(&mut self, ddl: Ddl) {
+        match ddl {
+            Ddl::Harmless | Ddl::Begin | Ddl::Commit | Ddl::Rollback => {}
+            Ddl::CreateTable(table) => self.create_table(*table),
+            Ddl::CreateTableAs(table) => {
+                if let Ok(query) = &table.query {
+                    self.calls_in_query(query);
+                }
+                self.create_table_as(*table);
+            }
+            Ddl::CreateView(view) => self.create_view(*view),
+            Ddl::AlterTable {
+                target,
+                missing_ok,
+                only,
+                actions,
+            } => {
+                self.alter_table(&target, missing_ok, only, actions);
+            }
+            Ddl::CreatePolicy(policy) => self.create_policy(*policy),
+            Ddl::AlterPolicy(policy) => self.alter_policy(*policy),
+            Ddl::Drop {
+                kind,
+                objects,
+                cascade,
+                missing_ok,
+            } => {
+                self.drop_objects(kind, objects, cascade, missing_ok);
+            }
+            Ddl::Rename {
+                kind,
+                object,
+                new_name,
+                missing_ok,
+            } => {
+                self.rename(kind, &object, &new_name, missing_ok);
+            }
+            Ddl::RenameColumn {
+                table,
+                column,
+                new_name,
+                missing_ok,
+            } => {
+                self.rename_column(&table, &column, &new_name, missing_ok);
+            }
+            Ddl::RenameConstraint {
+                table,
+                name,
+                new_name,
+            } => {
+                self.rename_constraint(&table, &name, &new_name);
+            }
+            Ddl::SetSchema {
+                kind,
+                object,
+                schema,
+                missing_ok,
+            } => {
+                self.set_schema(kind, &object, &schema, missing_ok);
+            }
+            Ddl::Owner {
+                kind,
+                object,
+                owner,
+            } => self.owner(kind, &object, &owner),
+            Ddl::CommentOnTable { table, text } => self.comment(&table, text),
+            Ddl::CreateFunction(function) => self.create_function(*function),
+            Ddl::AlterFunction { object, changes } => self.alter_function(&object, changes),
+            Ddl::CreateOperator { name, left, right } => self.create_operator(&name, left, right),
+            Ddl::CreateType {
+                name,
+                kind,
+                collation,
+            } => self.create_type(&name, kind, collation),
+            Ddl::AlterDomain { name, check } => self.alter_domain(&name, check),
+            Ddl::CreateCollation {
+                name,
+                deterministic,
+            } => {
+                self.create_collation(&name, deterministic);
+            }
+            Ddl::CreateCast {
+                source,
+                target,
+                implicit,
+            } => self.create_cast(source, target, implicit),
+            Ddl::CreateTrigger(trigger) => self.create_trigger(*trigger),
+            Ddl::CreateRule(rule) => self.create_rule(*rule),
+            Ddl::CreateIndex(index) => self.create_index(*index),
+            Ddl::CreateSequence { name } => self.create_sequence(&name),
+            Ddl::CreateSchema { name, elements } => self.create_schema(name, elements),
+            Ddl::GrantRoles {
+                roles,
+                members,
+                grant,
+            } => self.grant_roles(&roles, &members, grant),
+            Ddl::Role {
+                name,
+                bypasses,
+                member_of,
+                members,
+            } => {
+                if let Some(bypasses) = bypasses {
+                    self.bypasses.insert(name.clone(), bypasses);
+                }
+                self.grant_roles(&member_of, std::slice::from_ref(&name), true);
+                self.grant_roles(std::slice::from_ref(&name), &members, true);
+            }
+            Ddl::SearchPath { path, local } => self.set_path(path, local),
+            Ddl::RolePath { role, path } => {
+                let role = role.unwrap_or_default();
+                match path {
+                    Some(path) => self.role_paths.insert(role, path),
+                    None => self.role_paths.remove(&role),
+                };
+            }
+            Ddl::Data { statement, from } => match statement {
+                Ok(statement) => self.data(&statement),
+                // A query that is not understood may call anything.
+                Err(why) => match from {
+                    DataKind::Query | DataKind::Change => {
+                        self.unreadable(&format!("a data statement that is not understood: {why}"));
+                    }
+                },
+            },
+            Ddl::Do { language, body } => self.do_block(&language, &body),
+            Ddl::Unknown { what } => self.unreadable(&what),
+        }
+    }
+
+    fn set_path(&mut self, path: Option<Vec<String>>, local: bool) {
+        if local && self.path_before_local.is_none() {
+            self.path_before_local = Some(self.path.clone());
+        }
+        if !local {
+            self.path_before_local = None;
+        }
+        let path = path.unwrap_or_else(|| vec!["public".to_owned()]);
+        if path.iter().any(|schema| schema == "?") {
+            self.unreadable("SET search_path to what is no constant");
+            return;
+        }
+        // `"$user"` is whoever migrates; a schema of that name is the tool's own affair.
+        self.path = path
+            .into_iter()
+            .filter(|s| s != "$user" && s != "pg_catalog")
+            .collect();
+    }
+
+    fn grant_roles(&mut self, roles: &[String], members: &[String], grant: bool) {
+        for role in roles {
+            for member in members {
+                let edge = (member.clone(), role.clone());
+                if grant {
+                    self.members.insert(edge);
+                } else {
+                    self.members.remove(&edge);
+                }
+            }
+        }
+        if grant && members.iter().any(|member| member == "?") {
+            self.diagnose(
+                Code::MIGRATION_UNKNOWN,
+                Severity::Warning,
+                "a role is granted to whoever runs the migration".to_owned(),
+                "name the role",
+            );
+        }
+    }
+}

@@ -1,0 +1,592 @@
+//! Changes tables: columns, constraints, row-level security, inheritance, policies.
+//!
+//! Invariant: a change that a stored expression depends on is carried into that expression, or the
+//! expression is no longer understood.
+
+use super::bind;
+use super::build::Builder;
+use super::model::{ColumnDefault, Policy, PolicyExpr, Relation, RelationId, RelationKind};
+use super::walk::{self, Visitor, mentions, query_mentions};
+use crate::ddl::ir::{Action, ColumnSpec, Maybe, PolicyStatement, Ref};
+use crate::ir::{Expr, ExprKind};
+
+impl Builder {
+    pub(super) fn alter_table(
+        &mut self,
+        target: &Ref,
+        missing_ok: bool,
+        only: bool,
+        actions: Vec<Action>,
+    ) {
+        let Some(id) = self.target(target) else {
+            if !missing_ok {
+                self.missing("table", target);
+            }
+            return;
+        };
+        // Columns are added and defaults set in the order of the actions; PostgreSQL's passes only
+        // move constraints to the end, which changes nothing here.
+        for action in actions {
+            self.action(id, only, action);
+        }
+    }
+
+    fn action(&mut self, id: RelationId, only: bool, action: Action) {
+        match action {
+            Action::Harmless => {}
+            Action::Unknown(what) => self.unknown(
+                id,
+                &format!("it is changed in a way that is not understood ({what})"),
+            ),
+            Action::AddColumn {
+                column,
+                if_not_exists,
+            } => {
+                self.add_column(id, column, if_not_exists, only);
+            }
+            Action::DropColumn { name, cascade } => {
+                self.drop_column(id, &name, cascade, only);
+            }
+            Action::SetDefault { column, default } => {
+                let default = match default {
+                    None => ColumnDefault::None,
+                    Some(default) => self
+                        .bound(default)
+                        .map_or(ColumnDefault::Opaque, ColumnDefault::Expr),
+                };
+                self.each_child(id, only, &mut |relation| {
+                    set_default(relation, &column, &default)
+                });
+            }
+            Action::SetExpression { column, expr } => {
+                let value = self
+                    .bound(expr)
+                    .map_or(ColumnDefault::Opaque, ColumnDefault::Generated);
+                self.each_child(id, only, &mut |relation| {
+                    set_default(relation, &column, &value)
+                });
+            }
+            Action::DropExpression { column } | Action::DropIdentity { column } => {
+                self.each_child(id, only, &mut |relation| {
+                    set_default(relation, &column, &ColumnDefault::None)
+                });
+            }
+            Action::AddIdentity { column } => {
+                self.each_child(id, only, &mut |relation| {
+                    set_default(relation, &column, &ColumnDefault::Sequence)
+                });
+            }
+            Action::SetNotNull { column, value } => self.each_child(id, only, &mut |relation| {
+                if let Some(column) = relation.columns.iter_mut().find(|c| c.name == column) {
+                    column.not_null = value;
+                }
+            }),
+            Action::SetType {
+                column,
+                ty,
+                collation,
+            } => self.each_child(id, only, &mut |relation| {
+                if let Some(column) = relation.columns.iter_mut().find(|c| c.name == column) {
+                    column.ty = Some(ty.clone());
+                    column.collation.clone_from(&collation);
+                }
+            }),
+            Action::AddConstraint(constraint) => self.add_constraint(id, constraint),
+            Action::DropConstraint { name } => {
+                if let Some(relation) = self.relation_mut(id) {
+                    relation.keys.retain(|key| key.name != name);
+                    relation.foreign_keys.retain(|key| key.name != name);
+                    relation.checks.retain(|check| check.name != name);
+                }
+            }
+            Action::RowSecurity { enabled, forced } => {
+                if let Some(relation) = self.relation_mut(id) {
+                    relation.rls.enabled = enabled.unwrap_or(relation.rls.enabled);
+                    relation.rls.forced = forced.unwrap_or(relation.rls.forced);
+                }
+            }
+            Action::Attach(child) => self.attach(id, &child, true),
+            Action::Inherit(parent) => {
+                if let Some(parent) = self.target(&parent) {
+                    self.link(parent, id);
+                } else {
+                    self.unknown(id, &format!("its parent `{}` is not known", parent.name));
+                }
+            }
+            Action::Detach(child) => {
+                if let Some(child) = self.target(&child) {
+                    self.unlink(id, child);
+                    if let Some(child) = self.relation_mut(child)
+                        && child.kind == RelationKind::Partition
+                    {
+                        child.kind = RelationKind::Table;
+                    }
+                }
+            }
+            Action::NoInherit(parent) => {
+                if let Some(parent) = self.target(&parent) {
+                    self.unlink(parent, id);
+                }
+            }
+            Action::Owner(owner) => {
+                if let Some(relation) = self.relation_mut(id) {
+                    relation.owner = Some(owner);
+                }
+            }
+            Action::SecurityInvoker(value) => {
+                let value = value.unwrap_or(Ok(false));
+                if let Some(view) = self
+                    .relation_mut(id)
+                    .and_then(|relation| relation.view.as_mut())
+                {
+                    view.security_invoker = value.unwrap_or(false);
+                }
+            }
+            Action::Trigger { name, enabled } => {
+                if let Some(relation) = self.relation_mut(id) {
+                    for trigger in &mut relation.triggers {
+                        if name.as_ref().is_none_or(|name| trigger.name == *name) {
+                            trigger.enabled = enabled;
+                        }
+                    }
+                }
+            }
+            Action::Rule { name, enabled } => {
+                if let Some(relation) = self.relation_mut(id) {
+                    for rule in &mut relation.rules {
+                        if rule.name == name {
+                            rule.enabled = enabled;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn bound(&self, expr: Maybe<Expr>) -> Option<Expr> {
+        let mut expr = expr.ok()?;
+        bind::expr(&mut expr, self).is_ok().then_some(expr)
+    }
+
+    /// Applies a change to a relation and, unless `ONLY`, to all that inherit from it.
+    fn each_child(&mut self, id: RelationId, only: bool, change: &mut dyn FnMut(&mut Relation)) {
+        let mut pending = vec![id];
+        let mut seen = Vec::new();
+        while let Some(id) = pending.pop() {
+            if seen.contains(&id) {
+                continue;
+            }
+            seen.push(id);
+            if let Some(relation) = self.relation_mut(id) {
+                change(relation);
+                if !only {
+                    pending.extend(relation.children.iter().copied());
+                }
+            }
+        }
+    }
+
+    fn add_column(&mut self, id: RelationId, spec: ColumnSpec, if_not_exists: bool, only: bool) {
+        let constraints = spec.constraints.clone();
+        let exists = self
+            .relation(id)
+            .is_some_and(|relation| relation.column(&spec.name).is_some());
+        if exists {
+            if !if_not_exists {
+                self.unknown(id, &format!("its column `{}` is added twice", spec.name));
+            }
+            return;
+        }
+        let column = self.column(spec);
+        let mut local = true;
+        self.each_child(id, only, &mut |relation| {
+            if relation.column(&column.name).is_none() {
+                relation.columns.push(super::model::Column {
+                    local,
+                    ..column.clone()
+                });
+            }
+            local = false;
+        });
+        for constraint in constraints {
+            self.add_constraint(id, constraint);
+        }
+    }
+
+    fn drop_column(&mut self, id: RelationId, name: &str, cascade: bool, only: bool) {
+        let mut affected = vec![id];
+        let mut index = 0;
+        while let Some(id) = affected.get(index).copied() {
+            index += 1;
+            if only {
+                continue;
+            }
+            let children = self
+                .relation(id)
+                .map(|r| r.children.clone())
+                .unwrap_or_default();
+            for child in children {
+                let inherited = self.relation(child).is_some_and(|r| {
+                    r.column(name)
+                        .is_some_and(|(_, c)| !c.local || r.kind == RelationKind::Partition)
+                });
+                if inherited && !affected.contains(&child) {
+                    affected.push(child);
+                }
+            }
+        }
+        for id in affected {
+            self.drop_own_column(id, name, cascade);
+        }
+    }
+
+    pub(super) fn drop_own_column(&mut self, id: RelationId, name: &str, cascade: bool) {
+        let mut doubt = None;
+        if let Some(relation) = self.relation_mut(id) {
+            relation.columns.retain(|column| column.name != name);
+            relation
+                .keys
+                .retain(|key| !key.columns.iter().flatten().any(|column| column == name));
+            relation
+                .foreign_keys
+                .retain(|key| !key.columns.iter().any(|column| column == name));
+            relation.checks.retain(|check| {
+                check
+                    .expr
+                    .as_ref()
+                    .is_none_or(|expr| !mentions(expr).columns.iter().any(|c| c == name))
+            });
+            // With CASCADE the policies that depend on the column go; without it the server refuses.
+            for policy in std::mem::take(&mut relation.policies) {
+                match policy_mentions_column(&policy, name) {
+                    Some(true) => {}
+                    Some(false) => relation.policies.push(policy),
+                    None => {
+                        doubt = Some(format!(
+                            "policy `{}` may depend on the dropped column `{name}`",
+                            policy.name
+                        ));
+                        relation.policies.push(policy);
+                    }
+                }
+            }
+        }
+        if let Some(doubt) = doubt {
+            self.unknown(id, &doubt);
+        }
+        for other in self.relations_mut() {
+            other.foreign_keys.retain(|key| {
+                key.target != id || !key.target_columns.iter().any(|column| column == name)
+            });
+        }
+        self.readers_of_column(id, name, cascade);
+    }
+
+    /// Views and policies elsewhere that read a column which goes or gets another name.
+    fn readers_of_column(&mut self, id: RelationId, name: &str, cascade: bool) {
+        let mut gone = Vec::new();
+        let mut unclear = Vec::new();
+        let key = self
+            .relation(id)
+            .map(|r| vec![r.schema.clone(), r.name.clone()])
+            .unwrap_or_default();
+        for other in self.catalog.relations() {
+            if let Some(view) = &other.view
+                && view.reads.contains(&id)
+            {
+                match &view.query {
+                    Some(query) => {
+                        let found = query_mentions(query);
+                        if found.columns.iter().any(|column| column == name) || found.merges {
+                            if cascade {
+                                gone.push(other.id)
+                            } else {
+                                unclear.push(other.id)
+                            }
+                        }
+                    }
+                    None => unclear.push(other.id),
+                }
+            }
+            if other.id != id
+                && other
+                    .policies
+                    .iter()
+                    .any(|policy| policy_reads(policy, &key))
+            {
+                unclear.push(other.id);
+            }
+        }
+        for view in gone {
+            self.drop_relation(view, true);
+        }
+        for id in unclear {
+            self.unknown(
+                id,
+                &format!("it reads the column `{name}`, which is dropped or renamed"),
+            );
+        }
+    }
+
+    pub(super) fn rename_column(
+        &mut self,
+        table: &Ref,
+        column: &str,
+        new_name: &str,
+        missing_ok: bool,
+    ) {
+        let Some(id) = self.target(table) else {
+            if !missing_ok {
+                self.missing("table", table);
+            }
+            return;
+        };
+        self.readers_of_column(id, column, false);
+        self.each_child(id, false, &mut |relation| {
+            rename_in(relation, column, new_name)
+        });
+        for other in self.relations_mut() {
+            for key in &mut other.foreign_keys {
+                if key.target == id {
+                    rename_strings(&mut key.target_columns, column, new_name);
+                }
+            }
+        }
+    }
+
+    fn attach(&mut self, parent: RelationId, child: &Ref, partition: bool) {
+        match self.target(child) {
+            Some(child) => {
+                self.link(parent, child);
+                if partition
+                    && let Some(child) = self.relation_mut(child)
+                    && child.kind == RelationKind::Table
+                {
+                    child.kind = RelationKind::Partition;
+                }
+            }
+            None => self.missing("partition", child),
+        }
+    }
+
+    fn link(&mut self, parent: RelationId, child: RelationId) {
+        if let Some(relation) = self.relation_mut(parent)
+            && !relation.children.contains(&child)
+        {
+            relation.children.push(child);
+        }
+        if let Some(relation) = self.relation_mut(child)
+            && !relation.parents.contains(&parent)
+        {
+            relation.parents.push(parent);
+        }
+    }
+
+    fn unlink(&mut self, parent: RelationId, child: RelationId) {
+        if let Some(relation) = self.relation_mut(parent) {
+            relation.children.retain(|id| *id != child);
+        }
+        if let Some(relation) = self.relation_mut(child) {
+            relation.parents.retain(|id| *id != parent);
+            for column in &mut relation.columns {
+                column.local = true;
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ policies
+
+    fn policy_expr(&self, expr: Option<Maybe<Expr>>) -> PolicyExpr {
+        match expr {
+            None => PolicyExpr::None,
+            Some(Err(why)) => PolicyExpr::Opaque(why),
+            Some(Ok(mut expr)) => match bind::expr(&mut expr, self) {
+                Ok(_) => PolicyExpr::Expr(expr),
+                Err(why) => PolicyExpr::Opaque(why),
+            },
+        }
+    }
+
+    pub(super) fn create_policy(&mut self, policy: PolicyStatement) {
+        let Some(id) = self.target(&policy.table) else {
+            self.missing("table", &policy.table);
+            return;
+        };
+        let (using, check) = (
+            self.policy_expr(policy.using),
+            self.policy_expr(policy.check),
+        );
+        let written_in = self.at.path.clone();
+        let Some(relation) = self.relation_mut(id) else {
+            return;
+        };
+        if relation
+            .policies
+            .iter()
+            .any(|existing| existing.name == policy.name)
+        {
+            self.unknown(
+                id,
+                &format!("its policy `{}` is created twice", policy.name),
+            );
+            return;
+        }
+        relation.policies.push(Policy {
+            name: policy.name,
+            permissive: policy.permissive,
+            command: policy.command,
+            roles: policy.roles,
+            using,
+            check,
+            written_in,
+        });
+    }
+
+    pub(super) fn alter_policy(&mut self, change: PolicyStatement) {
+        let Some(id) = self.target(&change.table) else {
+            self.missing("table", &change.table);
+            return;
+        };
+        let using = change.using.map(|expr| self.policy_expr(Some(expr)));
+        let check = change.check.map(|expr| self.policy_expr(Some(expr)));
+        let written_in = self.at.path.clone();
+        let Some(relation) = self.relation_mut(id) else {
+            return;
+        };
+        let Some(policy) = relation
+            .policies
+            .iter_mut()
+            .find(|policy| policy.name == change.name)
+        else {
+            self.unknown(
+                id,
+                &format!(
+                    "its policy `{}` is changed, but no migration creates it",
+                    change.name
+                ),
+            );
+            return;
+        };
+        policy.written_in = written_in;
+        if !change.roles.is_empty() {
+            policy.roles = change.roles;
+        }
+        if let Some(using) = using {
+            policy.using = using;
+        }
+        if let Some(check) = check {
+            policy.check = check;
+        }
+    }
+}
+
+fn set_default(relation: &mut Relation, column: &str, default: &ColumnDefault) {
+    if let Some(column) = relation.columns.iter_mut().find(|c| c.name == column) {
+        column.default = default.clone();
+    }
+}
+
+/// Whether a policy depends on a column of its own table; nothing where that can't be told.
+fn policy_mentions_column(policy: &Policy, name: &str) -> Option<bool> {
+    let mut found = false;
+    for expr in [&policy.using, &policy.check] {
+        match expr {
+            PolicyExpr::None => {}
+            PolicyExpr::Opaque(_) => return None,
+            PolicyExpr::Expr(expr) => {
+                let seen = mentions(expr);
+                let named = seen.columns.iter().any(|column| column == name);
+                if seen.complex && named {
+                    return None;
+                }
+                found |= named;
+            }
+        }
+    }
+    Some(found)
+}
+
+/// Whether a policy has a sub-query over this relation.
+pub(super) fn policy_reads(policy: &Policy, relation: &[String]) -> bool {
+    [&policy.using, &policy.check]
+        .into_iter()
+        .any(|expr| match expr {
+            PolicyExpr::Expr(expr) => mentions(expr).relations.iter().any(|name| name == relation),
+            PolicyExpr::None => false,
+            PolicyExpr::Opaque(_) => true,
+        })
+}
+
+fn rename_strings(list: &mut [String], from: &str, to: &str) {
+    for name in list.iter_mut().filter(|name| *name == from) {
+        to.clone_into(name);
+    }
+}
+
+fn rename_in(relation: &mut Relation, from: &str, to: &str) {
+    for column in relation
+        .columns
+        .iter_mut()
+        .filter(|column| column.name == from)
+    {
+        to.clone_into(&mut column.name);
+    }
+    for key in &mut relation.keys {
+        for column in key
+            .columns
+            .iter_mut()
+            .flatten()
+            .filter(|column| *column == from)
+        {
+            to.clone_into(column);
+        }
+    }
+    for key in &mut relation.foreign_keys {
+        rename_strings(&mut key.columns, from, to);
+    }
+    for column in &mut relation.columns {
+        if let ColumnDefault::Expr(expr) | ColumnDefault::Generated(expr) = &mut column.default {
+            rename_in_expr(expr, from, to);
+        }
+    }
+    for expr in relation
+        .checks
+        .iter_mut()
+        .filter_map(|check| check.expr.as_mut())
+        .chain(relation.index_expressions.iter_mut().flatten())
+    {
+        rename_in_expr(expr, from, to);
+    }
+    for policy in &mut relation.policies {
+        for slot in [&mut policy.using, &mut policy.check] {
+            if let PolicyExpr::Expr(expr) = slot {
+                let seen = mentions(expr);
+                if seen.complex
+                    && (seen.columns.iter().any(|c| c == from || c == to) || seen.merges)
+                {
+                    *slot = PolicyExpr::Opaque(format!(
+                        "column `{from}` was renamed to `{to}` after it was written"
+                    ));
+                } else {
+                    rename_in_expr(expr, from, to);
+                }
+            }
+        }
+    }
+}
+
+/// Renames a column in an expression without sub-queries.
+fn rename_in_expr(expr: &mut Expr, from: &str, to: &str) {
+    struct Rename<'a>(&'a str, &'a str);
+    impl Visitor for Rename<'_> {
+        fn expr(&mut self, expr: &mut Expr) {
+            if let ExprKind::Column(parts) = &mut expr.kind
+                && let Some(last) = parts.last_mut()
+                && last == self.0
+            {
+                self.1.clone_into(last);
+            }
+        }
+    }
+    walk::expr(expr, &mut Rename(from, to));
+}

@@ -1,0 +1,608 @@
+//! Drops, renames and moves objects, with what depends on them.
+
+use super::apply_alter::policy_reads;
+use super::build::{Builder, TEMPORARY};
+use super::model::{PolicyExpr, RelationId, RelationKind};
+use super::walk::{self, Mentions, Visitor, mentions, query_mentions};
+use crate::ddl::ir::{Kind, Object, Ref, Step};
+use crate::diagnostic::{Code, Severity};
+use crate::ir::{ExprKind, RelationRef, Statement};
+
+impl Builder {
+    pub(super) fn drop_objects(
+        &mut self,
+        kind: Kind,
+        objects: Vec<Object>,
+        cascade: bool,
+        missing_ok: bool,
+    ) {
+        // The objects of one DROP may depend on each other.
+        for object in &objects {
+            self.drop_object(kind, object, cascade, missing_ok);
+        }
+    }
+
+    fn drop_object(&mut self, kind: Kind, object: &Object, cascade: bool, missing_ok: bool) {
+        match kind {
+            Kind::Relation => match self.target(&object.name) {
+                Some(id) => self.drop_relation(id, cascade),
+                None if missing_ok => {}
+                None => self.missing("relation", &object.name),
+            },
+            Kind::Policy | Kind::Trigger | Kind::Rule => {
+                self.drop_on_table(kind, object, missing_ok)
+            }
+            Kind::Index => {
+                let name = &object.name.name;
+                for relation in self.relations_mut() {
+                    relation
+                        .keys
+                        .retain(|key| key.constraint || key.name != *name);
+                }
+            }
+            Kind::Schema => self.drop_schema(&object.name.name, cascade),
+            Kind::Function => self.drop_function(object, cascade),
+            Kind::Operator => {
+                let name = object.name.name.clone();
+                self.catalog
+                    .operators
+                    .retain(|operator| operator.name != name);
+                if cascade {
+                    self.dependents(&format!("operator `{name}` is dropped"), &|m| {
+                        m.operators.contains(&name)
+                    });
+                }
+            }
+            Kind::Type => self.drop_type(&object.name, cascade),
+            Kind::Collation => {
+                let name = object.name.name.clone();
+                self.catalog
+                    .collations
+                    .retain(|collation| collation.name != name);
+                if cascade {
+                    self.unreadable("DROP COLLATION … CASCADE");
+                }
+            }
+            Kind::Cast => {
+                if cascade {
+                    self.unreadable("DROP CAST … CASCADE");
+                }
+            }
+            Kind::Role => {
+                let name = &object.name.name;
+                self.members
+                    .retain(|(member, role)| member != name && role != name);
+                self.bypasses.remove(name);
+                self.role_paths.remove(name);
+            }
+            Kind::Extension => {
+                if cascade {
+                    self.unreadable("DROP EXTENSION … CASCADE");
+                }
+            }
+            Kind::Other => {}
+        }
+    }
+
+    pub(super) fn drop_relation(&mut self, id: RelationId, cascade: bool) {
+        let Some(relation) = self.relation(id) else {
+            return;
+        };
+        let key = vec![relation.schema.clone(), relation.name.clone()];
+        let children: Vec<RelationId> = relation.children.clone();
+        for child in children {
+            let partition = self
+                .relation(child)
+                .is_some_and(|r| r.kind == RelationKind::Partition);
+            if partition || cascade {
+                self.drop_relation(child, true);
+            }
+        }
+        let mut readers = Vec::new();
+        let mut policies = Vec::new();
+        for other in self.catalog.relations() {
+            if other.id == id {
+                continue;
+            }
+            if other
+                .view
+                .as_ref()
+                .is_some_and(|view| view.reads.contains(&id))
+            {
+                readers.push(other.id);
+            }
+            if other
+                .policies
+                .iter()
+                .any(|policy| policy_reads(policy, &key))
+            {
+                policies.push(other.id);
+            }
+        }
+        for reader in readers {
+            if cascade {
+                self.drop_relation(reader, true);
+            } else {
+                self.unknown(reader, "what it reads is dropped");
+            }
+        }
+        for table in policies {
+            self.unknown(table, "a table that its policies read is dropped");
+        }
+        self.remove(id);
+    }
+
+    fn drop_on_table(&mut self, kind: Kind, object: &Object, missing_ok: bool) {
+        let Some(table) = &object.table else { return };
+        let Some(id) = self.target(table) else {
+            if !missing_ok {
+                self.missing("table", table);
+            }
+            return;
+        };
+        let name = &object.name.name;
+        let Some(relation) = self.relation_mut(id) else {
+            return;
+        };
+        match kind {
+            Kind::Policy => {
+                let before = relation.policies.len();
+                relation.policies.retain(|policy| policy.name != *name);
+                if relation.policies.len() == before && !missing_ok {
+                    self.unknown(
+                        id,
+                        &format!("its policy `{name}` is dropped, but no migration creates it"),
+                    );
+                }
+            }
+            Kind::Trigger => relation.triggers.retain(|trigger| trigger.name != *name),
+            _ => relation.rules.retain(|rule| rule.name != *name),
+        }
+    }
+
+    fn drop_schema(&mut self, schema: &str, cascade: bool) {
+        self.catalog.schemas.remove(schema);
+        if !cascade {
+            return;
+        }
+        let inside: Vec<RelationId> = self
+            .catalog
+            .relations()
+            .filter(|relation| relation.schema == schema)
+            .map(|relation| relation.id)
+            .collect();
+        for id in inside {
+            self.drop_relation(id, true);
+        }
+        let names: Vec<String> = self
+            .catalog
+            .functions
+            .iter()
+            .filter(|function| function.schema == schema)
+            .map(|function| function.name.clone())
+            .collect();
+        self.catalog
+            .functions
+            .retain(|function| function.schema != schema);
+        self.reindex_functions();
+        self.catalog
+            .operators
+            .retain(|operator| operator.schema != schema);
+        let types: Vec<String> = self
+            .catalog
+            .types
+            .iter()
+            .filter(|ty| ty.schema == schema)
+            .map(|ty| ty.name.clone())
+            .collect();
+        self.catalog.types.retain(|ty| ty.schema != schema);
+        self.dependents(&format!("schema `{schema}` is dropped"), &|m| {
+            m.functions.iter().any(|f| names.contains(f))
+                || m.types.iter().any(|t| types.contains(t))
+        });
+        for name in types {
+            self.columns_of_type(&name);
+        }
+    }
+
+    fn drop_type(&mut self, name: &Ref, cascade: bool) {
+        self.catalog.types.retain(|ty| ty.name != name.name);
+        if cascade {
+            let dropped = name.name.clone();
+            self.dependents(&format!("type `{dropped}` is dropped"), &|m| {
+                m.types.contains(&dropped)
+            });
+            self.columns_of_type(&name.name);
+        }
+    }
+
+    /// `DROP TYPE … CASCADE` drops the columns of that type.
+    fn columns_of_type(&mut self, name: &str) {
+        let mut columns = Vec::new();
+        for relation in self.catalog.relations() {
+            for column in &relation.columns {
+                if column
+                    .ty
+                    .as_ref()
+                    .is_some_and(|ty| ty.name.parts.last().is_some_and(|last| last == name))
+                {
+                    columns.push((relation.id, column.name.clone()));
+                }
+            }
+        }
+        for (id, column) in columns {
+            self.drop_own_column(id, &column, true);
+        }
+    }
+
+    /// Whatever stores an expression that mentions something which is dropped, renamed or moved is
+    /// no longer understood.
+    pub(super) fn dependents(&mut self, reason: &str, depends: &dyn Fn(&Mentions) -> bool) {
+        let mut unclear = Vec::new();
+        for relation in self.catalog.relations() {
+            let of_policies = relation.policies.iter().any(|policy| {
+                [&policy.using, &policy.check]
+                    .into_iter()
+                    .any(|expr| match expr {
+                        PolicyExpr::Expr(expr) => depends(&mentions(expr)),
+                        PolicyExpr::Opaque(_) => true,
+                        PolicyExpr::None => false,
+                    })
+            });
+            let of_view = relation.view.as_ref().is_some_and(|view| {
+                view.query
+                    .as_ref()
+                    .is_none_or(|query| depends(&query_mentions(query)))
+            });
+            if of_policies || of_view {
+                unclear.push(relation.id);
+            }
+        }
+        for id in unclear {
+            self.unknown(
+                id,
+                &format!("{reason}, and a stored expression depends on it"),
+            );
+        }
+    }
+
+    pub(super) fn rename(&mut self, kind: Kind, object: &Object, new_name: &str, missing_ok: bool) {
+        match kind {
+            Kind::Relation | Kind::Index => match self.target(&object.name) {
+                Some(id) => self.move_relation(id, None, Some(new_name)),
+                None => {
+                    let old = &object.name.name;
+                    let mut found = false;
+                    for key in self.relations_mut().flat_map(|relation| &mut relation.keys) {
+                        if key.name == *old {
+                            new_name.clone_into(&mut key.name);
+                            found = true;
+                        }
+                    }
+                    if !found && !missing_ok && kind == Kind::Relation {
+                        self.missing("relation", &object.name);
+                    }
+                }
+            },
+            Kind::Policy | Kind::Trigger | Kind::Rule => {
+                let Some(id) = object.table.as_ref().and_then(|table| self.target(table)) else {
+                    return;
+                };
+                let old = &object.name.name;
+                let Some(relation) = self.relation_mut(id) else {
+                    return;
+                };
+                let names: Box<dyn Iterator<Item = &mut String>> = match kind {
+                    Kind::Policy => Box::new(relation.policies.iter_mut().map(|p| &mut p.name)),
+                    Kind::Trigger => Box::new(relation.triggers.iter_mut().map(|t| &mut t.name)),
+                    _ => Box::new(relation.rules.iter_mut().map(|r| &mut r.name)),
+                };
+                let mut found = false;
+                for name in names.filter(|name| *name == old) {
+                    new_name.clone_into(name);
+                    found = true;
+                }
+                if !found && kind == Kind::Policy {
+                    self.unknown(
+                        id,
+                        &format!("its policy `{old}` is renamed, but no migration creates it"),
+                    );
+                }
+            }
+            Kind::Schema => self.rename_schema(&object.name.name, new_name),
+            Kind::Function => self.move_function(object, None, Some(new_name)),
+            Kind::Type => {
+                self.catalog.ever.types.insert(new_name.to_owned());
+                self.moved_type(&object.name.name, None, Some(new_name));
+            }
+            Kind::Operator | Kind::Collation | Kind::Cast => {
+                self.unreadable("a renamed operator, collation or cast");
+            }
+            Kind::Role => self.rename_role(&object.name.name, new_name),
+            Kind::Extension | Kind::Other => {}
+        }
+    }
+
+    fn rename_role(&mut self, old: &str, new: &str) {
+        let swap = |name: &str| {
+            if name == old {
+                new.to_owned()
+            } else {
+                name.to_owned()
+            }
+        };
+        self.members = self
+            .members
+            .iter()
+            .map(|(m, r)| (swap(m), swap(r)))
+            .collect();
+        if let Some(bypasses) = self.bypasses.remove(old) {
+            self.bypasses.insert(new.to_owned(), bypasses);
+        }
+        if let Some(path) = self.role_paths.remove(old) {
+            self.role_paths.insert(new.to_owned(), path);
+        }
+        for policy in self
+            .relations_mut()
+            .flat_map(|relation| &mut relation.policies)
+        {
+            for role in &mut policy.roles {
+                *role = swap(role);
+            }
+        }
+    }
+
+    pub(super) fn rename_constraint(&mut self, table: &Ref, name: &str, new_name: &str) {
+        let Some(relation) = self.target(table).and_then(|id| self.relation_mut(id)) else {
+            return;
+        };
+        let names = relation
+            .keys
+            .iter_mut()
+            .map(|key| &mut key.name)
+            .chain(relation.foreign_keys.iter_mut().map(|key| &mut key.name))
+            .chain(relation.checks.iter_mut().map(|check| &mut check.name));
+        for found in names.filter(|found| *found == name) {
+            new_name.clone_into(found);
+        }
+    }
+
+    pub(super) fn set_schema(
+        &mut self,
+        kind: Kind,
+        object: &Object,
+        schema: &str,
+        missing_ok: bool,
+    ) {
+        match kind {
+            Kind::Relation => match self.target(&object.name) {
+                Some(id) => self.move_relation(id, Some(schema), None),
+                None if missing_ok => {}
+                None => self.missing("relation", &object.name),
+            },
+            Kind::Function => self.move_function(object, Some(schema), None),
+            Kind::Type => self.moved_type(&object.name.name, Some(schema), None),
+            Kind::Extension | Kind::Other => {}
+            _ => self.unreadable("an operator, collation or cast that moves to another schema"),
+        }
+    }
+
+    /// Gives a relation another schema or name; everything bound to it follows.
+    fn move_relation(&mut self, id: RelationId, schema: Option<&str>, name: Option<&str>) {
+        let Some(relation) = self.relation(id) else {
+            return;
+        };
+        let old = vec![relation.schema.clone(), relation.name.clone()];
+        let new_schema = schema.unwrap_or(&relation.schema).to_owned();
+        let new_name = name.unwrap_or(&relation.name).to_owned();
+        if self
+            .lookup(&new_schema, &new_name)
+            .is_some_and(|other| other != id)
+        {
+            self.unknown(id, "it gets the name of another relation");
+            return;
+        }
+        self.unindex(
+            &old.first().cloned().unwrap_or_default(),
+            &old.last().cloned().unwrap_or_default(),
+        );
+        self.index(&new_schema, &new_name, id);
+        self.catalog.ever.types.insert(new_name.clone());
+        if let Some(relation) = self.relation_mut(id) {
+            relation.schema.clone_from(&new_schema);
+            relation.name.clone_from(&new_name);
+        }
+        self.rebind(&old, &[new_schema, new_name]);
+    }
+
+    /// Rewrites the qualified name of a relation in everything that is stored.
+    fn rebind(&mut self, old: &[String], new: &[String]) {
+        let mut rename = RenameRelation { old, new };
+        for relation in self.relations_mut() {
+            let table = relation.name.clone();
+            if let Some(query) = relation.view.as_mut().and_then(|view| view.query.as_mut()) {
+                walk::query(query, &mut rename);
+            }
+            for policy in &mut relation.policies {
+                for slot in [&mut policy.using, &mut policy.check] {
+                    if let PolicyExpr::Expr(expr) = slot {
+                        // `notes.tenant_id` in the policy of `notes` is qualified by the table.
+                        let own = new.last() == Some(&table);
+                        walk::expr(expr, &mut rename);
+                        if own {
+                            walk::expr(expr, &mut RequalifyColumns { old, new });
+                        }
+                    }
+                }
+            }
+        }
+        for function in &mut self.catalog.functions {
+            if let super::Body::Sql {
+                statements,
+                string: false,
+                ..
+            } = &mut function.body
+            {
+                for statement in statements {
+                    walk::statement(statement, &mut rename);
+                }
+            }
+        }
+    }
+
+    fn rename_schema(&mut self, old: &str, new: &str) {
+        self.catalog.schemas.remove(old);
+        self.catalog.schemas.insert(new.to_owned());
+        let inside: Vec<RelationId> = self
+            .catalog
+            .relations()
+            .filter(|r| r.schema == old)
+            .map(|r| r.id)
+            .collect();
+        for id in inside {
+            self.move_relation(id, Some(new), None);
+        }
+        let names: Vec<String> = self
+            .catalog
+            .functions
+            .iter()
+            .filter(|f| f.schema == old)
+            .map(|f| f.name.clone())
+            .collect();
+        for function in &mut self.catalog.functions {
+            if function.schema == old {
+                new.clone_into(&mut function.schema);
+            }
+        }
+        for ty in &mut self.catalog.types {
+            if ty.schema == old {
+                new.clone_into(&mut ty.schema);
+            }
+        }
+        for operator in &mut self.catalog.operators {
+            if operator.schema == old {
+                new.clone_into(&mut operator.schema);
+            }
+        }
+        self.dependents(&format!("schema `{old}` is renamed"), &|m| {
+            m.functions.iter().any(|function| names.contains(function))
+        });
+    }
+
+    fn moved_type(&mut self, old: &str, schema: Option<&str>, name: Option<&str>) {
+        for ty in self.catalog.types.iter_mut().filter(|ty| ty.name == old) {
+            if let Some(schema) = schema {
+                schema.clone_into(&mut ty.schema);
+            }
+            if let Some(name) = name {
+                name.clone_into(&mut ty.name);
+            }
+        }
+        let mut columns = Vec::new();
+        for relation in self.catalog.relations() {
+            let uses =
+                |ty: &crate::ir::TypeName| ty.name.parts.last().is_some_and(|last| last == old);
+            if relation
+                .columns
+                .iter()
+                .any(|column| column.ty.as_ref().is_some_and(uses))
+            {
+                columns.push(relation.id);
+            }
+        }
+        for id in columns {
+            self.unknown(
+                id,
+                &format!("the type `{old}` of one of its columns is renamed or moved"),
+            );
+        }
+        let old = old.to_owned();
+        self.dependents(&format!("type `{old}` is renamed or moved"), &|m| {
+            m.types.contains(&old)
+        });
+    }
+
+    pub(super) fn owner(&mut self, kind: Kind, object: &Object, owner: &str) {
+        if kind == Kind::Relation
+            && let Some(id) = self.target(&object.name)
+            && let Some(relation) = self.relation_mut(id)
+        {
+            relation.owner = Some(owner.to_owned());
+        }
+    }
+
+    pub(super) fn comment(&mut self, table: &Ref, text: Option<String>) {
+        match self.target(table) {
+            Some(id) => {
+                if let Some(relation) = self.relation_mut(id) {
+                    relation.comment = text;
+                }
+            }
+            None => self.missing("table", table),
+        }
+    }
+
+    pub(super) fn create_schema(&mut self, name: String, elements: Vec<Step>) {
+        if name == TEMPORARY || name.starts_with("pg_") {
+            self.diagnose(
+                Code::MIGRATION_UNKNOWN,
+                Severity::Error,
+                format!("the schema `{name}` has a name that is the server's own"),
+                "choose another name",
+            );
+        }
+        self.catalog.schemas.insert(name.clone());
+        // Unqualified names of the elements go into the new schema.
+        let path = std::mem::replace(&mut self.path, vec![name]);
+        for element in elements {
+            self.apply(element.ddl);
+        }
+        self.path = path;
+    }
+
+    /// A query or data change of a migration: it matters only for what it calls.
+    pub(super) fn data(&mut self, statement: &Statement) {
+        let called = super::walk::statement_mentions(statement).functions;
+        self.calls(&called);
+    }
+
+    pub(super) fn calls_in_query(&mut self, query: &crate::ir::Query) {
+        let called = query_mentions(query).functions;
+        self.calls(&called);
+    }
+}
+
+struct RenameRelation<'a> {
+    old: &'a [String],
+    new: &'a [String],
+}
+
+impl Visitor for RenameRelation<'_> {
+    fn relation(&mut self, relation: &mut RelationRef, cte: bool) {
+        if !cte && relation.name.parts == self.old {
+            relation.name.parts = self.new.to_vec();
+        }
+    }
+}
+
+struct RequalifyColumns<'a> {
+    old: &'a [String],
+    new: &'a [String],
+}
+
+impl Visitor for RequalifyColumns<'_> {
+    fn expr(&mut self, expr: &mut crate::ir::Expr) {
+        if let ExprKind::Column(parts) = &mut expr.kind
+            && let [.., qualifier, _] = parts.as_mut_slice()
+            && Some(&*qualifier) == self.old.last()
+            && let Some(new) = self.new.last()
+        {
+            qualifier.clone_from(new);
+        }
+    }
+
+    // Inside a sub-query the name may be an alias of something else.
+    fn enters(&self) -> bool {
+        false
+    }
+}

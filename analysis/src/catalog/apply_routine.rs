@@ -1,0 +1,404 @@
+//! Functions, operators, types, casts, collations, triggers and rules.
+
+use super::bind;
+use super::build::Builder;
+use super::model::{Rule, Trigger};
+use super::names::type_text;
+use super::routine::{
+    Body, Cast, Collation, Function, Operator, TypeDefinition, TypeKind, Volatility,
+};
+use crate::ddl::ir::{
+    BodySpec, CreateFunction, CreateRule, CreateTrigger, FunctionChanges, Maybe, NewType, Object,
+    Ref,
+};
+use crate::ir;
+
+/// A type in one spelling, for comparing signatures.
+fn canonical(ty: &ir::TypeName) -> String {
+    let text = type_text(&ir::TypeName {
+        modifiers: Vec::new(),
+        ..ty.clone()
+    });
+    match text.as_str() {
+        "int" => "integer".to_owned(),
+        "character varying" => "varchar".to_owned(),
+        _ => text,
+    }
+}
+
+impl Builder {
+    pub(super) fn reindex_functions(&mut self) {
+        let mut names: std::collections::HashMap<String, Vec<usize>> =
+            std::collections::HashMap::new();
+        for (index, function) in self.catalog.functions.iter().enumerate() {
+            names.entry(function.name.clone()).or_default().push(index);
+        }
+        self.catalog.function_names = names;
+    }
+
+    pub(super) fn create_function(&mut self, create: CreateFunction) {
+        let ambiguous = self.is_ambiguous(&create.name);
+        let schema = self.schema_for(&create.name);
+        let body = match create.body {
+            BodySpec::Text {
+                text,
+                sql: Some(Ok(statements)),
+            } => Body::Sql {
+                statements,
+                string: true,
+                text,
+            },
+            BodySpec::Text {
+                text,
+                sql: Some(Err(why)),
+            } => Body::Opaque { text, why },
+            BodySpec::Text { text, sql: None } => Body::Opaque {
+                text,
+                why: format!("the language {} is not read", create.language),
+            },
+            BodySpec::Standard(Ok(mut statements)) => {
+                let bound: Result<Vec<_>, String> = statements
+                    .iter_mut()
+                    .map(|statement| bind::statement(statement, self))
+                    .collect();
+                match bound {
+                    Ok(_) => Body::Sql {
+                        statements,
+                        string: false,
+                        text: String::new(),
+                    },
+                    Err(why) => Body::Opaque {
+                        text: String::new(),
+                        why,
+                    },
+                }
+            }
+            BodySpec::Standard(Err(why)) => Body::Opaque {
+                text: String::new(),
+                why,
+            },
+            BodySpec::Native(language) => Body::Opaque {
+                text: String::new(),
+                why: format!("its body is native ({language})"),
+            },
+        };
+        let mut function = Function {
+            schema,
+            name: create.name.name,
+            kind: create.kind,
+            arguments: create.arguments,
+            returns: create.returns,
+            returns_set: create.returns_set,
+            language: create.language,
+            security_definer: false,
+            volatility: Volatility::default(),
+            strict: false,
+            body,
+            settings: Vec::new(),
+            unknown: ambiguous.then(|| "its schema is not known".to_owned()),
+            written_in: self.at.path.clone(),
+        };
+        change(&mut function, create.changes);
+        self.catalog.ever.functions.insert(function.name.clone());
+        let same = self.catalog.functions.iter_mut().find(|existing| {
+            existing.schema == function.schema
+                && existing.name == function.name
+                && existing
+                    .inputs()
+                    .map(|a| canonical(&a.ty))
+                    .eq(function.inputs().map(|a| canonical(&a.ty)))
+        });
+        match same {
+            Some(existing) => {
+                if !create.replace {
+                    function.unknown = Some("it is created twice".to_owned());
+                }
+                *existing = function;
+            }
+            None => self.catalog.functions.push(function),
+        }
+        self.reindex_functions();
+    }
+
+    /// The positions of the functions that an object names.
+    fn matching(&self, object: &Object) -> Vec<usize> {
+        let schemas: Vec<&String> = match &object.name.schema {
+            Some(schema) => vec![schema],
+            None => self.path.iter().collect(),
+        };
+        let matches = |function: &Function| {
+            function.name == object.name.name
+                && schemas.contains(&&function.schema)
+                && object.arguments.as_ref().is_none_or(|types| {
+                    let inputs: Vec<String> = function.inputs().map(|a| canonical(&a.ty)).collect();
+                    let all: Vec<String> = function
+                        .arguments
+                        .iter()
+                        .map(|a| canonical(&a.ty))
+                        .collect();
+                    let given: Vec<String> = types.iter().map(canonical).collect();
+                    inputs == given || all == given
+                })
+        };
+        self.catalog
+            .functions
+            .iter()
+            .enumerate()
+            .filter(|(_, function)| matches(function))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    pub(super) fn alter_function(&mut self, object: &Object, changes: FunctionChanges) {
+        let matching = self.matching(object);
+        if matching.is_empty() {
+            self.missing("function", &object.name);
+        }
+        let sure = matching.len() == 1 && !self.is_ambiguous(&object.name);
+        for index in matching {
+            if let Some(function) = self.catalog.functions.get_mut(index) {
+                change(function, changes.clone());
+                if !sure {
+                    function.unknown.get_or_insert_with(|| {
+                        "which of its namesakes is changed is not known".to_owned()
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn drop_function(&mut self, object: &Object, cascade: bool) {
+        let matching = self.matching(object);
+        let name = object.name.name.clone();
+        let mut index = 0;
+        self.catalog.functions.retain(|_| {
+            index += 1;
+            !matching.contains(&(index - 1))
+        });
+        self.reindex_functions();
+        if cascade {
+            for relation in self.relations_mut() {
+                relation
+                    .triggers
+                    .retain(|trigger| trigger.function.parts.last() != Some(&name));
+            }
+        }
+        self.dependents(&format!("function `{name}` is dropped"), &|m| {
+            m.functions.contains(&name)
+        });
+    }
+
+    pub(super) fn move_function(
+        &mut self,
+        object: &Object,
+        schema: Option<&str>,
+        new_name: Option<&str>,
+    ) {
+        let old = object.name.name.clone();
+        for index in self.matching(object) {
+            if let Some(function) = self.catalog.functions.get_mut(index) {
+                if let Some(schema) = schema {
+                    schema.clone_into(&mut function.schema);
+                }
+                if let Some(name) = new_name {
+                    name.clone_into(&mut function.name);
+                }
+            }
+        }
+        if let Some(name) = new_name {
+            self.catalog.ever.functions.insert(name.to_owned());
+            // Triggers are bound to the function, not to its name.
+            for trigger in self
+                .relations_mut()
+                .flat_map(|relation| &mut relation.triggers)
+            {
+                if let Some(last) = trigger.function.parts.last_mut()
+                    && *last == old
+                {
+                    name.clone_into(last);
+                }
+            }
+        }
+        self.reindex_functions();
+        self.dependents(&format!("function `{old}` is renamed or moved"), &|m| {
+            m.functions.contains(&old)
+        });
+    }
+
+    pub(super) fn create_operator(
+        &mut self,
+        name: &Ref,
+        left: Option<ir::TypeName>,
+        right: Option<ir::TypeName>,
+    ) {
+        let operator = Operator {
+            schema: self.schema_for(name),
+            name: name.name.clone(),
+            left,
+            right,
+        };
+        self.catalog.ever.operators.push(operator.clone());
+        self.catalog.operators.push(operator);
+    }
+
+    pub(super) fn create_type(&mut self, name: &Ref, kind: NewType, collation: Option<Ref>) {
+        let schema = self.schema_for(name);
+        self.catalog.ever.types.insert(name.name.clone());
+        let kind = match kind {
+            NewType::Domain {
+                base,
+                mut expressions,
+            } => {
+                if collation.is_some() {
+                    expressions.push(None);
+                }
+                TypeKind::Domain { base, expressions }
+            }
+            NewType::Enum => TypeKind::Enum,
+            NewType::Composite(fields) => TypeKind::Composite(fields),
+            NewType::Range => TypeKind::Range,
+            NewType::Base => TypeKind::Base,
+        };
+        // A base type is declared first and defined later.
+        self.catalog
+            .types
+            .retain(|ty| !(ty.schema == schema && ty.name == name.name));
+        self.catalog.types.push(TypeDefinition {
+            schema,
+            name: name.name.clone(),
+            kind,
+            written_in: self.at.path.clone(),
+        });
+    }
+
+    pub(super) fn alter_domain(&mut self, name: &Ref, check: Option<Maybe<ir::Expr>>) {
+        for ty in self
+            .catalog
+            .types
+            .iter_mut()
+            .filter(|ty| ty.name == name.name)
+        {
+            if let (TypeKind::Domain { expressions, .. }, Some(check)) = (&mut ty.kind, &check) {
+                expressions.push(check.clone().ok());
+            }
+        }
+    }
+
+    pub(super) fn create_collation(&mut self, name: &Ref, deterministic: bool) {
+        let schema = self.schema_for(name);
+        self.catalog.ever.collations.insert(name.name.clone());
+        self.catalog.collations.push(Collation {
+            schema,
+            name: name.name.clone(),
+            deterministic,
+        });
+    }
+
+    pub(super) fn create_cast(
+        &mut self,
+        source: ir::TypeName,
+        target: ir::TypeName,
+        implicit: bool,
+    ) {
+        let cast = Cast {
+            source,
+            target,
+            implicit,
+        };
+        self.catalog.ever.casts.push(cast.clone());
+        self.catalog.casts.push(cast);
+    }
+
+    pub(super) fn create_trigger(&mut self, create: CreateTrigger) {
+        let Some(id) = self.target(&create.table) else {
+            self.missing("table", &create.table);
+            return;
+        };
+        // Triggers are bound when they are created: keep the schema that the name has now.
+        let mut function = create.function;
+        if let [name] = function.parts.as_slice() {
+            let schema = self.path.iter().find(|schema| {
+                self.catalog
+                    .functions
+                    .iter()
+                    .any(|f| f.schema == **schema && f.name == *name)
+            });
+            if let Some(schema) = schema {
+                function.parts = vec![schema.clone(), name.clone()];
+            }
+        }
+        let trigger = Trigger {
+            name: create.name,
+            timing: create.timing,
+            commands: create.commands,
+            row: create.row,
+            function,
+            conditional: create.conditional,
+            enabled: true,
+        };
+        let replace = create.replace;
+        let Some(relation) = self.relation_mut(id) else {
+            return;
+        };
+        if replace {
+            relation
+                .triggers
+                .retain(|existing| existing.name != trigger.name);
+        }
+        relation.triggers.push(trigger);
+    }
+
+    pub(super) fn create_rule(&mut self, create: CreateRule) {
+        let Some(id) = self.target(&create.table) else {
+            self.missing("table", &create.table);
+            return;
+        };
+        if create.command == super::model::Command::Select {
+            // `ON SELECT DO INSTEAD` turns a table into a view.
+            self.unknown(id, "a rule makes it a view");
+            return;
+        }
+        let Some(relation) = self.relation_mut(id) else {
+            return;
+        };
+        if create.replace {
+            relation
+                .rules
+                .retain(|existing| existing.name != create.name);
+        }
+        relation.rules.push(Rule {
+            name: create.name,
+            command: create.command,
+            instead: create.instead,
+            nothing: create.nothing,
+            enabled: true,
+        });
+    }
+}
+
+fn change(function: &mut Function, changes: FunctionChanges) {
+    if let Some(definer) = changes.security_definer {
+        function.security_definer = definer;
+    }
+    if let Some(volatility) = changes.volatility {
+        function.volatility = volatility;
+    }
+    if let Some(strict) = changes.strict {
+        function.strict = strict;
+    }
+    if changes.reset_all {
+        function.settings.clear();
+    }
+    for name in &changes.reset {
+        function.settings.retain(|(setting, _)| setting != name);
+    }
+    for (name, value) in changes.set {
+        function.settings.retain(|(setting, _)| *setting != name);
+        function.settings.push((name, value));
+    }
+    if changes.unknown {
+        function
+            .unknown
+            .get_or_insert_with(|| "an attribute of it is not understood".to_owned());
+    }
+}

@@ -1,0 +1,613 @@
+//! Creates tables and views: columns, inheritance, `LIKE`, `AS`, constraints.
+
+use super::bind;
+use super::build::{Builder, TEMPORARY};
+use super::model::{
+    Check, Column, ColumnDefault, ForeignKey, Key, KeyKind, Relation, RelationId, RelationKind,
+    RowSecurity, ViewDefinition,
+};
+use crate::ddl::ir::{
+    ColumnSpec, ConstraintSpec, CreateIndex, CreateTable, CreateTableAs, CreateView, DefaultSpec,
+    Element, Maybe, Ref,
+};
+use crate::ir;
+
+impl Builder {
+    /// An empty relation.
+    pub(super) fn empty(
+        &self,
+        id: RelationId,
+        schema: &str,
+        name: &str,
+        kind: RelationKind,
+    ) -> Relation {
+        Relation {
+            id,
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            kind,
+            columns: Vec::new(),
+            tenant_column: None,
+            keys: Vec::new(),
+            foreign_keys: Vec::new(),
+            referenced_by: Vec::new(),
+            rls: RowSecurity::default(),
+            policies: Vec::new(),
+            view: None,
+            triggers: Vec::new(),
+            rules: Vec::new(),
+            checks: Vec::new(),
+            index_expressions: Vec::new(),
+            parents: Vec::new(),
+            children: Vec::new(),
+            directive: None,
+            comment: None,
+            owner: None,
+            unknown: None,
+            created_in: self.at.path.clone(),
+        }
+    }
+
+    /// Makes room for a new relation. `None`: `IF NOT EXISTS` and something is there.
+    fn place(
+        &mut self,
+        name: &Ref,
+        temporary: bool,
+        if_not_exists: bool,
+    ) -> Option<(String, bool)> {
+        let schema = if temporary {
+            TEMPORARY.to_owned()
+        } else {
+            self.schema_for(name)
+        };
+        let ambiguous = !temporary && self.is_ambiguous(name);
+        if let Some(old) = self.lookup(&schema, &name.name) {
+            if if_not_exists {
+                if ambiguous {
+                    self.unknown(
+                        old,
+                        "whether it is created again in another schema is not known",
+                    );
+                }
+                return None;
+            }
+            // The server would refuse it, so the history is not as it seems.
+            self.unknown(old, "it is created twice");
+            return None;
+        }
+        Some((schema, ambiguous))
+    }
+
+    fn placed(&mut self, id: RelationId, ambiguous: bool) {
+        if ambiguous {
+            self.unknown(
+                id,
+                "an earlier migration left `search_path` changed, so its schema is not known",
+            );
+        }
+    }
+
+    pub(super) fn create_table(&mut self, table: CreateTable) {
+        let Some((schema, ambiguous)) =
+            self.place(&table.name, table.temporary, table.if_not_exists)
+        else {
+            return;
+        };
+        let kind = match (table.foreign, table.partition_of) {
+            (true, _) => RelationKind::ForeignTable,
+            (false, true) => RelationKind::Partition,
+            (false, false) => RelationKind::Table,
+        };
+        let mut relation = self.empty(RelationId(usize::MAX), &schema, &table.name.name, kind);
+        let mut lost = None;
+        for parent in &table.inherits {
+            match self.target(parent) {
+                Some(parent) => {
+                    self.inherit_columns(&mut relation, parent, !table.partition_of);
+                    relation.parents.push(parent);
+                }
+                None => lost = Some(format!("its parent `{}` is not known", parent.name)),
+            }
+        }
+        if table.of_type {
+            lost = Some("its columns come from a type".to_owned());
+        }
+        let mut constraints = Vec::new();
+        for element in table.elements {
+            match element {
+                Element::Column(spec) => {
+                    constraints.extend(spec.constraints.iter().cloned());
+                    self.define_column(&mut relation, spec);
+                }
+                Element::Constraint(constraint) => constraints.push(constraint),
+                Element::Like {
+                    source,
+                    defaults,
+                    generated,
+                    identity,
+                    indexes,
+                    constraints,
+                } => match self.find(&source).and_then(|id| self.relation(id)) {
+                    Some(source) => {
+                        let source = source.clone();
+                        copy_like(&mut relation, &source, defaults, generated, identity);
+                        if constraints {
+                            relation.checks.extend(source.checks.iter().cloned());
+                        }
+                        if indexes {
+                            copy_keys(&mut relation, &source);
+                        }
+                        if let Some(reason) = &source.unknown {
+                            lost = Some(format!(
+                                "`{}`, which it is like, is not known: {reason}",
+                                source.name
+                            ));
+                        }
+                    }
+                    None => {
+                        lost = Some(format!("`{}`, which it is like, is not known", source.name))
+                    }
+                },
+            }
+        }
+        let parents = relation.parents.clone();
+        let id = self.add(|id| Relation { id, ..relation });
+        for parent in parents {
+            if let Some(parent) = self.relation_mut(parent) {
+                parent.children.push(id);
+            }
+        }
+        for constraint in constraints {
+            self.add_constraint(id, constraint);
+        }
+        if let Some(reason) = lost {
+            self.unknown(id, &reason);
+        }
+        self.placed(id, ambiguous);
+        if table.temporary && table.drop_on_commit {
+            self.drop_on_commit.push(table.name.name);
+        }
+    }
+
+    /// Adds a column, or merges it into one that a parent gives.
+    fn define_column(&mut self, relation: &mut Relation, spec: ColumnSpec) {
+        let column = self.column(spec);
+        match relation
+            .columns
+            .iter_mut()
+            .find(|existing| existing.name == column.name)
+        {
+            Some(existing) => {
+                existing.local = true;
+                existing.not_null |= column.not_null;
+                if !matches!(column.default, ColumnDefault::None) {
+                    existing.default = column.default;
+                }
+            }
+            None => relation.columns.push(column),
+        }
+    }
+
+    pub(super) fn column(&self, spec: ColumnSpec) -> Column {
+        let expr = |expr: Maybe<ir::Expr>| match expr {
+            Ok(mut expr) => bind::expr(&mut expr, self).is_ok().then_some(expr),
+            Err(_) => None,
+        };
+        Column {
+            name: spec.name,
+            ty: spec.ty,
+            not_null: spec.not_null,
+            default: match spec.default {
+                DefaultSpec::None => ColumnDefault::None,
+                DefaultSpec::Sequence => ColumnDefault::Sequence,
+                DefaultSpec::Expr(default) => {
+                    expr(default).map_or(ColumnDefault::Opaque, ColumnDefault::Expr)
+                }
+                DefaultSpec::Generated(value) => {
+                    expr(value).map_or(ColumnDefault::Opaque, ColumnDefault::Generated)
+                }
+            },
+            collation: spec.collation,
+            local: true,
+        }
+    }
+
+    /// Takes over the columns and checks of a parent; keys, policies and triggers stay with it.
+    pub(super) fn inherit_columns(
+        &mut self,
+        relation: &mut Relation,
+        parent: RelationId,
+        checks: bool,
+    ) {
+        let Some(parent) = self.relation(parent) else {
+            return;
+        };
+        let parent = parent.clone();
+        for column in &parent.columns {
+            if relation.column(&column.name).is_none() {
+                relation.columns.push(Column {
+                    local: false,
+                    ..column.clone()
+                });
+            }
+        }
+        let _ = checks;
+        relation.checks.extend(parent.checks.iter().cloned());
+        if let Some(reason) = &parent.unknown {
+            relation
+                .unknown
+                .get_or_insert_with(|| format!("its parent is not known: {reason}"));
+        }
+    }
+
+    pub(super) fn create_table_as(&mut self, table: CreateTableAs) {
+        let Some((schema, ambiguous)) =
+            self.place(&table.name, table.temporary, table.if_not_exists)
+        else {
+            return;
+        };
+        let kind = if table.materialized {
+            RelationKind::MaterializedView
+        } else {
+            RelationKind::Table
+        };
+        let mut relation = self.empty(RelationId(usize::MAX), &schema, &table.name.name, kind);
+        let (view, columns, unknown) = self.bind_view(table.query, &table.columns, false);
+        relation.columns = columns;
+        if table.materialized {
+            relation.view = Some(view);
+        } else if relation.columns.is_empty() {
+            relation.unknown =
+                Some(unknown.unwrap_or_else(|| "its columns are not known".to_owned()));
+        }
+        let id = self.add(|id| Relation { id, ..relation });
+        self.placed(id, ambiguous);
+        if table.temporary && table.drop_on_commit {
+            self.drop_on_commit.push(table.name.name);
+        }
+    }
+
+    /// Binds the query of a view and works out its columns.
+    fn bind_view(
+        &mut self,
+        query: Maybe<ir::Query>,
+        names: &[String],
+        security_invoker: bool,
+    ) -> (ViewDefinition, Vec<Column>, Option<String>) {
+        let bound = query.and_then(|mut query| {
+            let reads = bind::query(&mut query, self)?;
+            Ok((query, reads))
+        });
+        match bound {
+            Ok((query, reads)) => {
+                let outputs = bind::outputs(&query, self).unwrap_or_default();
+                let columns = bind::rename(outputs, names)
+                    .into_iter()
+                    .map(|output| Column {
+                        name: output.name,
+                        ty: output.ty,
+                        not_null: false,
+                        default: ColumnDefault::None,
+                        collation: None,
+                        local: true,
+                    })
+                    .collect();
+                (
+                    ViewDefinition {
+                        query: Some(query),
+                        security_invoker,
+                        reads,
+                    },
+                    columns,
+                    None,
+                )
+            }
+            Err(why) => (
+                ViewDefinition {
+                    query: None,
+                    security_invoker,
+                    reads: Vec::new(),
+                },
+                Vec::new(),
+                Some(why),
+            ),
+        }
+    }
+
+    pub(super) fn create_view(&mut self, view: CreateView) {
+        let schema = if view.temporary {
+            TEMPORARY.to_owned()
+        } else {
+            self.schema_for(&view.name)
+        };
+        let ambiguous = !view.temporary && self.is_ambiguous(&view.name);
+        let old = self.lookup(&schema, &view.name.name);
+        let (invoker, doubt) = match view.security_invoker {
+            Ok(invoker) => (invoker, None),
+            Err(why) => (false, Some(why)),
+        };
+        let (mut definition, columns, why) = self.bind_view(view.query, &view.columns, invoker);
+        if old.is_some_and(|old| definition.reads.contains(&old)) {
+            // A view can't read itself; the name must have meant something else.
+            definition.query = None;
+        }
+        let id = match old {
+            Some(old) if view.replace => {
+                if self
+                    .relation(old)
+                    .is_none_or(|relation| relation.kind != RelationKind::View)
+                {
+                    self.unknown(old, "it is replaced by a view");
+                    return;
+                }
+                if let Some(relation) = self.relation_mut(old) {
+                    // Replacing resets the options to those of the statement; columns stay in place.
+                    relation.view = Some(definition);
+                    relation.columns = columns;
+                }
+                old
+            }
+            Some(old) => {
+                self.unknown(old, "it is created twice");
+                return;
+            }
+            None => {
+                let mut relation = self.empty(
+                    RelationId(usize::MAX),
+                    &schema,
+                    &view.name.name,
+                    RelationKind::View,
+                );
+                relation.view = Some(definition);
+                relation.columns = columns;
+                self.add(|id| Relation { id, ..relation })
+            }
+        };
+        if let Some(why) = why.or(doubt) {
+            self.unknown(id, &format!("its definition is not understood: {why}"));
+        }
+        self.placed(id, ambiguous);
+    }
+
+    pub(super) fn create_sequence(&mut self, name: &Ref) {
+        if let Some((schema, _)) = self.place(name, false, true) {
+            let relation = self.empty(
+                RelationId(usize::MAX),
+                &schema,
+                &name.name,
+                RelationKind::Sequence,
+            );
+            self.add(|id| Relation { id, ..relation });
+        }
+    }
+
+    // ------------------------------------------------------------------ constraints
+
+    pub(super) fn add_constraint(&mut self, id: RelationId, constraint: ConstraintSpec) {
+        match constraint {
+            ConstraintSpec::Key {
+                name,
+                kind,
+                columns,
+                operators,
+                partial,
+                expressions,
+                index,
+            } => {
+                let bound: Vec<Option<ir::Expr>> =
+                    expressions.into_iter().map(Result::ok).collect();
+                let Some(relation) = self.relation(id) else {
+                    return;
+                };
+                let name = name.or_else(|| index.clone()).or_else(|| {
+                    let suffix = match kind {
+                        KeyKind::Primary => "pkey",
+                        KeyKind::Unique => "key",
+                        KeyKind::Exclusion => "excl",
+                    };
+                    let listed: Vec<&str> = match kind {
+                        KeyKind::Primary => Vec::new(),
+                        _ => columns
+                            .iter()
+                            .map(|c| c.as_deref().unwrap_or("expr"))
+                            .collect(),
+                    };
+                    default_name(relation, &listed, suffix)
+                });
+                let Some(relation) = self.relation_mut(id) else {
+                    return;
+                };
+                if let Some(index) = index {
+                    // `ADD CONSTRAINT … USING INDEX` renames the index.
+                    if let Some(key) = relation.keys.iter_mut().find(|key| key.name == index) {
+                        key.constraint = true;
+                        key.kind = kind;
+                        key.name = name.unwrap_or(index);
+                    }
+                    return;
+                }
+                if kind == KeyKind::Primary {
+                    for column in columns.iter().flatten() {
+                        if let Some(column) =
+                            relation.columns.iter_mut().find(|c| c.name == *column)
+                        {
+                            column.not_null = true;
+                        }
+                    }
+                }
+                relation.index_expressions.extend(bound);
+                relation.keys.push(Key {
+                    name: name.unwrap_or_default(),
+                    kind,
+                    columns,
+                    operators,
+                    partial,
+                    constraint: true,
+                });
+            }
+            ConstraintSpec::Foreign {
+                name,
+                columns,
+                target,
+                target_columns,
+                on_update,
+                on_delete,
+            } => {
+                // A table that no migration creates (such as `auth.users`) can't be written by a
+                // proved statement, so what its keys do here never happens within a scope.
+                let Some(target_id) = self.find(&target) else {
+                    return;
+                };
+                let target_columns = if target_columns.is_empty() {
+                    self.relation(target_id)
+                        .and_then(|target| {
+                            target.keys.iter().find(|key| key.kind == KeyKind::Primary)
+                        })
+                        .map(|key| key.columns.iter().flatten().cloned().collect())
+                        .unwrap_or_default()
+                } else {
+                    target_columns
+                };
+                let Some(relation) = self.relation(id) else {
+                    return;
+                };
+                let listed: Vec<&str> = columns.iter().map(String::as_str).collect();
+                let name = name
+                    .or_else(|| default_name(relation, &listed, "fkey"))
+                    .unwrap_or_default();
+                if let Some(relation) = self.relation_mut(id) {
+                    relation.foreign_keys.push(ForeignKey {
+                        name,
+                        columns,
+                        target: target_id,
+                        target_columns,
+                        on_update,
+                        on_delete,
+                    });
+                }
+            }
+            ConstraintSpec::Check { name, expr } => {
+                let Some(relation) = self.relation(id) else {
+                    return;
+                };
+                let name = name
+                    .or_else(|| default_name(relation, &[], "check"))
+                    .unwrap_or_default();
+                if let Some(relation) = self.relation_mut(id) {
+                    relation.checks.push(Check {
+                        name,
+                        expr: expr.ok(),
+                    });
+                }
+            }
+            ConstraintSpec::NotNull { columns } => {
+                if let Some(relation) = self.relation_mut(id) {
+                    for column in &mut relation.columns {
+                        column.not_null |= columns.contains(&column.name);
+                    }
+                }
+            }
+            ConstraintSpec::Attribute => {}
+        }
+    }
+
+    pub(super) fn create_index(&mut self, index: CreateIndex) {
+        let Some(id) = self.target(&index.table) else {
+            self.missing("table", &index.table);
+            return;
+        };
+        let Some(relation) = self.relation(id) else {
+            return;
+        };
+        let listed: Vec<&str> = index
+            .columns
+            .iter()
+            .map(|c| c.as_deref().unwrap_or("expr"))
+            .collect();
+        let name = index
+            .name
+            .or_else(|| default_name(relation, &listed, "idx"))
+            .unwrap_or_default();
+        if index.if_not_exists && relation.keys.iter().any(|key| key.name == name) {
+            return;
+        }
+        let bound: Vec<Option<ir::Expr>> = index.expressions.into_iter().map(Result::ok).collect();
+        if let Some(relation) = self.relation_mut(id) {
+            relation.index_expressions.extend(bound);
+            if index.unique {
+                relation.keys.push(Key {
+                    name,
+                    kind: KeyKind::Unique,
+                    columns: index.columns,
+                    operators: Vec::new(),
+                    partial: index.partial,
+                    constraint: false,
+                });
+            }
+        }
+    }
+}
+
+/// The name that PostgreSQL chooses; nothing where it would shorten it, because then a later
+/// `DROP CONSTRAINT` must not find it by accident.
+fn default_name(relation: &Relation, columns: &[&str], suffix: &str) -> Option<String> {
+    let mut base = relation.name.clone();
+    for column in columns {
+        base.push('_');
+        base.push_str(column);
+    }
+    let taken = |name: &str| {
+        relation.keys.iter().any(|key| key.name == name)
+            || relation.foreign_keys.iter().any(|key| key.name == name)
+            || relation.checks.iter().any(|check| check.name == name)
+    };
+    let mut name = format!("{base}_{suffix}");
+    let mut number = 0;
+    while taken(&name) {
+        number += 1;
+        name = format!("{base}_{suffix}{number}");
+    }
+    (name.len() <= 63).then_some(name)
+}
+
+fn copy_like(
+    into: &mut Relation,
+    source: &Relation,
+    defaults: bool,
+    generated: bool,
+    identity: bool,
+) {
+    for column in &source.columns {
+        if into.column(&column.name).is_some() {
+            continue;
+        }
+        let keep = match column.default {
+            ColumnDefault::None => true,
+            // A serial's default is an expression; an identity is not. Keeping both is harmless.
+            ColumnDefault::Sequence => identity || defaults,
+            ColumnDefault::Generated(_) => generated,
+            ColumnDefault::Expr(_) | ColumnDefault::Opaque => defaults,
+        };
+        into.columns.push(Column {
+            default: if keep {
+                column.default.clone()
+            } else {
+                ColumnDefault::None
+            },
+            local: true,
+            ..column.clone()
+        });
+    }
+}
+
+fn copy_keys(into: &mut Relation, source: &Relation) {
+    for key in &source.keys {
+        // The copies get names of their own, chosen by the server.
+        into.keys.push(Key {
+            name: String::new(),
+            ..key.clone()
+        });
+    }
+    into.index_expressions
+        .extend(source.index_expressions.iter().cloned());
+}

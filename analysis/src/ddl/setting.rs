@@ -1,0 +1,214 @@
+//! Lowers `SET`, `set_config`, roles and grants of roles.
+
+use rupg_sql::nodes::{
+    AlterDatabaseSetStmt, AlterRoleSetStmt, AlterRoleStmt, CreateRoleStmt, GrantRoleStmt, List,
+    Node, VariableSetKind, VariableSetStmt,
+};
+
+use super::ir::Ddl;
+use super::nodes;
+use crate::ir::{ExprKind, Literal, QueryBody, Statement};
+
+/// Settings that change what later statements of a migration do, or what a role may see.
+const RISKY: &[&str] = &["role", "session_authorization"];
+
+pub(super) fn set(stmt: &VariableSetStmt) -> Ddl {
+    let name = stmt.name.as_deref().unwrap_or_default().to_lowercase();
+    match (stmt.kind, name.as_str()) {
+        (VariableSetKind::VAR_RESET_ALL, _) => Ddl::SearchPath {
+            path: None,
+            local: false,
+        },
+        (_, "search_path") => Ddl::SearchPath {
+            path: value(stmt),
+            local: stmt.is_local,
+        },
+        // Another role owns what is created from here on; nothing else follows for the catalog.
+        (_, name) if RISKY.contains(&name) => Ddl::Harmless,
+        _ => Ddl::Harmless,
+    }
+}
+
+/// The path that a `SET search_path` gives; nothing for the default.
+fn value(stmt: &VariableSetStmt) -> Option<Vec<String>> {
+    if stmt.kind != VariableSetKind::VAR_SET_VALUE {
+        return None;
+    }
+    let parts = stmt
+        .args
+        .iter()
+        .map(|node| node.as_ref().and_then(nodes::constant))
+        .collect::<Option<Vec<_>>>();
+    // `SET search_path = 'a, b'` is one schema with a strange name, but `''` is none.
+    Some(
+        parts
+            .unwrap_or_else(|| vec!["?".to_owned()])
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect(),
+    )
+}
+
+/// `SELECT set_config('search_path', '…', …)`, as `pg_dump` writes it.
+pub(super) fn set_config(statement: &Statement) -> Option<Ddl> {
+    let Statement::Query(query) = statement else {
+        return None;
+    };
+    let QueryBody::Select(select) = &query.body else {
+        return None;
+    };
+    let [target] = select.targets.as_slice() else {
+        return None;
+    };
+    let ExprKind::Call(call) = &target.expr.kind else {
+        return None;
+    };
+    if call.name.parts.last().map(String::as_str) != Some("set_config") {
+        return None;
+    }
+    let [name, value, local] = call.args.as_slice() else {
+        return None;
+    };
+    let (ExprKind::Literal(Literal::String(name)), ExprKind::Literal(Literal::String(value))) =
+        (&name.kind, &value.kind)
+    else {
+        return None;
+    };
+    let local = match &local.kind {
+        ExprKind::Literal(Literal::Bool(local)) => *local,
+        _ => false,
+    };
+    if name.eq_ignore_ascii_case("search_path") {
+        return Some(Ddl::SearchPath {
+            path: Some(split_path(value)),
+            local,
+        });
+    }
+    (!RISKY.contains(&name.to_lowercase().as_str())).then_some(Ddl::Harmless)
+}
+
+/// The schemas of a list in text form: folded unless quoted.
+pub(crate) fn split_path(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let (mut current, mut quoted, mut was_quoted) = (String::new(), false, false);
+    for c in text.chars() {
+        match c {
+            '"' => {
+                quoted = !quoted;
+                was_quoted = true;
+            }
+            ',' if !quoted => {
+                push(&mut parts, &mut current, was_quoted);
+                was_quoted = false;
+            }
+            c => current.push(c),
+        }
+    }
+    push(&mut parts, &mut current, was_quoted);
+    parts
+}
+
+fn push(parts: &mut Vec<String>, current: &mut String, quoted: bool) {
+    let taken = std::mem::take(current);
+    let part = taken.trim();
+    if !part.is_empty() {
+        parts.push(if quoted {
+            part.to_owned()
+        } else {
+            part.to_lowercase()
+        });
+    }
+}
+
+pub(super) fn role_setting(stmt: &AlterRoleSetStmt) -> Option<Ddl> {
+    let set = stmt.setstmt.as_deref()?;
+    // `ALTER ROLE ALL` has no role.
+    let role = stmt.role.as_deref().map(nodes::role);
+    Some(default_path(role, set))
+}
+
+pub(super) fn database_setting(stmt: &AlterDatabaseSetStmt) -> Option<Ddl> {
+    Some(default_path(None, stmt.setstmt.as_deref()?))
+}
+
+fn default_path(role: Option<String>, set: &VariableSetStmt) -> Ddl {
+    let name = set.name.as_deref().unwrap_or_default();
+    if name.eq_ignore_ascii_case("search_path") {
+        let path = value(set).map(|parts| match parts.as_slice() {
+            // `ALTER DATABASE … SET search_path = 'a, b'` stores the text, which is split at login.
+            [one] if one.contains(',') => split_path(one),
+            _ => parts,
+        });
+        Ddl::RolePath { role, path }
+    } else if set.kind == VariableSetKind::VAR_RESET_ALL {
+        Ddl::RolePath { role, path: None }
+    } else {
+        Ddl::Harmless
+    }
+}
+
+pub(super) fn create_role(stmt: &CreateRoleStmt) -> Option<Ddl> {
+    role(stmt.role.as_deref()?.to_owned(), &stmt.options)
+}
+
+pub(super) fn alter_role(stmt: &AlterRoleStmt) -> Option<Ddl> {
+    let name = nodes::role(stmt.role.as_deref()?);
+    // `ALTER GROUP g ADD USER u` is a grant.
+    let members = nodes::options(&stmt.options)
+        .find(|option| option.defname.as_deref() == Some("rolemembers"));
+    if let Some(option) = members {
+        let Some(Node::List(list)) = &option.arg else {
+            return None;
+        };
+        return Some(Ddl::GrantRoles {
+            roles: vec![name],
+            members: nodes::roles(list),
+            grant: stmt.action > 0,
+        });
+    }
+    role(name, &stmt.options)
+}
+
+fn role(name: String, options: &List) -> Option<Ddl> {
+    let (mut bypasses, mut member_of, mut members) = (None, Vec::new(), Vec::new());
+    for option in nodes::options(options) {
+        let flag = || nodes::boolean(option);
+        match option.defname.as_deref() {
+            Some("bypassrls" | "superuser") => {
+                bypasses = Some(bypasses.unwrap_or(false) || flag().unwrap_or(true));
+            }
+            Some("addroleto") => {
+                let Some(Node::List(list)) = &option.arg else {
+                    return None;
+                };
+                member_of.extend(nodes::roles(list));
+            }
+            Some("rolemembers" | "adminmembers") => {
+                let Some(Node::List(list)) = &option.arg else {
+                    return None;
+                };
+                members.extend(nodes::roles(list));
+            }
+            _ => {}
+        }
+    }
+    Some(Ddl::Role {
+        name,
+        bypasses,
+        member_of,
+        members,
+    })
+}
+
+pub(super) fn grant_role(stmt: &GrantRoleStmt) -> Ddl {
+    // `REVOKE ADMIN OPTION FOR role` takes no membership away.
+    let keeps = !stmt.is_grant && !stmt.opt.is_empty();
+    if keeps {
+        return Ddl::Harmless;
+    }
+    Ddl::GrantRoles {
+        roles: nodes::roles(&stmt.granted_roles),
+        members: nodes::roles(&stmt.grantee_roles),
+        grant: stmt.is_grant,
+    }
+}

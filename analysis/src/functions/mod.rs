@@ -1,0 +1,172 @@
+//! What is known of PostgreSQL's own functions and operators: allowed or refused, and whether they
+//! can raise an error.
+//!
+//! The list of functions is generated from a server and a reviewed list (`scripts/builtins.py`).
+//! What is not on it is refused.
+
+pub(crate) mod operators;
+pub(crate) mod types;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// A function, aggregate or window function of PostgreSQL's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Builtin {
+    /// Whether it may be called, and if not, why.
+    pub(crate) verdict: Verdict,
+    /// Whether it is an aggregate (or can be one).
+    pub(crate) aggregate: bool,
+    /// Whether it is a window function and nothing else.
+    pub(crate) window: bool,
+    /// Whether it returns a set.
+    pub(crate) set: bool,
+    /// The names of its `OUT` columns, with commas; `?` when overloads differ.
+    pub(crate) columns: &'static str,
+    /// Its result type; empty when overloads differ.
+    pub(crate) result: &'static str,
+}
+
+/// What the list says of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It computes from its arguments alone.
+    Allowed(Errors),
+    /// It does more; the reason is a word of the generated list.
+    Refused(&'static str),
+}
+
+/// When a function raises an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errors {
+    /// On some arguments.
+    May,
+    /// Never.
+    Never,
+    /// Never when it is called with this many arguments.
+    NeverWith(usize),
+    /// Never when its first argument is a literal.
+    NeverWithLiteral,
+}
+
+impl Builtin {
+    /// Why it is refused, as a clause of a sentence.
+    pub(crate) fn refusal(reason: &str) -> &'static str {
+        match reason {
+            "session" => "changes the session while the statement runs",
+            "sql" => "runs SQL text or reads a table that it is given by name",
+            "large-object" => "reads or writes large objects, which belong to no tenant",
+            "sequence" => "reads or moves a counter that all tenants share",
+            "lock" => "takes or tells of locks that all tenants share",
+            "message" => "sends a message that crosses tenants",
+            "other-sessions" => "acts on other sessions",
+            "wait" => "holds the connection while it waits",
+            "file" => "reads files of the server",
+            "transaction" => "tells about the transactions of all tenants",
+            "metadata" => "reads catalogs, statistics or the state of the server",
+            _ => "is not on the list of those that stay within the scope",
+        }
+    }
+}
+
+/// Finds a function of PostgreSQL's own.
+pub(crate) fn builtin(name: &str) -> Option<&'static Builtin> {
+    static TABLE: OnceLock<HashMap<&'static str, Builtin>> = OnceLock::new();
+    TABLE.get_or_init(read).get(name)
+}
+
+fn read() -> HashMap<&'static str, Builtin> {
+    include_str!("../../functions/builtins.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(entry)
+        .collect()
+}
+
+/// One line of the list; a line of another form is left out, and what is left out is refused.
+fn entry(line: &'static str) -> Option<(&'static str, Builtin)> {
+    let mut fields = line.split('\t');
+    let name = fields.next()?;
+    let kinds = fields.next()?;
+    let verdict = fields.next()?;
+    let detail = fields.next()?;
+    let set = fields.next()? == "set";
+    let columns = fields.next()?;
+    let result = fields.next()?;
+    let verdict = match (verdict, detail) {
+        ("allowed", "may") => Verdict::Allowed(Errors::May),
+        ("allowed", "never") => Verdict::Allowed(Errors::Never),
+        ("allowed", "constant/1") => Verdict::Allowed(Errors::NeverWithLiteral),
+        ("allowed", never) => Verdict::Allowed(Errors::NeverWith(
+            never.strip_prefix("never/")?.parse().ok()?,
+        )),
+        ("refused", reason) => Verdict::Refused(reason),
+        _ => return None,
+    };
+    Some((
+        name,
+        Builtin {
+            verdict,
+            aggregate: kinds.contains('a'),
+            window: kinds == "w",
+            set,
+            columns,
+            result,
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_list_is_read() {
+        let lines = include_str!("../../functions/builtins.tsv")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .count();
+        assert_eq!(read().len(), lines);
+    }
+
+    #[test]
+    fn the_dangerous_ones_are_refused() {
+        for name in [
+            "set_config",
+            "query_to_xml",
+            "table_to_xml",
+            "cursor_to_xml",
+            "ts_stat",
+            "ts_rewrite",
+            "lo_get",
+            "loread",
+            "nextval",
+            "currval",
+            "setval",
+            "pg_read_file",
+            "pg_ls_dir",
+            "pg_sleep",
+            "pg_terminate_backend",
+            "pg_advisory_xact_lock",
+            "pg_notify",
+            "pg_stat_get_live_tuples",
+            "pg_relation_size",
+            "has_table_privilege",
+            "to_regclass",
+            "txid_current",
+            "pg_current_xact_id",
+            "pg_logical_emit_message",
+            "pg_get_viewdef",
+            "database_to_xml",
+            "schema_to_xml",
+            "pg_stat_get_activity",
+            "setseed",
+            "currtid2",
+        ] {
+            let builtin = builtin(name).unwrap_or_else(|| panic!("{name}"));
+            assert!(matches!(builtin.verdict, Verdict::Refused(_)), "{name}");
+        }
+        // What no list names is refused as well.
+        assert!(builtin("textin").is_none() && builtin("dblink").is_none());
+    }
+}

@@ -1,0 +1,151 @@
+//! PostgreSQL's own types by name: what a statement may cast to, and what a cast can raise.
+
+use crate::ir::TypeName;
+
+/// Types of PostgreSQL's own that hold values, not names of the server's objects. Casts to
+/// `regclass` and its kin read the catalogs and are left out.
+const TYPES: &[&str] = &[
+    "bit",
+    "bool",
+    "box",
+    "bpchar",
+    "bytea",
+    "char",
+    "cidr",
+    "circle",
+    "date",
+    "datemultirange",
+    "daterange",
+    "float4",
+    "float8",
+    "inet",
+    "int2",
+    "int4",
+    "int4multirange",
+    "int4range",
+    "int8",
+    "int8multirange",
+    "int8range",
+    "interval",
+    "json",
+    "jsonb",
+    "jsonpath",
+    "line",
+    "lseg",
+    "macaddr",
+    "macaddr8",
+    "money",
+    "name",
+    "numeric",
+    "nummultirange",
+    "numrange",
+    "oid",
+    "path",
+    "point",
+    "polygon",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "tsmultirange",
+    "tsquery",
+    "tsrange",
+    "tstzmultirange",
+    "tstzrange",
+    "tsvector",
+    "uuid",
+    "varbit",
+    "varchar",
+    "xml",
+    "record",
+    "void",
+];
+
+/// A type, as far as the prover needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ty {
+    /// The name, without a schema.
+    pub(crate) name: String,
+    /// Whether it is an array.
+    pub(crate) array: bool,
+}
+
+impl Ty {
+    /// A plain type.
+    pub(crate) fn plain(name: &str) -> Ty {
+        Ty {
+            name: name.to_owned(),
+            array: false,
+        }
+    }
+
+    /// A type as it is written; `None` when it is none of PostgreSQL's own.
+    pub(crate) fn of(ty: &TypeName) -> Option<Ty> {
+        let name = match ty.name.parts.as_slice() {
+            [name] => name,
+            [schema, name] if schema == "pg_catalog" => name,
+            _ => return None,
+        };
+        TYPES.contains(&name.as_str()).then(|| Ty {
+            name: name.clone(),
+            array: ty.dimensions > 0,
+        })
+    }
+
+    /// Values of one family are equal only if they are the same; equality across families does not
+    /// exist or goes through a cast.
+    pub(crate) fn family(&self) -> Option<Family> {
+        if self.array {
+            return None;
+        }
+        match self.name.as_str() {
+            "uuid" => Some(Family::Uuid),
+            "int2" | "int4" | "int8" => Some(Family::Integer),
+            // `bpchar` ignores trailing blanks, `name` cuts.
+            "text" | "varchar" => Some(Family::Text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `text` or `varchar`.
+    pub(crate) fn is_text(&self) -> bool {
+        self.family() == Some(Family::Text)
+    }
+}
+
+/// A family of types whose equality is identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// `uuid`
+    Uuid,
+    /// `bigint` and the smaller ones.
+    Integer,
+    /// `text`, `varchar`.
+    Text,
+}
+
+/// Whether a cast from one type to another never raises an error.
+pub(crate) fn cast_never_raises(from: Option<&Ty>, to: &TypeName) -> bool {
+    let (Some(from), Some(to_ty)) = (from, Ty::of(to)) else {
+        return false;
+    };
+    if from.array || to_ty.array {
+        return *from == to_ty && to.modifiers.is_empty();
+    }
+    match (from.name.as_str(), to_ty.name.as_str()) {
+        // Every value has a text, and an explicit length only cuts.
+        (_, "text" | "varchar" | "bpchar") => true,
+        // A length of numbers and times can overflow.
+        _ if !to.modifiers.is_empty() => false,
+        (a, b) if a == b => true,
+        ("int2", "int4" | "int8" | "numeric" | "float4" | "float8")
+        | ("int4", "int8" | "numeric" | "float8" | "float4")
+        | ("int8", "numeric" | "float8" | "float4")
+        | ("float4", "float8")
+        | ("timestamptz" | "timestamp", "date" | "time")
+        | ("json", "jsonb")
+        | ("bool", "int4") => true,
+        _ => false,
+    }
+}

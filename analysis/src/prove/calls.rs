@@ -1,0 +1,540 @@
+//! Calls, operators and types: PostgreSQL's own by list, functions of the migrations by their body.
+
+use super::state::{Context, Env, FunctionResult, Info, Prover, Visible};
+use crate::catalog::{Body, Function, FunctionKind, Lookup, TypeKind, type_text};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::functions::types::Ty;
+use crate::functions::{Builtin, Errors, Verdict, builtin, operators};
+use crate::ir::{Call, ExprKind, FunctionItem, Literal, Name, Span, Statement, TypeName};
+
+/// How deep views and functions are followed.
+pub(super) const DEPTH: usize = 32;
+
+impl<'a> Prover<'a> {
+    /// Refuses an operator that is not PostgreSQL's own, or that a migration shadows.
+    pub(super) fn check_operator(&mut self, name: &Name) {
+        let (own, operator) = match name.parts.as_slice() {
+            [operator] => (false, operator),
+            [schema, operator] if schema == "pg_catalog" => (true, operator),
+            _ => {
+                self.problem(
+                    Diagnostic::error(
+                        Code::UNKNOWN_OPERATOR,
+                        format!(
+                            "the operator `{}` is not PostgreSQL's own",
+                            name.parts.join(".")
+                        ),
+                    )
+                    .at(name.span.clone()),
+                );
+                return;
+            }
+        };
+        if !operators::is_builtin(operator) {
+            self.problem(
+                Diagnostic::error(
+                    Code::UNKNOWN_OPERATOR,
+                    format!("the operator `{operator}` is not PostgreSQL's own, so what it computes is not known"),
+                )
+                .at(name.span.clone())
+                .help("use an operator of PostgreSQL's own"),
+            );
+        } else if !own && self.shadowed(operator) {
+            self.problem(
+                Diagnostic::error(
+                    Code::SHADOWED,
+                    format!("a migration defines an operator `{operator}`, which PostgreSQL could choose instead of its own"),
+                )
+                .at(name.span.clone())
+                .help(format!("write `OPERATOR(pg_catalog.{operator})`")),
+            );
+        }
+    }
+
+    /// The implicit `=` of `IN`, `USING` and their kin.
+    pub(super) fn check_equality(&mut self, span: &Span) {
+        if self.equality_shadowed {
+            self.problem(
+                Diagnostic::error(
+                    Code::SHADOWED,
+                    "a migration defines an operator `=`, which PostgreSQL could choose instead of its own",
+                )
+                .at(span.clone()),
+            );
+        }
+    }
+
+    /// Whether a migration defines an operator of this name that values of PostgreSQL's own types
+    /// could reach.
+    pub(super) fn shadowed(&self, operator: &str) -> bool {
+        self.catalog.unknown_names().is_some()
+            || self.catalog.shadowing_operators(operator).any(|defined| {
+                let own = |ty: &Option<TypeName>| {
+                    ty.as_ref().is_some_and(|ty| {
+                        Ty::of(ty).is_some()
+                            || ty.name.parts.last().is_some_and(|n| n.starts_with("any"))
+                    })
+                };
+                own(&defined.left) || own(&defined.right)
+            })
+    }
+
+    /// Refuses a type whose input or casts could do more than convert.
+    pub(super) fn check_type(&mut self, ty: &TypeName) {
+        if Ty::of(ty).is_some() {
+            return;
+        }
+        let (schema, name) = match ty.name.parts.as_slice() {
+            [name] => (None, name.as_str()),
+            [schema, name] => (Some(schema.as_str()), name.as_str()),
+            _ => (None, ""),
+        };
+        if name.starts_with("reg") && matches!(schema, None | Some("pg_catalog")) {
+            self.problem(
+                Diagnostic::error(
+                    Code::METADATA,
+                    format!("a cast to `{name}` reads the catalogs of the server"),
+                )
+                .at(ty.name.span.clone()),
+            );
+            return;
+        }
+        if let Some(definition) = self.catalog.type_definition(schema, name) {
+            let fine = match &definition.kind {
+                TypeKind::Enum | TypeKind::Range => true,
+                TypeKind::Domain { base, expressions } => {
+                    Ty::of(base).is_some() && expressions.is_empty()
+                }
+                TypeKind::Composite(fields) => fields.iter().all(|(_, ty)| Ty::of(ty).is_some()),
+                TypeKind::Base => false,
+            };
+            if !fine {
+                self.problem(
+                    Diagnostic::error(
+                        Code::UNKNOWN_TYPE,
+                        format!("what a cast to `{}` runs is not known", type_text(ty)),
+                    )
+                    .at(ty.name.span.clone()),
+                );
+            }
+            return;
+        }
+        if let Lookup::Found(_) = self.catalog.relation(schema, name) {
+            return;
+        }
+        self.problem(
+            Diagnostic::error(
+                Code::UNKNOWN_TYPE,
+                format!(
+                    "the type `{}` is neither PostgreSQL's own nor one of the migrations",
+                    type_text(ty)
+                ),
+            )
+            .at(ty.name.span.clone()),
+        );
+    }
+
+    pub(super) fn call(&mut self, call: &'a Call, span: &Span, env: &Env) -> Info {
+        let operands: Vec<Info> = call.args.iter().map(|arg| self.expr(arg, env)).collect();
+        let mut info = self.over(&operands.iter().collect::<Vec<_>>());
+        for item in &call.order_by {
+            if let Some(operator) = &item.operator {
+                self.check_operator(operator);
+            }
+            let operand = self.expr(&item.expr, env);
+            info.absorb(&operand);
+        }
+        if let Some(filter) = &call.filter {
+            let operand = self.expr(filter, env);
+            info.absorb(&operand);
+        }
+        if let Some(over) = &call.over {
+            let operand = self.window(over, env);
+            info.absorb(&operand);
+        }
+        info.constant = false;
+        self.called(call, span, &mut info);
+        info
+    }
+
+    /// What the function itself is.
+    fn called(&mut self, call: &'a Call, span: &Span, info: &mut Info) {
+        let (schema, name) = match call.name.parts.as_slice() {
+            [name] => (None, name.as_str()),
+            [schema, name] => (Some(schema.as_str()), name.as_str()),
+            _ => (Some(""), ""),
+        };
+        if self.configured(schema, name) {
+            info.window = call.over.is_some();
+            info.raises(span, format!("the function `{name}`"));
+            return;
+        }
+        let own = match schema {
+            None | Some("pg_catalog") => builtin(name),
+            Some(_) => None,
+        };
+        let defined = if schema == Some("pg_catalog") {
+            Vec::new()
+        } else {
+            self.catalog.functions(schema, name)
+        };
+        if defined.is_empty()
+            && schema.is_none()
+            && let Some(why) = self.catalog.unknown_names()
+        {
+            self.problem(
+                Diagnostic::error(
+                    Code::SHADOWED,
+                    format!(
+                        "a function `{name}` may have been defined by what can't be read: {why}"
+                    ),
+                )
+                .at(call.name.span.clone())
+                .help(format!("write `pg_catalog.{name}`")),
+            );
+        }
+        for function in &defined {
+            self.function(function, call, span, info);
+        }
+        match own {
+            Some(own) => self.builtin(own, call, name, span, info),
+            None if name == "current_setting" && self.own_setting(call) => {}
+            None if !defined.is_empty() => {
+                info.raises(span, format!("the function `{name}`"));
+            }
+            None => {
+                let shown = call.name.parts.join(".");
+                self.problem(
+                    Diagnostic::error(
+                        Code::UNKNOWN_FUNCTION,
+                        format!("the function `{shown}` is not on the list of those that stay within the scope"),
+                    )
+                    .at(call.name.span.clone())
+                    .help(format!(
+                        "if it reads and writes nothing but its arguments, allow it in `watertight.toml`: [[functions]] name = \"{name}\", reason = \"…\""
+                    )),
+                );
+            }
+        }
+    }
+
+    fn configured(&self, schema: Option<&str>, name: &str) -> bool {
+        // A name on the list of refused ones stays refused.
+        if matches!(schema, None | Some("pg_catalog"))
+            && builtin(name).is_some_and(|own| matches!(own.verdict, Verdict::Refused(_)))
+        {
+            return false;
+        }
+        let qualified = schema.map(|schema| format!("{schema}.{name}"));
+        self.catalog.config().functions.iter().any(|allowed| {
+            Some(&allowed.name) == qualified.as_ref() || (schema.is_none() && allowed.name == name)
+        })
+    }
+
+    /// `current_setting('app.…')`: a setting with the prefix of the tenant's, which statements of a
+    /// scope may read.
+    fn own_setting(&self, call: &Call) -> bool {
+        let prefix = |name: &str| name.split('.').next().map(str::to_ascii_lowercase);
+        matches!(call.args.first().map(|arg| &arg.kind),
+            Some(ExprKind::Literal(Literal::String(name)))
+                if name.contains('.') && prefix(name) == prefix(&self.catalog.config().tenant.setting))
+    }
+
+    fn builtin(&mut self, own: &Builtin, call: &Call, name: &str, span: &Span, info: &mut Info) {
+        match own.verdict {
+            Verdict::Refused("sequence") if name == "nextval" && self.context.default_value => {}
+            Verdict::Refused(reason) => {
+                self.problem(
+                    Diagnostic::error(
+                        Code::REFUSED_FUNCTION,
+                        format!("`{name}` {}", Builtin::refusal(reason)),
+                    )
+                    .at(call.name.span.clone()),
+                );
+            }
+            Verdict::Allowed(errors) => {
+                let literal = call
+                    .args
+                    .first()
+                    .is_some_and(|arg| matches!(arg.kind, ExprKind::Literal(_)));
+                let never = match errors {
+                    Errors::May => false,
+                    Errors::Never => true,
+                    Errors::NeverWith(count) => call.args.len() == count,
+                    Errors::NeverWithLiteral => literal && call.args.len() == 2,
+                };
+                if !never {
+                    info.raises(span, format!("the function `{name}`"));
+                }
+            }
+        }
+        if call.over.is_some() {
+            info.window = true;
+        } else if own.aggregate {
+            info.aggregate = true;
+        }
+        info.ty = result_type(own.result);
+    }
+
+    /// A function of the migrations: its body is read like a statement of its own.
+    fn function(&mut self, function: &'a Function, call: &Call, span: &Span, info: &mut Info) {
+        let signature = function.signature();
+        // Whatever it returns may stem from a tenant column.
+        info.from_tenant = true;
+        let refuse = |this: &mut Self, why: String| {
+            this.problem(
+                Diagnostic::error(
+                    Code::FUNCTION_BODY,
+                    format!("the function `{signature}` can't be proved: {why}"),
+                )
+                .at(call.name.span.clone())
+                .note(format!("it is defined in {}", function.written_in))
+                .help("read the tables in the statement itself, or allow the function with a reason in `watertight.toml`"),
+            );
+        };
+        if let Some(why) = &function.unknown {
+            return refuse(self, why.clone());
+        }
+        if function.kind != FunctionKind::Function {
+            return refuse(self, "it is an aggregate or a procedure".to_owned());
+        }
+        if let Some((name, _)) = function
+            .settings
+            .iter()
+            .find(|(name, value)| name != "search_path" || !self.same_path(value.as_deref()))
+        {
+            return refuse(self, format!("it sets `{name}`"));
+        }
+        let statements = match &function.body {
+            Body::Sql { statements, .. } => statements,
+            Body::Opaque { why, .. } => {
+                return refuse(self, format!("its body is not read ({why})"));
+            }
+        };
+        match self.functions.get(&signature) {
+            Some(FunctionResult::Reading) => {
+                return refuse(self, "it calls itself".to_owned());
+            }
+            // Read before with other rights counts as read again below.
+            Some(FunctionResult::Done) if !function.security_definer && !self.context.definer => {
+                return;
+            }
+            _ => {}
+        }
+        if self.context.depth >= DEPTH {
+            return refuse(self, "functions and views nest too deeply".to_owned());
+        }
+        for argument in &function.arguments {
+            self.check_type(&argument.ty);
+        }
+        let names: Vec<String> = function
+            .inputs()
+            .filter_map(|argument| argument.name.clone())
+            .collect();
+        let context = Context {
+            origin: Some(
+                self.context
+                    .origin
+                    .clone()
+                    .unwrap_or_else(|| (span.clone(), format!("the function `{signature}`"))),
+            ),
+            definer: self.context.definer || function.security_definer,
+            depth: self.context.depth + 1,
+            arguments: Some(names.into()),
+            default_value: false,
+        };
+        self.functions
+            .insert(signature.clone(), FunctionResult::Reading);
+        self.within(context, |this| {
+            for statement in statements {
+                match statement {
+                    Statement::Query(query) => {
+                        let guard = super::state::Guard::from([]);
+                        this.query(query, None, &guard, None);
+                    }
+                    _ => {
+                        this.write(statement, None, &super::state::Guard::from([]), None);
+                    }
+                }
+            }
+        });
+        self.functions.insert(signature, FunctionResult::Done);
+    }
+
+    /// Whether a function's `SET search_path` finds the same names as the session's.
+    fn same_path(&self, value: Option<&str>) -> bool {
+        let Some(value) = value else {
+            return false;
+        };
+        let path: Vec<&str> = value
+            .split(',')
+            .map(|part| part.trim().trim_matches(['"', '\'']))
+            .filter(|part| !part.is_empty() && !matches!(*part, "pg_catalog" | "pg_temp"))
+            .collect();
+        path.iter().all(|part| *part == "public")
+            && self.catalog.relations().all(|relation| {
+                relation.schema == "public"
+                    || !self.catalog.search_path().contains(&relation.schema)
+            })
+    }
+
+    /// Works within another context, without the common table expressions around it.
+    pub(super) fn within<T>(&mut self, context: Context, work: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.context, context.into());
+        let with = std::mem::take(&mut self.with);
+        let watch = std::mem::take(&mut self.watch);
+        let result = work(self);
+        self.watch = watch;
+        self.with = with;
+        self.context = outer;
+        result
+    }
+
+    /// The columns of a function in `FROM`, and whether it is a scalar; `None` when they can't be
+    /// told.
+    pub(super) fn function_columns(
+        &mut self,
+        item: &'a FunctionItem,
+        alias: Option<&str>,
+        operands: &[Info],
+        base: &Info,
+    ) -> Option<(Vec<Visible>, bool)> {
+        let visible = |name: &str, ty: Option<Ty>| Visible {
+            name: name.to_owned(),
+            info: Info { ty, ..base.clone() },
+        };
+        if !item.columns.is_empty() {
+            let columns = item.columns.iter();
+            return Some((
+                columns
+                    .map(|column| visible(&column.name, Ty::of(&column.ty)))
+                    .collect(),
+                false,
+            ));
+        }
+        let ExprKind::Call(call) = &item.expr.kind else {
+            return None;
+        };
+        let name = call.name.parts.last()?;
+        let scalar_name = alias.unwrap_or(name);
+        let schema = (call.name.parts.len() > 1)
+            .then(|| call.name.parts.first())
+            .flatten();
+        let defined = if schema.is_some_and(|schema| schema == "pg_catalog") {
+            Vec::new()
+        } else {
+            self.catalog.functions(schema.map(String::as_str), name)
+        };
+        match (defined.as_slice(), builtin(name)) {
+            ([], Some(own)) => {
+                // An array of rows becomes the columns of the row.
+                if name == "unnest" {
+                    let plain = operands
+                        .iter()
+                        .all(|operand| operand.ty.as_ref().is_some_and(|ty| ty.array));
+                    if !plain || operands.is_empty() {
+                        return None;
+                    }
+                    let element =
+                        |operand: &Info| operand.ty.as_ref().map(|ty| Ty::plain(&ty.name));
+                    return Some(match operands {
+                        [only] => (vec![visible(scalar_name, element(only))], true),
+                        many => (
+                            many.iter()
+                                .map(|one| visible("unnest", element(one)))
+                                .collect(),
+                            false,
+                        ),
+                    });
+                }
+                match (own.columns, own.result) {
+                    ("?", _) | ("", "record" | "anyelement" | "anyarray" | "anycompatible") => None,
+                    ("", result) => Some((vec![visible(scalar_name, result_type(result))], true)),
+                    (columns, result) => {
+                        let names: Vec<&str> = columns.split(',').collect();
+                        let scalar = names.len() == 1;
+                        let ty = if scalar { result_type(result) } else { None };
+                        Some((
+                            names.iter().map(|name| visible(name, ty.clone())).collect(),
+                            scalar,
+                        ))
+                    }
+                }
+            }
+            ([function], None) => self.defined_columns(function, scalar_name, &visible),
+            _ => None,
+        }
+    }
+
+    fn defined_columns(
+        &self,
+        function: &Function,
+        scalar_name: &str,
+        visible: &dyn Fn(&str, Option<Ty>) -> Visible,
+    ) -> Option<(Vec<Visible>, bool)> {
+        use crate::catalog::ArgumentMode;
+        let outs: Vec<_> = function
+            .arguments
+            .iter()
+            .filter(|argument| {
+                matches!(
+                    argument.mode,
+                    ArgumentMode::Out | ArgumentMode::InOut | ArgumentMode::Table
+                )
+            })
+            .collect();
+        if !outs.is_empty() {
+            let columns = outs
+                .iter()
+                .map(|argument| Some(visible(argument.name.as_deref()?, Ty::of(&argument.ty))))
+                .collect::<Option<Vec<_>>>()?;
+            return Some((columns, outs.len() == 1));
+        }
+        let returns = function.returns.as_ref()?;
+        if let Some(ty) = Ty::of(returns) {
+            if ty.name == "record" {
+                return None;
+            }
+            return Some((vec![visible(scalar_name, Some(ty))], true));
+        }
+        let (schema, name) = match returns.name.parts.as_slice() {
+            [name] => (None, name),
+            [schema, name] => (Some(schema.as_str()), name),
+            _ => return None,
+        };
+        let relation = self.catalog.relation(schema, name).found()?;
+        let columns = relation.columns.iter();
+        Some((
+            columns
+                .map(|column| visible(&column.name, column.ty.as_ref().and_then(Ty::of)))
+                .collect(),
+            false,
+        ))
+    }
+}
+
+/// A type as the generated list spells it.
+fn result_type(name: &str) -> Option<Ty> {
+    let (name, array) = match name.strip_suffix("[]") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let name = match name {
+        "" | "anyelement" | "anyarray" | "anycompatible" | "anycompatiblearray" | "record" => {
+            return None;
+        }
+        "integer" => "int4",
+        "bigint" => "int8",
+        "smallint" => "int2",
+        "boolean" => "bool",
+        "double precision" => "float8",
+        "real" => "float4",
+        "timestamp with time zone" => "timestamptz",
+        "timestamp without time zone" => "timestamp",
+        other => other,
+    };
+    Some(Ty {
+        name: name.to_owned(),
+        array,
+    })
+}

@@ -1,0 +1,240 @@
+//! What is checked once everything is collected, and how problems and occurrences are noted.
+
+use std::rc::Rc;
+
+use super::pin::Memo;
+use super::proof::{Grade, Occurrence};
+use super::state::{BlockId, Context, Guard, Leak, Node, OutputId, Prover, RteId};
+use crate::catalog::Relation;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ir::Span;
+
+/// Why an occurrence has to be pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its rows are read.
+    Read,
+    /// Its rows are changed or removed.
+    Change,
+    /// It is the target of a MERGE.
+    Merge,
+    /// It is the row that an upsert conflicts with.
+    Upsert,
+}
+
+/// A condition of the proof.
+#[derive(Clone, Debug)]
+pub(super) enum Check<'a> {
+    /// The tenant column of an occurrence equals the tenant.
+    Pinned {
+        rte: RteId,
+        relation: &'a Relation,
+        block: BlockId,
+        span: Span,
+        purpose: Purpose,
+        context: Rc<Context>,
+    },
+    /// A column of the source of an INSERT holds the tenant in every row.
+    InsertTenant {
+        output: OutputId,
+        index: usize,
+        relation: &'a Relation,
+        span: Span,
+        context: Rc<Context>,
+    },
+    /// The arguments of a function in `FROM` raise an error on no foreign row.
+    Lateral {
+        exposed: Vec<RteId>,
+        leak: Leak,
+        context: Rc<Context>,
+    },
+}
+
+impl<'a> Prover<'a> {
+    /// Notes a problem; inside of a view or a function at the place of its mention.
+    pub(super) fn problem(&mut self, diagnostic: Diagnostic) {
+        let context = self.context.clone();
+        self.problem_in(diagnostic, &context);
+    }
+
+    pub(super) fn problem_in(&mut self, mut diagnostic: Diagnostic, context: &Context) {
+        if let Some((span, what)) = &context.origin {
+            diagnostic.message = format!("in {what}: {}", diagnostic.message);
+            diagnostic.span = Some(span.clone());
+            diagnostic.label = None;
+            diagnostic.secondary.clear();
+        }
+        let known = self.problems.iter().any(|problem| {
+            problem.span == diagnostic.span && problem.message == diagnostic.message
+        });
+        if !known {
+            self.problems.push(diagnostic);
+        }
+    }
+
+    /// Notes that the name of a relation was classified.
+    pub(super) fn classify(&mut self, span: &Span) {
+        if self.context.origin.is_none() {
+            self.classified.insert(span.start);
+        }
+    }
+
+    pub(super) fn occurrence(
+        &mut self,
+        relation: &Relation,
+        span: &Span,
+        class: &'static str,
+        reasons: Vec<String>,
+    ) {
+        let context = self.context.clone();
+        self.occurrence_in(relation, span, class, reasons, &context);
+    }
+
+    fn occurrence_in(
+        &mut self,
+        relation: &Relation,
+        span: &Span,
+        class: &'static str,
+        mut reasons: Vec<String>,
+        context: &Context,
+    ) {
+        let span = match &context.origin {
+            None => Some(span.clone()),
+            Some((_, what)) => {
+                reasons.push(format!("inside of {what}"));
+                None
+            }
+        };
+        self.occurrences.push(Occurrence {
+            relation: relation.qualified(),
+            span,
+            class,
+            reasons,
+        });
+    }
+
+    /// Checks what collecting left to be checked.
+    pub(super) fn run_checks(&mut self) {
+        let checks = std::mem::take(&mut self.checks);
+        let mut memo = Memo::new();
+        for check in checks {
+            match check {
+                Check::Pinned {
+                    rte,
+                    relation,
+                    block,
+                    span,
+                    purpose,
+                    context,
+                } => self.check_pinned(rte, relation, block, &span, purpose, &context, &mut memo),
+                Check::InsertTenant {
+                    output,
+                    index,
+                    relation,
+                    span,
+                    context,
+                } => {
+                    let pinned = self
+                        .outputs
+                        .get(output)
+                        .and_then(|output| output.pinned.get(index))
+                        .copied()
+                        .unwrap_or(false);
+                    if !pinned {
+                        let diagnostic = self.explain_insert(relation, &span, output, index);
+                        self.problem_in(diagnostic, &context);
+                    }
+                }
+                Check::Lateral {
+                    exposed,
+                    leak,
+                    context,
+                } => {
+                    // A direct condition filters the scan below the function.
+                    let direct = exposed.iter().all(|rte| self.directly_pinned(*rte));
+                    if !direct {
+                        let diagnostic = self.leak_diagnostic(&leak, &exposed);
+                        self.problem_in(diagnostic, &context);
+                    }
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // One check, whose parts stand in one variant.
+    fn check_pinned(
+        &mut self,
+        rte: RteId,
+        relation: &'a Relation,
+        block: BlockId,
+        span: &Span,
+        purpose: Purpose,
+        context: &Context,
+        memo: &mut Memo,
+    ) {
+        let Some(column) = relation.tenant_column else {
+            self.problem(Diagnostic::bug("a scoped table without a tenant column"));
+            return;
+        };
+        let guard = self
+            .rtes
+            .get(rte)
+            .map_or_else(|| Guard::from([]), |rte| rte.guard.clone());
+        let node = Node::Column(rte, column);
+        let reached = self.reached(block, &guard, memo);
+        if reached.contains(node) {
+            let path: Vec<String> = reached.path(node).into_iter().map(str::to_owned).collect();
+            let name = self.rtes.get(rte).map_or("", |rte| &rte.name);
+            let reason = format!("`{name}` is pinned: {}", path.join(", "));
+            self.weakest = Grade::Predicate;
+            self.occurrence_in(relation, span, "pinned", vec![reason], context);
+            if self.catalog.config().require_rls && self.tenant_mode() {
+                self.problem_in(
+                    Diagnostic::error(
+                        Code::GRADE,
+                        format!(
+                            "`{}` has no row-level security for this command, and the configuration demands it",
+                            relation.display()
+                        ),
+                    )
+                    .at(span.clone())
+                    .help(format!(
+                        "protect it: {}",
+                        super::explain::policy_sql(relation, self.catalog.config())
+                    )),
+                    context,
+                );
+            }
+            return;
+        }
+        let diagnostic = self.explain_unpinned(rte, relation, block, span, purpose, context);
+        self.problem_in(diagnostic, context);
+    }
+
+    /// Whether a condition equates the entry's own tenant column with the tenant.
+    fn directly_pinned(&self, rte: RteId) -> bool {
+        let Some(entry) = self.rtes.get(rte) else {
+            return false;
+        };
+        let super::state::RteKind::Base(base) = &entry.kind else {
+            return false;
+        };
+        let Some(column) = base.relation.tenant_column else {
+            return false;
+        };
+        let node = Node::Column(rte, column);
+        self.blocks
+            .iter()
+            .flat_map(|block| &block.facts)
+            .any(|fact| {
+                let direct = (fact.a == node && fact.b == Node::Tenant)
+                    || (fact.b == node && fact.a == Node::Tenant);
+                // In force at the scan: not a condition of a join that the entry's row survives.
+                direct
+                    && fact
+                        .guard
+                        .iter()
+                        .all(|condition| entry.guard.contains(condition))
+            })
+    }
+}

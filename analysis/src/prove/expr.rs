@@ -1,0 +1,516 @@
+//! Walks expressions: resolves names, checks functions, operators and types, and tells what a value
+//! depends on.
+
+use super::resolve::Resolved;
+use super::state::{Env, Info, Leak, Node, Prover};
+use super::walk;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::functions::operators;
+use crate::functions::types::{Ty, cast_never_raises};
+use crate::ir::{
+    Expr, ExprKind, IndirectionStep, Literal, Name, Query, QueryBody, Span, SubqueryKind, Window,
+};
+
+impl<'a> Prover<'a> {
+    /// Walks an expression.
+    pub(super) fn expr(&mut self, expr: &'a Expr, env: &Env) -> Info {
+        let info = self.expr_inner(expr, env);
+        if !info.exposed.is_empty() {
+            self.observe(&info.exposed, info.leak.as_ref());
+        }
+        info
+    }
+
+    fn expr_inner(&mut self, expr: &'a Expr, env: &Env) -> Info {
+        match &expr.kind {
+            ExprKind::Column(parts) => match self.resolve(parts, &expr.span, env.scope) {
+                Resolved::Info(info) => info,
+                Resolved::Nothing => Info::default(),
+            },
+            ExprKind::Star(_) => {
+                self.invalid("a star in this place", &expr.span);
+                Info::default()
+            }
+            ExprKind::Literal(literal) => Info {
+                ty: literal_type(literal),
+                ..Info::constant()
+            },
+            ExprKind::Parameter(number) => self.parameter(*number),
+            ExprKind::SqlValue(_) | ExprKind::Grouping(_) => {
+                for child in walk::children(expr) {
+                    self.expr(child, env);
+                }
+                Info::constant()
+            }
+            ExprKind::Cast { expr: inner, ty } => {
+                if self.is_setting(expr) {
+                    return self.tenant_info();
+                }
+                let operand = self.expr(inner, env);
+                self.check_type(ty);
+                let target = Ty::of(ty);
+                let mut info = self.over(&[&operand]);
+                // A cast within a family keeps the value, or fails.
+                let same = operand.ty.as_ref().and_then(Ty::family);
+                if ty.modifiers.is_empty()
+                    && same.is_some()
+                    && target.as_ref().and_then(Ty::family) == same
+                {
+                    info.node = operand.node;
+                }
+                if !cast_never_raises(operand.ty.as_ref(), ty) {
+                    info.raises(&expr.span, "this cast");
+                }
+                info.ty = target;
+                info
+            }
+            ExprKind::Operator { name, left, right } => {
+                self.check_operator(name);
+                let left = left.as_ref().map(|left| self.expr(left, env));
+                let right_info = self.expr(right, env);
+                let mut operands = vec![&right_info];
+                operands.extend(&left);
+                let mut info = self.over(&operands);
+                self.operator(
+                    name,
+                    left.as_ref(),
+                    &right_info,
+                    right,
+                    &expr.span,
+                    &mut info,
+                );
+                info
+            }
+            ExprKind::Quantified {
+                name, left, right, ..
+            } => {
+                self.check_operator(name);
+                let operands = [self.expr(left, env), self.expr(right, env)];
+                let mut info = self.over(&operands.each_ref());
+                if !name
+                    .parts
+                    .last()
+                    .is_some_and(|name| operators::never_raises(name))
+                {
+                    info.raises(&expr.span, "this operator");
+                }
+                info
+            }
+            ExprKind::InList { .. }
+            | ExprKind::Distinct { .. }
+            | ExprKind::Between { .. }
+            | ExprKind::NullIf(..) => {
+                if self.is_setting(expr) {
+                    return self.tenant_info();
+                }
+                self.check_equality(&expr.span);
+                self.children(expr, env)
+            }
+            ExprKind::And(_)
+            | ExprKind::Or(_)
+            | ExprKind::Not(_)
+            | ExprKind::IsNull { .. }
+            | ExprKind::IsBool { .. } => self.children(expr, env),
+            ExprKind::Coalesce(_) | ExprKind::MinMax(_) | ExprKind::Array(_) | ExprKind::Row(_) => {
+                self.children(expr, env)
+            }
+            ExprKind::Case { operand, .. } => {
+                if operand.is_some() {
+                    self.check_equality(&expr.span);
+                }
+                self.children(expr, env)
+            }
+            ExprKind::Call(call) => {
+                if self.is_setting(expr) {
+                    return self.tenant_info();
+                }
+                self.call(call, &expr.span, env)
+            }
+            ExprKind::Subquery { kind, query } => {
+                if matches!(kind, SubqueryKind::Scalar) {
+                    if self.is_setting(expr) {
+                        return self.tenant_info();
+                    }
+                    // `(SELECT $tenant)`.
+                    if let Some(inner) = bare(query)
+                        && matches!(inner.kind, ExprKind::Parameter(_) | ExprKind::Cast { .. })
+                    {
+                        return self.expr(inner, env);
+                    }
+                }
+                self.subquery(kind, query, &expr.span, env)
+            }
+            ExprKind::Indirection { steps, .. } => {
+                let mut info = self.children(expr, env);
+                if steps
+                    .iter()
+                    .any(|step| matches!(step, IndirectionStep::Subscript(_)))
+                {
+                    // A subscript of jsonb or an array reads, or yields NULL.
+                    info.ty = None;
+                }
+                info
+            }
+            ExprKind::Collate { collation, .. } => {
+                let known = collation
+                    .parts
+                    .last()
+                    .is_some_and(|name| !self.catalog.shadows_collation(name));
+                if !known {
+                    self.problem(
+                        Diagnostic::error(
+                            Code::SHADOWED,
+                            format!(
+                                "a migration defines the collation `{}`",
+                                collation.parts.join(".")
+                            ),
+                        )
+                        .at(expr.span.clone()),
+                    );
+                }
+                self.children(expr, env)
+            }
+            ExprKind::Default => {
+                self.invalid("`DEFAULT` in this place", &expr.span);
+                Info::default()
+            }
+            ExprKind::Special { .. } => {
+                let mut info = self.children(expr, env);
+                info.raises(&expr.span, "this expression");
+                info
+            }
+        }
+    }
+
+    fn children(&mut self, expr: &'a Expr, env: &Env) -> Info {
+        let infos: Vec<Info> = walk::children(expr)
+            .into_iter()
+            .map(|child| self.expr(child, env))
+            .collect();
+        self.over(&infos.iter().collect::<Vec<_>>())
+    }
+
+    /// What a value computed from these operands depends on.
+    pub(super) fn over(&self, operands: &[&Info]) -> Info {
+        let mut info = Info::constant();
+        for operand in operands {
+            info.absorb(operand);
+        }
+        info
+    }
+
+    fn parameter(&self, number: u32) -> Info {
+        // Inside of a function's body a number is an argument of the function.
+        if self.context.arguments.is_none()
+            && self.context.origin.is_none()
+            && self.prepared.tenant == Some(number)
+        {
+            return self.tenant_info();
+        }
+        Info::constant()
+    }
+
+    pub(super) fn tenant_info(&self) -> Info {
+        Info {
+            node: Some(Node::Tenant),
+            ty: Some(self.tenant_type()),
+            from_tenant: true,
+            ..Info::constant()
+        }
+    }
+
+    pub(super) fn tenant_type(&self) -> Ty {
+        Ty::plain(match self.catalog.config().tenant.kind {
+            crate::config::TenantKind::Uuid => "uuid",
+            crate::config::TenantKind::Bigint => "int8",
+            crate::config::TenantKind::Text => "text",
+        })
+    }
+
+    pub(super) fn invalid(&mut self, what: &str, span: &Span) {
+        self.problem(
+            Diagnostic::error(Code::INVALID, format!("PostgreSQL refuses {what}")).at(span.clone()),
+        );
+    }
+
+    /// Notes what an operator makes of its operands, and whether it can raise an error.
+    fn operator(
+        &mut self,
+        name: &Name,
+        left: Option<&Info>,
+        right: &Info,
+        right_expr: &Expr,
+        span: &Span,
+        info: &mut Info,
+    ) {
+        let Some(name) = name.parts.last().map(String::as_str) else {
+            return;
+        };
+        let is_text = |info: &Info| info.ty.as_ref().is_some_and(Ty::is_text);
+        let text = left.is_some_and(is_text) || is_text(right);
+        info.ty = match name {
+            "->>" | "#>>" => Some(Ty::plain("text")),
+            "||" if text => Some(Ty::plain("text")),
+            "=" | "<>" | "<" | "<=" | ">" | ">=" | "@>" | "<@" | "&&" | "?" | "?|" | "?&"
+            | "@@" | "@?" | "^@" => Some(Ty::plain("bool")),
+            name if operators::is_like(name) || operators::is_regex(name) => {
+                Some(Ty::plain("bool"))
+            }
+            _ => None,
+        };
+        let safe = operators::never_raises(name)
+            || (name == "||" && text)
+            || (operators::is_like(name) && safe_pattern(right_expr))
+            || (operators::is_regex(name) && literal_only(right_expr));
+        if !safe {
+            let what = if operators::is_like(name) {
+                "a pattern that may end in a backslash".to_owned()
+            } else if operators::is_regex(name) {
+                "a regular expression that may be invalid".to_owned()
+            } else {
+                format!("the operator `{name}`")
+            };
+            info.raises(span, what);
+        }
+    }
+
+    pub(super) fn window(&mut self, window: &'a Window, env: &Env) -> Info {
+        let mut info = Info::constant();
+        for expr in window
+            .partition_by
+            .iter()
+            .chain(window.order_by.iter().map(|item| &item.expr))
+            .chain(&window.frame)
+        {
+            let inner = self.expr(expr, env);
+            info.absorb(&inner);
+        }
+        for item in &window.order_by {
+            if let Some(operator) = &item.operator {
+                self.check_operator(operator);
+            }
+        }
+        info
+    }
+
+    fn subquery(
+        &mut self,
+        kind: &'a SubqueryKind,
+        query: &'a Query,
+        span: &Span,
+        env: &Env,
+    ) -> Info {
+        let left = match kind {
+            SubqueryKind::Any { left, operator }
+            | SubqueryKind::All { left, operator }
+            | SubqueryKind::RowCompare { left, operator } => {
+                self.check_operator(operator);
+                Some(self.expr(left, env))
+            }
+            SubqueryKind::Scalar | SubqueryKind::Exists | SubqueryKind::Array => None,
+        };
+        let watermark = self.watch.len();
+        self.watch.push(super::leaky::Watch {
+            rtes: self.rtes.len(),
+            outer: Vec::new(),
+            leak: None,
+        });
+        let output = self.query(query, Some(env.block), &env.guard, Some(env.scope));
+        let watched = self.watch.pop();
+        self.watch.truncate(watermark);
+        let columns = self
+            .outputs
+            .get(output)
+            .and_then(|output| output.columns.clone());
+        let mut info = Info {
+            constant: false,
+            ..Info::default()
+        };
+        if let Some(left) = &left {
+            info.absorb(left);
+        }
+        match &columns {
+            Some(columns) => {
+                for column in columns {
+                    // Whether a row exists does not show the row.
+                    if !matches!(kind, SubqueryKind::Exists) {
+                        info.from_tenant |= column.info.from_tenant;
+                    }
+                }
+                if matches!(kind, SubqueryKind::Scalar)
+                    && let [column] = columns.as_slice()
+                {
+                    info.ty.clone_from(&column.info.ty);
+                }
+            }
+            None => info.from_tenant = true,
+        }
+        info.constant = false;
+        info.aggregate = left.as_ref().is_some_and(|left| left.aggregate);
+        if let Some(watched) = watched {
+            let outer: Vec<_> = watched.outer;
+            if env.condition && matches!(kind, SubqueryKind::Any { .. }) {
+                // Merged into the query around it, the select list becomes part of a condition.
+                if let Some(leak) = columns
+                    .iter()
+                    .flatten()
+                    .find_map(|column| column.info.leak.clone())
+                {
+                    info.leak = info.leak.or(Some(leak));
+                }
+            }
+            if !outer.is_empty() {
+                for rte in &outer {
+                    if !info.exposed.contains(rte) {
+                        info.exposed.push(*rte);
+                    }
+                }
+                // Evaluated for every row of the outer relation, foreign ones included.
+                let leak = watched.leak.or_else(|| {
+                    let single =
+                        !matches!(kind, SubqueryKind::Scalar | SubqueryKind::RowCompare { .. })
+                            || at_most_one(query);
+                    (!single).then(|| Leak {
+                        span: span.clone(),
+                        what: "a sub-query that may return several rows".to_owned(),
+                    })
+                });
+                info.leak = info.leak.or(leak);
+            }
+        }
+        // What the outer sub-queries see of this one.
+        let exposed = info.exposed.clone();
+        let leak = info.leak.clone();
+        self.observe(&exposed, leak.as_ref());
+        self.last_output = Some(output);
+        info
+    }
+}
+
+fn literal_type(literal: &Literal) -> Option<Ty> {
+    match literal {
+        Literal::Bool(_) => Some(Ty::plain("bool")),
+        Literal::Number(number) => {
+            let integer = number.parse::<i32>().is_ok();
+            Some(Ty::plain(if integer { "int4" } else { "numeric" }))
+        }
+        // The type of a string is that of its surroundings.
+        Literal::Null | Literal::String(_) | Literal::Bits(_) => None,
+    }
+}
+
+/// The only expression of a query without anything else: `(SELECT expr)`.
+pub(super) fn bare(query: &Query) -> Option<&Expr> {
+    if query.with.is_some()
+        || query.limit.is_some()
+        || query.offset.is_some()
+        || !query.order_by.is_empty()
+        || !query.locking.is_empty()
+    {
+        return None;
+    }
+    let QueryBody::Select(select) = &query.body else {
+        return None;
+    };
+    let plain = select.from.is_empty()
+        && select.filter.is_none()
+        && select.group_by.is_empty()
+        && !select.grouping_sets
+        && select.having.is_none()
+        && select.distinct.is_none()
+        && select.windows.is_empty();
+    match select.targets.as_slice() {
+        [target] if plain => Some(&target.expr),
+        _ => None,
+    }
+}
+
+/// Whether a query returns one row at most, whatever the tables hold.
+fn at_most_one(query: &Query) -> bool {
+    if let Some(limit) = &query.limit
+        && matches!(&limit.kind, ExprKind::Literal(Literal::Number(n)) if n == "1" || n == "0")
+    {
+        return true;
+    }
+    match &query.body {
+        QueryBody::Select(select) => {
+            select.group_by.is_empty()
+                && !select.grouping_sets
+                && !select.targets.is_empty()
+                && select
+                    .targets
+                    .iter()
+                    .any(|target| is_aggregate(&target.expr))
+                && select
+                    .targets
+                    .iter()
+                    .all(|target| !returns_set(&target.expr))
+        }
+        QueryBody::Values(rows) => rows.len() <= 1,
+        QueryBody::SetOperation { .. } => false,
+    }
+}
+
+fn is_aggregate(expr: &Expr) -> bool {
+    let here = match &expr.kind {
+        ExprKind::Call(call) => {
+            call.over.is_none()
+                && call
+                    .name
+                    .parts
+                    .last()
+                    .and_then(|name| crate::functions::builtin(name))
+                    .is_some_and(|builtin| builtin.aggregate)
+        }
+        _ => false,
+    };
+    here || walk::children(expr).into_iter().any(is_aggregate)
+}
+
+fn returns_set(expr: &Expr) -> bool {
+    let here = match &expr.kind {
+        ExprKind::Call(call) => call
+            .name
+            .parts
+            .last()
+            .and_then(|name| crate::functions::builtin(name))
+            .is_none_or(|builtin| builtin.set),
+        _ => false,
+    };
+    here || walk::children(expr).into_iter().any(returns_set)
+}
+
+/// Whether a `LIKE` pattern can't end in a lone backslash: its last piece is a literal that ends in
+/// something else.
+fn safe_pattern(pattern: &Expr) -> bool {
+    match &pattern.kind {
+        ExprKind::Literal(Literal::String(text)) => {
+            let trailing = text.chars().rev().take_while(|c| *c == '\\').count();
+            trailing % 2 == 0 && (trailing == 0 || !text.is_empty())
+        }
+        ExprKind::Literal(Literal::Null) => true,
+        ExprKind::Cast { expr, ty }
+            if Ty::of(ty).is_some_and(|ty| ty.is_text()) && ty.modifiers.is_empty() =>
+        {
+            safe_pattern(expr)
+        }
+        ExprKind::Operator { name, right, .. } if name.parts.last().is_some_and(|n| n == "||") => {
+            // What stands before may end in a backslash, so the last piece has to begin with
+            // something that it can escape and end in something that escapes nothing.
+            matches!(&right.kind, ExprKind::Literal(Literal::String(text))
+                if !text.is_empty() && !text.contains('\\'))
+        }
+        _ => false,
+    }
+}
+
+/// Whether an expression is made of literals alone.
+fn literal_only(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Literal(_) => true,
+        ExprKind::Cast { .. } | ExprKind::Call(_) => {
+            walk::children(expr).into_iter().all(literal_only)
+        }
+        _ => false,
+    }
+}

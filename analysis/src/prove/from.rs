@@ -1,0 +1,663 @@
+//! Items of `FROM`: what they make visible, and which facts their joins give.
+
+use std::rc::Rc;
+
+use super::resolve::error;
+use super::state::{
+    BlockId, CteState, Fact, Guard, Info, Namespace, Node, OutputId, Prover, Rte, RteColumn, RteId,
+    RteKind, Table, Visible,
+};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::functions::types::Ty;
+use crate::ir::{
+    Alias, ExprKind, FromItem, FunctionItem, Join, JoinConstraint, JoinKind, RelationRef, Span,
+};
+
+/// Outer joins multiply the conditions under which a row takes part.
+const OUTER_JOINS: usize = 500;
+
+/// Where an item of `FROM` stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) block: BlockId,
+    pub(super) guard: Guard,
+    /// The scope of the enclosing query, which every sub-query sees.
+    pub(super) outer: Option<usize>,
+}
+
+impl<'a> Prover<'a> {
+    /// Collects the items of a `FROM`, separated by commas.
+    pub(super) fn from_list(&mut self, items: &'a [FromItem], place: &Place) -> Namespace {
+        let mut all = Namespace::default();
+        for item in items {
+            let namespace = self.from_item(item, place, &all);
+            self.merge(&mut all, namespace, item.span());
+        }
+        all
+    }
+
+    /// Adds the names of `from` to `into`; a name that comes twice is an error.
+    pub(super) fn merge(&mut self, into: &mut Namespace, from: Namespace, span: &Span) {
+        for table in &from.tables {
+            let clash = into.tables.iter().any(|known| {
+                known.name == table.name
+                    && (known.schema == table.schema
+                        || known.schema.is_none()
+                        || table.schema.is_none())
+            });
+            if clash {
+                self.problem(*error(
+                    Code::INVALID,
+                    format!("two items of `FROM` are called `{}`", table.name),
+                    span,
+                ));
+            }
+        }
+        into.tables.extend(from.tables);
+        into.columns.extend(from.columns);
+        into.opaque |= from.opaque;
+    }
+
+    /// Collects one item; `left` is what stands to its left, for lateral references.
+    pub(super) fn from_item(
+        &mut self,
+        item: &'a FromItem,
+        place: &Place,
+        left: &Namespace,
+    ) -> Namespace {
+        match item {
+            FromItem::Relation(relation) => self.relation_item(relation, place),
+            FromItem::Subquery {
+                lateral,
+                query,
+                alias,
+                span,
+            } => {
+                let outer = if *lateral {
+                    Some(self.push_scope(left.clone(), place.outer))
+                } else {
+                    place.outer
+                };
+                let columns = self.derived(query, place, outer, span);
+                // Without an alias the columns are visible without a qualifier only.
+                self.renamed(alias.as_ref(), None, columns, None, span)
+            }
+            FromItem::Function {
+                calls,
+                ordinality,
+                alias,
+                span,
+            } => {
+                let scope = self.push_scope(left.clone(), place.outer);
+                self.function_item(calls, *ordinality, alias.as_ref(), span, place, scope)
+            }
+            FromItem::Join(join) => self.join_item(join, place, left),
+        }
+    }
+
+    /// A namespace of one item with its alias.
+    pub(super) fn renamed(
+        &mut self,
+        alias: Option<&Alias>,
+        name: Option<(&str, Option<&str>)>,
+        columns: Option<Vec<Visible>>,
+        rte: Option<RteId>,
+        span: &Span,
+    ) -> Namespace {
+        let mut columns = columns;
+        if let Some(alias) = alias
+            && !alias.columns.is_empty()
+        {
+            match &mut columns {
+                Some(columns) if alias.columns.len() > columns.len() => {
+                    self.problem(*error(
+                        Code::INVALID,
+                        format!("`{}` has fewer columns than its alias names", alias.name),
+                        span,
+                    ));
+                }
+                Some(columns) => {
+                    for (column, name) in columns.iter_mut().zip(&alias.columns) {
+                        column.name.clone_from(name);
+                    }
+                }
+                None => {}
+            }
+        }
+        let opaque = columns.is_none();
+        let flat = columns.clone().unwrap_or_default();
+        let shared: Option<Rc<[Visible]>> = columns.map(Into::into);
+        let (name, schema) = match (alias, name) {
+            (Some(alias), _) => (Some(alias.name.clone()), None),
+            (None, Some((name, schema))) => (Some(name.to_owned()), schema.map(str::to_owned)),
+            (None, None) => (None, None),
+        };
+        Namespace {
+            tables: name
+                .map(|name| Table {
+                    name,
+                    schema,
+                    columns: shared,
+                    scalar: false,
+                    rte,
+                })
+                .into_iter()
+                .collect(),
+            columns: flat,
+            opaque,
+        }
+    }
+
+    fn relation_item(&mut self, relation: &'a RelationRef, place: &Place) -> Namespace {
+        let span = &relation.name.span;
+        if let [name] = relation.name.parts.as_slice()
+            && let Some(state) = self.cte(name)
+        {
+            self.classify(span);
+            if relation.sample.is_some() || relation.only {
+                self.problem(*error(
+                    Code::INVALID,
+                    format!("`{name}` is no table, but a common table expression"),
+                    span,
+                ));
+            }
+            let columns = match state {
+                CteState::Ready {
+                    output,
+                    columns,
+                    fenced,
+                } => Some(self.reference(name, output, columns, fenced, place)),
+                CteState::Later => {
+                    self.problem(*error(
+                        Code::NOT_UNDERSTOOD,
+                        format!(
+                            "`{name}` is used before it is defined, which is not understood yet"
+                        ),
+                        span,
+                    ));
+                    None
+                }
+                CteState::Empty => {
+                    self.problem(*error(
+                        Code::INVALID,
+                        format!("`{name}` returns nothing: it has no `RETURNING`"),
+                        span,
+                    ));
+                    None
+                }
+            };
+            let columns = columns.flatten();
+            return self.renamed(
+                relation.alias.as_ref(),
+                Some((name, None)),
+                columns,
+                None,
+                span,
+            );
+        }
+        let (columns, rte, schema) = self.catalog_relation(relation, place);
+        let name = relation.name.parts.last().map_or("", String::as_str);
+        self.renamed(
+            relation.alias.as_ref(),
+            Some((name, schema.as_deref())),
+            columns,
+            rte,
+            span,
+        )
+    }
+
+    /// The common table expression that an unqualified name stands for.
+    fn cte(&self, name: &str) -> Option<CteState> {
+        self.with
+            .iter()
+            .rev()
+            .flat_map(|level| level.iter().rev())
+            .find(|entry| entry.name == name)
+            .map(|entry| entry.state.clone())
+    }
+
+    /// A reference to a common table expression or a sub-query that is not merged into the block.
+    pub(super) fn reference(
+        &mut self,
+        name: &str,
+        output: OutputId,
+        columns: Option<Rc<[Visible]>>,
+        fenced: bool,
+        place: &Place,
+    ) -> Option<Vec<Visible>> {
+        let columns = columns?;
+        let rte = self.push_rte(
+            place,
+            Rte {
+                name: name.to_owned(),
+                columns: columns
+                    .iter()
+                    .map(|column| RteColumn {
+                        name: column.name.clone(),
+                        ty: column.info.ty.clone(),
+                    })
+                    .collect(),
+                guard: place.guard.clone(),
+                kind: RteKind::Derived(output),
+            },
+        );
+        let visible = columns.iter().enumerate().map(|(index, column)| {
+            let mut info = column.info.clone();
+            info.node = Some(Node::Column(rte, index));
+            info.aggregate = false;
+            info.constant = false;
+            if fenced {
+                info.exposed.clear();
+                info.leak = None;
+            }
+            Visible {
+                name: column.name.clone(),
+                info,
+            }
+        });
+        Some(visible.collect())
+    }
+
+    pub(super) fn push_rte(&mut self, place: &Place, rte: Rte<'a>) -> RteId {
+        let id = self.rtes.len();
+        self.rtes.push(rte);
+        if let Some(block) = self.blocks.get_mut(place.block) {
+            block.rtes.push(id);
+        }
+        id
+    }
+
+    /// A sub-query in `FROM`: merged into the block when PostgreSQL could merge it as well and
+    /// nothing is lost, else a block of its own.
+    fn derived(
+        &mut self,
+        query: &'a crate::ir::Query,
+        place: &Place,
+        outer: Option<usize>,
+        span: &Span,
+    ) -> Option<Vec<Visible>> {
+        if let Some(select) = super::query::mergeable(query) {
+            return self.merged(select, place, outer);
+        }
+        let output = self.query(query, Some(place.block), &place.guard, outer);
+        let columns = self.output_columns(output, span)?;
+        let fenced = self
+            .outputs
+            .get(output)
+            .is_some_and(|output| output.limited);
+        self.reference("", output, Some(columns), fenced, place)
+    }
+
+    fn function_item(
+        &mut self,
+        calls: &'a [FunctionItem],
+        ordinality: bool,
+        alias: Option<&'a Alias>,
+        span: &Span,
+        place: &Place,
+        scope: usize,
+    ) -> Namespace {
+        let env = super::state::Env {
+            scope,
+            block: place.block,
+            guard: place.guard.clone(),
+            condition: false,
+        };
+        let mut columns: Option<Vec<Visible>> = Some(Vec::new());
+        let mut scalar = false;
+        for call in calls {
+            let (info, operands) = self.from_call(&call.expr, &env);
+            if let Some(leak) = &info.leak {
+                self.checks.push(super::check::Check::Lateral {
+                    exposed: info.exposed.clone(),
+                    leak: leak.clone(),
+                    context: self.context.clone(),
+                });
+            }
+            for column in &call.columns {
+                self.check_type(&column.ty);
+            }
+            let base = Info {
+                node: None,
+                ty: None,
+                aggregate: false,
+                leak: None,
+                constant: false,
+                ..info
+            };
+            let alias_name = (calls.len() == 1)
+                .then_some(alias)
+                .flatten()
+                .map(|a| a.name.as_str());
+            match self.function_columns(call, alias_name, &operands, &base) {
+                Some((found, is_scalar)) => {
+                    scalar = is_scalar;
+                    if let Some(columns) = &mut columns {
+                        columns.extend(found);
+                    }
+                }
+                None => columns = None,
+            }
+        }
+        if ordinality && let Some(columns) = &mut columns {
+            scalar = false;
+            columns.push(Visible {
+                name: "ordinality".to_owned(),
+                info: Info {
+                    ty: Some(Ty::plain("int8")),
+                    ..Info::default()
+                },
+            });
+        }
+        // Columns that can't be told are known once the alias names them and nothing is left open:
+        // only a list of all of them would do, and how many there are is not known.
+        let name = calls.first().and_then(|call| match &call.expr.kind {
+            ExprKind::Call(call) => call.name.parts.last().map(String::as_str),
+            _ => None,
+        });
+        let mut namespace = self.renamed(alias, name.map(|name| (name, None)), columns, None, span);
+        if let [table] = namespace.tables.as_mut_slice() {
+            table.scalar = scalar && calls.len() == 1;
+        }
+        namespace
+    }
+
+    /// Walks a call in `FROM`; what the whole depends on, and its arguments.
+    fn from_call(
+        &mut self,
+        expr: &'a crate::ir::Expr,
+        env: &super::state::Env,
+    ) -> (Info, Vec<Info>) {
+        let problems = self.problems.len();
+        let operands = match &expr.kind {
+            // The types of the arguments tell what the columns are. A second walk over them says
+            // nothing new; one over a sub-query would count it twice.
+            ExprKind::Call(call) => call
+                .args
+                .iter()
+                .map(|arg| {
+                    if super::walk::has_subquery(arg) {
+                        Info::default()
+                    } else {
+                        self.expr(arg, env)
+                    }
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        self.problems.truncate(problems);
+        (self.expr(expr, env), operands)
+    }
+
+    fn join_item(&mut self, join: &'a Join, place: &Place, left_of: &Namespace) -> Namespace {
+        let (left_guard, right_guard, on_guard) = match join.kind {
+            JoinKind::Inner => (
+                place.guard.clone(),
+                place.guard.clone(),
+                place.guard.clone(),
+            ),
+            JoinKind::Left => {
+                let nullable = self.guard_with_new(&place.guard);
+                (place.guard.clone(), nullable.clone(), nullable)
+            }
+            JoinKind::Right => {
+                let nullable = self.guard_with_new(&place.guard);
+                (nullable.clone(), place.guard.clone(), nullable)
+            }
+            JoinKind::Full => {
+                let left = self.guard_with_new(&place.guard);
+                let right = self.guard_with_new(&place.guard);
+                let both = union(&left, &right);
+                (left, right, both)
+            }
+        };
+        if join.kind != JoinKind::Inner {
+            self.joins += 1;
+            if self.joins == OUTER_JOINS {
+                self.problem(*error(
+                    Code::TOO_LARGE,
+                    format!("the statement has {OUTER_JOINS} outer joins, and the analysis takes no more"),
+                    &join.span,
+                ));
+            }
+            if self.joins >= OUTER_JOINS {
+                return Namespace {
+                    opaque: true,
+                    ..Namespace::default()
+                };
+            }
+        }
+        let with_guard = |guard: Guard| Place {
+            guard,
+            ..place.clone()
+        };
+        let left = self.from_item(&join.left, &with_guard(left_guard), left_of);
+        // The right item sees the left one; a function there is lateral without the word.
+        let right = if lateral(&join.right) {
+            let mut seen = left_of.clone();
+            seen.tables.extend(left.tables.iter().cloned());
+            seen.columns.extend(left.columns.iter().cloned());
+            seen.opaque |= left.opaque;
+            self.from_item(&join.right, &with_guard(right_guard), &seen)
+        } else {
+            self.from_item(&join.right, &with_guard(right_guard), left_of)
+        };
+        let mut merged_columns = None;
+        let mut using_alias = None;
+        match &join.constraint {
+            JoinConstraint::None => {}
+            JoinConstraint::On(condition) => {
+                let mut both = Namespace::default();
+                self.merge(&mut both, left.clone(), &join.span);
+                // A clash is reported once, when the namespaces are merged for good.
+                both.tables.extend(right.tables.iter().cloned());
+                both.columns.extend(right.columns.iter().cloned());
+                both.opaque |= right.opaque;
+                let scope = self.push_scope(both, place.outer);
+                let env = super::state::Env {
+                    scope,
+                    block: place.block,
+                    guard: on_guard.clone(),
+                    condition: true,
+                };
+                self.condition(condition, &env, "ON");
+            }
+            JoinConstraint::Using { columns, alias } => {
+                merged_columns = Some(columns.clone());
+                using_alias = alias.as_ref();
+            }
+            JoinConstraint::Natural => {
+                if left.opaque || right.opaque {
+                    self.problem(*error(
+                        Code::NOT_UNDERSTOOD,
+                        "the columns of a `NATURAL JOIN` can't be told",
+                        &join.span,
+                    ));
+                }
+                let mut common: Vec<String> = Vec::new();
+                for column in &left.columns {
+                    if right.columns.iter().any(|other| other.name == column.name)
+                        && !common.contains(&column.name)
+                    {
+                        common.push(column.name.clone());
+                    }
+                }
+                merged_columns = Some(common);
+            }
+        }
+        let mut tables = Namespace::default();
+        let (left_columns, right_columns) = (left.columns.clone(), right.columns.clone());
+        self.merge(&mut tables, left, &join.span);
+        self.merge(&mut tables, right, &join.span);
+        if let Some(names) = merged_columns {
+            let merged = self.using(
+                &names,
+                &left_columns,
+                &right_columns,
+                join,
+                place,
+                &on_guard,
+            );
+            if let Some(alias) = using_alias {
+                let columns: Rc<[Visible]> = merged.clone().into();
+                tables.tables.push(Table {
+                    name: alias.clone(),
+                    schema: None,
+                    columns: Some(columns),
+                    scalar: false,
+                    rte: None,
+                });
+            }
+            let rest = left_columns
+                .into_iter()
+                .chain(right_columns)
+                .filter(|column| !names.contains(&column.name));
+            tables.columns = merged.into_iter().chain(rest).collect();
+        }
+        match &join.alias {
+            None => tables,
+            Some(alias) => {
+                let columns = (!tables.opaque).then_some(tables.columns);
+                self.renamed(Some(alias), None, columns, None, &join.span)
+            }
+        }
+    }
+
+    /// The merged columns of `USING` and the facts they give.
+    fn using(
+        &mut self,
+        names: &[String],
+        left: &[Visible],
+        right: &[Visible],
+        join: &Join,
+        place: &Place,
+        on_guard: &Guard,
+    ) -> Vec<Visible> {
+        let mut merged = Vec::new();
+        if !names.is_empty() {
+            self.check_equality(&join.span);
+        }
+        for name in names {
+            let mut side = |columns: &[Visible]| -> Option<Info> {
+                let mut found = columns.iter().filter(|column| column.name == *name);
+                match (found.next(), found.next()) {
+                    (Some(column), None) => Some(column.info.clone()),
+                    (None, _) => {
+                        self.problem(*error(
+                            Code::UNKNOWN_COLUMN,
+                            format!("one side of the join has no column `{name}`"),
+                            &join.span,
+                        ));
+                        None
+                    }
+                    (Some(_), Some(_)) => {
+                        self.problem(*error(
+                            Code::AMBIGUOUS_COLUMN,
+                            format!("one side of the join has several columns `{name}`"),
+                            &join.span,
+                        ));
+                        None
+                    }
+                }
+            };
+            let (Some(a), Some(b)) = (side(left), side(right)) else {
+                continue;
+            };
+            let word = match join.constraint {
+                JoinConstraint::Natural => "NATURAL JOIN",
+                _ => "USING",
+            };
+            let text = format!("`{name}` ({word})");
+            if let (Some(x), Some(y)) = (a.node, b.node)
+                && !self.equality_shadowed
+                && self.comparable(&a, &b)
+            {
+                let fact = Fact {
+                    a: x,
+                    b: y,
+                    guard: on_guard.clone(),
+                    text,
+                };
+                self.push_fact(place.block, fact);
+            }
+            let mut info = match join.kind {
+                JoinKind::Inner | JoinKind::Left => Info {
+                    node: a.node,
+                    ty: a.ty.clone(),
+                    ..Info::default()
+                },
+                JoinKind::Right => Info {
+                    node: b.node,
+                    ty: b.ty.clone(),
+                    ..Info::default()
+                },
+                // The merged column of a full join is either side's.
+                JoinKind::Full => Info {
+                    ty: a.ty.clone(),
+                    ..Info::default()
+                },
+            };
+            info.absorb(&a);
+            info.absorb(&b);
+            merged.push(Visible {
+                name: name.clone(),
+                info,
+            });
+        }
+        merged
+    }
+
+    pub(super) fn push_fact(&mut self, block: BlockId, fact: Fact) {
+        if let Some(block) = self.blocks.get_mut(block) {
+            block.facts.push(fact);
+        }
+    }
+
+    /// A guard with one more condition that no other guard has.
+    pub(super) fn guard_with_new(&mut self, guard: &Guard) -> Guard {
+        let new = self.next_guard;
+        self.next_guard += 1;
+        guard.iter().copied().chain([new]).collect()
+    }
+
+    pub(super) fn unknown_relation(&self, relation: &RelationRef) -> Diagnostic {
+        let (schema, name) = split(relation);
+        let shown = relation.name.parts.join(".");
+        let mut diagnostic = Diagnostic::error(
+            Code::UNKNOWN_RELATION,
+            format!("no migration creates the relation `{shown}`"),
+        )
+        .at(relation.name.span.clone());
+        if let Some(near) = self.catalog.did_you_mean_relation(schema, name) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        }
+        diagnostic
+    }
+}
+
+/// The schema and the name of a reference.
+pub(super) fn split(relation: &RelationRef) -> (Option<&str>, &str) {
+    match relation.name.parts.as_slice() {
+        [schema, name] => (Some(schema), name),
+        [name] => (None, name),
+        _ => (None, ""),
+    }
+}
+
+/// Whether an item may refer to what stands to its left.
+fn lateral(item: &FromItem) -> bool {
+    match item {
+        FromItem::Relation(_) => false,
+        FromItem::Subquery { lateral, .. } => *lateral,
+        FromItem::Function { .. } => true,
+        FromItem::Join(join) => lateral(&join.left) || lateral(&join.right),
+    }
+}
+
+/// Both conditions.
+pub(super) fn union(a: &Guard, b: &Guard) -> Guard {
+    let mut all: Vec<u32> = a.iter().chain(b.iter()).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into()
+}

@@ -1,0 +1,63 @@
+//! Errors that tell: a condition that can raise an error on a row without row-level security.
+//!
+//! Under a predicate alone the planner may evaluate another condition before the tenant's, and the
+//! error then tells about a foreign row. Invariant: whatever the planner may move to where foreign
+//! rows are is made of operators and functions that never raise an error.
+
+use super::state::{Info, Leak, Prover, RteId};
+use crate::diagnostic::{Code, Diagnostic};
+
+/// What is seen while a sub-query of an expression is read.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// How many entries there were before: those are outside.
+    pub(super) rtes: usize,
+    /// Entries outside whose rows the sub-query is evaluated for.
+    pub(super) outer: Vec<RteId>,
+    /// A part of the sub-query that can raise an error.
+    pub(super) leak: Option<Leak>,
+}
+
+impl Prover<'_> {
+    /// Tells the sub-queries being read what one of their expressions depends on.
+    pub(super) fn observe(&mut self, exposed: &[RteId], leak: Option<&Leak>) {
+        for watch in &mut self.watch {
+            for rte in exposed {
+                if *rte < watch.rtes && !watch.outer.contains(rte) {
+                    watch.outer.push(*rte);
+                }
+            }
+            if watch.leak.is_none() {
+                watch.leak = leak.cloned();
+            }
+        }
+    }
+
+    /// Refuses a condition that can raise an error on a foreign row.
+    pub(super) fn leaks(&mut self, info: &Info) {
+        let Some(leak) = &info.leak else {
+            return;
+        };
+        let diagnostic = self.leak_diagnostic(leak, &info.exposed);
+        self.problem(diagnostic);
+    }
+
+    pub(super) fn leak_diagnostic(&self, leak: &Leak, exposed: &[RteId]) -> Diagnostic {
+        let table = exposed
+            .iter()
+            .filter_map(|rte| self.rtes.get(*rte))
+            .map(|rte| rte.name.clone())
+            .next()
+            .unwrap_or_default();
+        Diagnostic::error(
+            Code::LEAKY_ERROR,
+            format!("{} could raise an error on another tenant's row of `{table}`", leak.what),
+        )
+        .at(leak.span.clone())
+        .note(format!(
+            "`{table}` has no row-level security for this command, so PostgreSQL may evaluate this before the condition on the tenant"
+        ))
+        .help(format!("put `{table}` under row-level security: then PostgreSQL evaluates the tenant's condition first"))
+        .help("or move the expression to the select list, or read the tenant's rows in `WITH own AS MATERIALIZED (…)` first")
+    }
+}

@@ -1,0 +1,756 @@
+//! Queries: `WITH`, `SELECT`, `VALUES`, set operations, and their outputs.
+
+use std::rc::Rc;
+
+use super::from::Place;
+use super::resolve::error;
+use super::state::{
+    Block, BlockId, CteEntry, CteState, Env, Guard, Info, Namespace, Node, OutColumn, Output,
+    OutputId, OutputSource, Prover, Visible,
+};
+use super::walk;
+use crate::diagnostic::Code;
+use crate::ir::{
+    Cte, Expr, ExprKind, Literal, Locking, OrderBy, Query, QueryBody, Select, SetOperator, Span,
+    Statement, Target, With,
+};
+
+/// The `SELECT` of a sub-query that can be read as part of the query around it: one row for each
+/// combination of its own rows, nothing computed over several.
+pub(super) fn mergeable(query: &Query) -> Option<&Select> {
+    let QueryBody::Select(select) = &query.body else {
+        return None;
+    };
+    let plain = query.with.is_none()
+        && query.limit.is_none()
+        && query.offset.is_none()
+        && query.locking.is_empty()
+        && query.order_by.is_empty()
+        && select.distinct.is_none()
+        && select.group_by.is_empty()
+        && !select.grouping_sets
+        && select.having.is_none()
+        && select.windows.is_empty()
+        && !select.from.is_empty()
+        && select
+            .targets
+            .iter()
+            .all(|target| !walk::computes_over_rows(&target.expr));
+    plain.then_some(select)
+}
+
+impl<'a> Prover<'a> {
+    /// Collects a query; `parent` and `guard` say where it stands, `outer` what it sees.
+    pub(super) fn query(
+        &mut self,
+        query: &'a Query,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) -> OutputId {
+        let levels = self.with.len();
+        if let Some(with) = &query.with {
+            self.with_clause(with, parent, guard, outer);
+        }
+        let output = match &query.body {
+            QueryBody::Select(select) => {
+                let (output, env) = self.select(select, parent, guard, outer);
+                self.order_by(&query.order_by, select, &env);
+                self.lock(&query.locking, env.scope);
+                output
+            }
+            QueryBody::Values(rows) => self.values(rows, parent, guard, outer),
+            QueryBody::SetOperation {
+                operator,
+                left,
+                right,
+                ..
+            } => {
+                let left_output = self.query(left, parent, guard, outer);
+                let right_output = self.query(right, parent, guard, outer);
+                self.set_operation(*operator, left_output, right_output, &query.span)
+            }
+        };
+        if !matches!(query.body, QueryBody::Select(_)) {
+            self.order_by_output(&query.order_by, output, parent, guard, outer);
+            if let Some(locking) = query.locking.first() {
+                let span = locking.of.first().map_or(&query.span, |name| &name.span);
+                self.problem(*error(
+                    Code::INVALID,
+                    "`FOR UPDATE` goes with a plain `SELECT` only",
+                    span,
+                ));
+            }
+        }
+        let limits = [&query.limit, &query.offset];
+        for limit in limits.into_iter().flatten() {
+            let block = self.block(parent, guard);
+            let scope = self.push_scope(Namespace::default(), outer);
+            let env = self.env(block, scope, false);
+            self.expr(limit, &env);
+        }
+        if let Some(output) = self.outputs.get_mut(output) {
+            output.limited |= query.limit.is_some() || query.offset.is_some();
+        }
+        self.with.truncate(levels);
+        output
+    }
+
+    pub(super) fn block(&mut self, parent: Option<BlockId>, guard: &Guard) -> BlockId {
+        let guard = self.guard_with_new(guard);
+        self.blocks.push(Block {
+            parent,
+            guard,
+            facts: Vec::new(),
+            memberships: Vec::new(),
+            rtes: Vec::new(),
+        });
+        self.blocks.len() - 1
+    }
+
+    pub(super) fn block_guard(&self, block: BlockId) -> Guard {
+        self.blocks
+            .get(block)
+            .map_or_else(|| Guard::from([]), |block| block.guard.clone())
+    }
+
+    pub(super) fn env(&self, block: BlockId, scope: usize, condition: bool) -> Env {
+        Env {
+            scope,
+            block,
+            guard: self.block_guard(block),
+            condition,
+        }
+    }
+
+    pub(super) fn push_output(
+        &mut self,
+        columns: Option<Vec<OutColumn>>,
+        source: OutputSource,
+    ) -> OutputId {
+        let pinned = vec![false; columns.as_ref().map_or(0, Vec::len)];
+        self.outputs.push(Output {
+            columns,
+            source,
+            pinned,
+            limited: false,
+        });
+        self.outputs.len() - 1
+    }
+
+    fn select(
+        &mut self,
+        select: &'a Select,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) -> (OutputId, Env) {
+        let block = self.block(parent, guard);
+        let place = Place {
+            block,
+            guard: self.block_guard(block),
+            outer,
+        };
+        let namespace = self.from_list(&select.from, &place);
+        self.note_insertion(&place, select.filter.as_ref());
+        let scope = self.push_scope(namespace, outer);
+        let env = self.env(block, scope, false);
+        if let Some(filter) = &select.filter {
+            self.condition(
+                filter,
+                &Env {
+                    condition: true,
+                    ..env.clone()
+                },
+                "WHERE",
+            );
+        }
+        let columns = self.targets(&select.targets, &env);
+        let mut aggregated = select.having.is_some() && select.group_by.is_empty();
+        if let Some(columns) = &columns
+            && select.group_by.is_empty()
+        {
+            aggregated |= columns.iter().any(|column| column.info.aggregate);
+        }
+        for expr in &select.group_by {
+            self.group_item(expr, &select.targets, &env);
+        }
+        if let Some(having) = &select.having {
+            // Without an aggregate PostgreSQL moves the condition before the grouping.
+            let movable = !walk::computes_over_rows(having);
+            let info = self.expr(
+                having,
+                &Env {
+                    condition: movable,
+                    ..env.clone()
+                },
+            );
+            if movable {
+                self.leaks(&info);
+            }
+            aggregated |= select.group_by.is_empty();
+        }
+        for window in &select.windows {
+            self.window(window, &env);
+        }
+        for expr in select.distinct.iter().flatten() {
+            self.group_item(expr, &select.targets, &env);
+        }
+        // An ungrouped aggregate gives a row even where no row satisfies the conditions, and a
+        // grouping set gives rows with NULL in place of the grouped columns.
+        let from_rows = !aggregated && !select.grouping_sets;
+        let columns = columns.map(|mut columns| {
+            for column in &mut columns {
+                if !from_rows && column.info.node != Some(Node::Tenant) {
+                    column.info.node = None;
+                }
+                // No condition on the result of an aggregate reaches the rows below it.
+                if column.info.aggregate || column.info.window {
+                    column.info.exposed.clear();
+                    column.info.leak = None;
+                }
+            }
+            columns
+        });
+        let output = self.push_output(columns, OutputSource::Block { block, from_rows });
+        (output, env)
+    }
+
+    /// A sub-query that is read as part of the block around it.
+    pub(super) fn merged(
+        &mut self,
+        select: &'a Select,
+        place: &Place,
+        outer: Option<usize>,
+    ) -> Option<Vec<Visible>> {
+        let place = Place {
+            outer,
+            ..place.clone()
+        };
+        let namespace = self.from_list(&select.from, &place);
+        let scope = self.push_scope(namespace, outer);
+        let env = Env {
+            scope,
+            block: place.block,
+            guard: place.guard.clone(),
+            condition: false,
+        };
+        if let Some(filter) = &select.filter {
+            self.condition(
+                filter,
+                &Env {
+                    condition: true,
+                    ..env.clone()
+                },
+                "WHERE",
+            );
+        }
+        let nullable = place.guard != self.block_guard(place.block);
+        let columns = self.targets(&select.targets, &env)?;
+        columns
+            .into_iter()
+            .map(|mut column| {
+                // On the nullable side of a join even a constant can be NULL.
+                if nullable && column.info.node == Some(Node::Tenant) {
+                    column.info.node = None;
+                }
+                column.info.constant = false;
+                Some(Visible {
+                    name: column.name?,
+                    info: column.info,
+                })
+            })
+            .collect()
+    }
+
+    /// Collects a select list; `None` when its columns can't be told.
+    pub(super) fn targets(&mut self, targets: &'a [Target], env: &Env) -> Option<Vec<OutColumn>> {
+        let mut columns = Some(Vec::with_capacity(targets.len()));
+        for target in targets {
+            let star = match &target.expr.kind {
+                ExprKind::Star(parts) if parts.is_empty() => {
+                    let all = self.star(env.scope);
+                    if all.as_ref().is_some_and(Vec::is_empty) {
+                        self.problem(*error(
+                            Code::INVALID,
+                            "`*` without an item in `FROM`",
+                            &target.span,
+                        ));
+                    }
+                    Some(all.map(Into::into))
+                }
+                ExprKind::Star(parts) => match self.table_star(parts, &target.span, env.scope) {
+                    Ok(all) => Some(all),
+                    Err(problem) => {
+                        self.problem(*problem);
+                        Some(None)
+                    }
+                },
+                _ => None,
+            };
+            match star {
+                Some(Some(all)) => {
+                    let all: Rc<[Visible]> = all;
+                    if let Some(columns) = &mut columns {
+                        columns.extend(all.iter().map(|visible| OutColumn {
+                            name: Some(visible.name.clone()),
+                            info: visible.info.clone(),
+                        }));
+                    }
+                }
+                Some(None) => columns = None,
+                None => {
+                    let info = self.expr(&target.expr, env);
+                    // `(row).*` becomes as many columns as the row has.
+                    if walk::expands(&target.expr) {
+                        columns = None;
+                    }
+                    if let Some(columns) = &mut columns {
+                        columns.push(OutColumn {
+                            name: target
+                                .alias
+                                .clone()
+                                .or_else(|| walk::column_name(&target.expr)),
+                            info,
+                        });
+                    }
+                }
+            }
+        }
+        columns
+    }
+
+    /// `GROUP BY 1`, `ORDER BY alias`: numbers and aliases of the select list are already read.
+    fn group_item(&mut self, expr: &'a Expr, targets: &[Target], env: &Env) {
+        if names_output(expr, targets) && !self.is_column(expr, env) {
+            return;
+        }
+        self.expr(expr, env);
+    }
+
+    /// Whether a plain name is a column of `FROM`, without a word about it if it is not.
+    fn is_column(&self, expr: &Expr, env: &Env) -> bool {
+        match &expr.kind {
+            ExprKind::Column(parts) => {
+                parts.len() > 1
+                    || self.scopes.get(env.scope).is_some_and(|scope| {
+                        scope
+                            .namespace
+                            .columns
+                            .iter()
+                            .any(|column| Some(&column.name) == parts.first())
+                    })
+            }
+            _ => false,
+        }
+    }
+
+    fn order_by(&mut self, items: &'a [OrderBy], select: &'a Select, env: &Env) {
+        for item in items {
+            if let Some(operator) = &item.operator {
+                self.check_operator(operator);
+            }
+            // An alias of the select list wins over a column of the same name.
+            if !names_output(&item.expr, &select.targets) {
+                self.expr(&item.expr, env);
+            }
+        }
+    }
+
+    /// `ORDER BY` of a set operation or `VALUES` sees the names of the output alone.
+    fn order_by_output(
+        &mut self,
+        items: &'a [OrderBy],
+        output: OutputId,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) {
+        if items.is_empty() {
+            return;
+        }
+        let namespace = match self.visible(output) {
+            Some(columns) => Namespace {
+                columns: columns.to_vec(),
+                ..Namespace::default()
+            },
+            None => Namespace {
+                opaque: true,
+                ..Namespace::default()
+            },
+        };
+        let block = self.block(parent, guard);
+        let scope = self.push_scope(namespace, outer);
+        let env = self.env(block, scope, false);
+        for item in items {
+            if let Some(operator) = &item.operator {
+                self.check_operator(operator);
+            }
+            self.expr(&item.expr, &env);
+        }
+    }
+
+    fn values(
+        &mut self,
+        rows: &'a [Vec<Expr>],
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) -> OutputId {
+        let block = self.block(parent, guard);
+        let scope = self.push_scope(Namespace::default(), outer);
+        let env = self.env(block, scope, false);
+        let width = rows.first().map_or(0, Vec::len);
+        let mut columns: Vec<OutColumn> = (1..=width)
+            .map(|number| OutColumn {
+                name: Some(format!("column{number}")),
+                info: Info::constant(),
+            })
+            .collect();
+        let mut pinned = vec![true; width];
+        for row in rows {
+            if row.len() != width
+                && let Some(first) = row.first()
+            {
+                self.problem(*error(
+                    Code::INVALID,
+                    "the rows of `VALUES` have different lengths",
+                    &first.span,
+                ));
+            }
+            for ((value, column), pinned) in row.iter().zip(&mut columns).zip(&mut pinned) {
+                // In the source of an INSERT; elsewhere PostgreSQL refuses the word.
+                let info = if matches!(value.kind, ExprKind::Default) {
+                    Info::constant()
+                } else {
+                    self.expr(value, &env)
+                };
+                *pinned &= info.node == Some(Node::Tenant);
+                if column.info.ty.is_none() {
+                    column.info.ty.clone_from(&info.ty);
+                }
+                column.info.absorb(&info);
+            }
+        }
+        self.push_output(Some(columns), OutputSource::Values(pinned))
+    }
+
+    fn set_operation(
+        &mut self,
+        operator: SetOperator,
+        left: OutputId,
+        right: OutputId,
+        span: &Span,
+    ) -> OutputId {
+        let columns = |output: OutputId| self.outputs.get(output)?.columns.clone();
+        let columns = match (columns(left), columns(right)) {
+            (Some(left), Some(right)) => {
+                if left.len() != right.len() {
+                    self.problem(*error(
+                        Code::INVALID,
+                        "the arms of the set operation have different numbers of columns",
+                        span,
+                    ));
+                }
+                let both = left.into_iter().zip(right).map(|(a, b)| {
+                    let mut info = Info {
+                        // The result has the type of both where they agree.
+                        ty: a
+                            .info
+                            .ty
+                            .clone()
+                            .filter(|ty| b.info.ty.as_ref() == Some(ty)),
+                        ..Info::default()
+                    };
+                    info.absorb(&a.info);
+                    info.absorb(&b.info);
+                    info.aggregate = false;
+                    OutColumn { name: a.name, info }
+                });
+                Some(both.collect())
+            }
+            _ => None,
+        };
+        let source = match operator {
+            SetOperator::Union => OutputSource::Both(left, right),
+            SetOperator::Intersect | SetOperator::Except => OutputSource::Left(left),
+        };
+        self.push_output(columns, source)
+    }
+
+    pub(super) fn with_clause(
+        &mut self,
+        with: &'a With,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) {
+        let mut names: Vec<&str> = Vec::new();
+        for cte in &with.ctes {
+            if names.contains(&cte.name.as_str()) {
+                self.problem(*error(
+                    Code::INVALID,
+                    format!("`{}` is defined twice in one `WITH`", cte.name),
+                    &cte.span,
+                ));
+            }
+            names.push(&cte.name);
+        }
+        // With RECURSIVE every name is visible in every definition.
+        let entries = if with.recursive {
+            with.ctes
+                .iter()
+                .map(|cte| CteEntry {
+                    name: cte.name.clone(),
+                    state: CteState::Later,
+                })
+                .collect()
+        } else {
+            Vec::new()
+        };
+        self.with.push(entries);
+        let level = self.with.len() - 1;
+        for cte in &with.ctes {
+            let state = self.define(cte, with.recursive, level, parent, guard, outer);
+            let Some(entries) = self.with.get_mut(level) else {
+                return;
+            };
+            match entries.iter_mut().find(|entry| entry.name == cte.name) {
+                Some(entry) => entry.state = state,
+                None => entries.push(CteEntry {
+                    name: cte.name.clone(),
+                    state,
+                }),
+            }
+        }
+    }
+
+    fn define(
+        &mut self,
+        cte: &'a Cte,
+        recursive: bool,
+        level: usize,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) -> CteState {
+        for value in &cte.cycle_values {
+            let block = self.block(parent, guard);
+            let scope = self.push_scope(Namespace::default(), outer);
+            let env = self.env(block, scope, false);
+            self.expr(value, &env);
+        }
+        let output = match &cte.statement {
+            Statement::Query(query) => {
+                if recursive && walk::mentions(query, &cte.name) {
+                    self.recursive(cte, query, level, parent, guard, outer)
+                } else {
+                    Some(self.query(query, parent, guard, outer))
+                }
+            }
+            statement => {
+                if parent.is_some() {
+                    self.problem(*error(
+                        Code::INVALID,
+                        "a data change in `WITH` stands at the top of the statement only",
+                        &cte.span,
+                    ));
+                }
+                self.write(statement, parent, guard, outer)
+            }
+        };
+        let Some(output) = output else {
+            return CteState::Empty;
+        };
+        // The planner moves conditions of a reader into a plain query only.
+        let fenced = cte.materialized
+            || !matches!(cte.statement, Statement::Query(_))
+            || self.outputs.get(output).is_some_and(|output| {
+                output.limited || matches!(output.source, OutputSource::Recursive(..))
+            });
+        CteState::Ready {
+            output,
+            columns: self.cte_columns(cte, output),
+            fenced,
+        }
+    }
+
+    fn cte_columns(&mut self, cte: &Cte, output: OutputId) -> Option<Rc<[Visible]>> {
+        let mut columns = self.visible(output)?.to_vec();
+        if cte.columns.len() > columns.len() {
+            self.problem(*error(
+                Code::INVALID,
+                format!("`{}` names more columns than its query has", cte.name),
+                &cte.span,
+            ));
+        }
+        for (column, name) in columns.iter_mut().zip(&cte.columns) {
+            column.name.clone_from(name);
+        }
+        // What `SEARCH` and `CYCLE` add is computed from the columns they name.
+        let mut added = Info::default();
+        for column in &columns {
+            added.absorb(&column.info);
+        }
+        added.constant = false;
+        columns.extend(cte.added_columns.iter().map(|name| Visible {
+            name: name.clone(),
+            info: added.clone(),
+        }));
+        Some(columns.into())
+    }
+
+    /// A recursive query: its first arm, then its recursive arm, in which the name stands for what
+    /// the arms before gave.
+    fn recursive(
+        &mut self,
+        cte: &'a Cte,
+        query: &'a Query,
+        level: usize,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) -> Option<OutputId> {
+        let QueryBody::SetOperation {
+            operator: SetOperator::Union,
+            left,
+            right,
+            ..
+        } = &query.body
+        else {
+            self.problem(*error(
+                Code::NOT_UNDERSTOOD,
+                format!("`{}` refers to itself, but is no `UNION`", cte.name),
+                &cte.span,
+            ));
+            return None;
+        };
+        if walk::mentions(left, &cte.name) {
+            self.problem(*error(
+                Code::NOT_UNDERSTOOD,
+                format!(
+                    "`{}` refers to itself in its first arm, which is not understood",
+                    cte.name
+                ),
+                &cte.span,
+            ));
+            return None;
+        }
+        let levels = self.with.len();
+        if let Some(with) = &query.with {
+            self.with_clause(with, parent, guard, outer);
+        }
+        let first = self.query(left, parent, guard, outer);
+        let columns = self.outputs.get(first)?.columns.clone();
+        let width = columns.as_ref().map_or(0, Vec::len);
+        let own = self.push_output(columns, OutputSource::Recursive(first, first));
+        let visible = self.cte_columns(cte, own);
+        if let Some(entry) = self
+            .with
+            .get_mut(level)
+            .and_then(|entries| entries.iter_mut().find(|entry| entry.name == cte.name))
+        {
+            entry.state = CteState::Ready {
+                output: own,
+                columns: visible,
+                fenced: true,
+            };
+        }
+        let second = self.query(right, parent, guard, outer);
+        let second_columns = self
+            .outputs
+            .get(second)
+            .and_then(|output| output.columns.clone());
+        if second_columns.as_ref().map_or(0, Vec::len) != width {
+            self.problem(*error(
+                Code::INVALID,
+                format!(
+                    "the arms of `{}` have different numbers of columns",
+                    cte.name
+                ),
+                &cte.span,
+            ));
+        }
+        if let Some(output) = self.outputs.get_mut(own) {
+            output.source = OutputSource::Recursive(first, second);
+            if let (Some(columns), Some(second)) = (&mut output.columns, second_columns) {
+                for (column, other) in columns.iter_mut().zip(second) {
+                    column.info.from_tenant |= other.info.from_tenant;
+                }
+            }
+        }
+        self.order_by_output(&query.order_by, own, parent, guard, outer);
+        for limit in [&query.limit, &query.offset].into_iter().flatten() {
+            let block = self.block(parent, guard);
+            let scope = self.push_scope(Namespace::default(), outer);
+            let env = self.env(block, scope, false);
+            self.expr(limit, &env);
+        }
+        self.with.truncate(levels);
+        Some(own)
+    }
+
+    fn lock(&mut self, locking: &'a [Locking], scope: usize) {
+        for clause in locking {
+            self.writes = true;
+            for name in &clause.of {
+                self.classify(&name.span);
+                let known = self.scopes.get(scope).is_some_and(|scope| {
+                    scope
+                        .namespace
+                        .tables
+                        .iter()
+                        .any(|table| Some(&table.name) == name.parts.last())
+                });
+                if !known {
+                    self.problem(*error(
+                        Code::INVALID,
+                        format!(
+                            "there is no item `{}` in `FROM` to lock",
+                            name.parts.join(".")
+                        ),
+                        &name.span,
+                    ));
+                }
+            }
+            self.lock_targets(clause, scope);
+        }
+    }
+
+    /// The columns of an output as a reader sees them; `None` when they can't be told.
+    pub(super) fn visible(&self, output: OutputId) -> Option<Rc<[Visible]>> {
+        let columns = self.outputs.get(output)?.columns.as_ref()?;
+        columns
+            .iter()
+            .map(|column| {
+                Some(Visible {
+                    name: column.name.clone()?,
+                    info: column.info.clone(),
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn output_columns(
+        &mut self,
+        output: OutputId,
+        span: &Span,
+    ) -> Option<Rc<[Visible]>> {
+        let _ = span;
+        self.visible(output)
+    }
+}
+
+/// Whether an item of `ORDER BY` or `GROUP BY` is a number or an alias of the select list.
+fn names_output(expr: &Expr, targets: &[Target]) -> bool {
+    match &expr.kind {
+        ExprKind::Literal(Literal::Number(_)) => true,
+        ExprKind::Column(parts) => match parts.as_slice() {
+            [name] => targets
+                .iter()
+                .any(|target| target.alias.as_ref() == Some(name)),
+            _ => false,
+        },
+        _ => false,
+    }
+}

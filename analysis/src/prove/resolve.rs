@@ -1,0 +1,298 @@
+//! Names of columns to what they stand for, as PostgreSQL resolves them.
+//!
+//! Invariant: a name that could stand for something the scope can't tell is refused, never guessed.
+
+use std::rc::Rc;
+
+use super::state::{Info, Namespace, Prover, Scope, Table, Visible};
+use crate::catalog::Relation;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ir::Span;
+
+/// Columns that every table has; they tell the place of rows and the transactions of all tenants.
+const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
+/// What a name stands for.
+pub(super) enum Resolved {
+    /// A value.
+    Info(Info),
+    /// Nothing; a diagnostic was given.
+    Nothing,
+}
+
+impl Prover<'_> {
+    pub(super) fn push_scope(&mut self, namespace: Namespace, parent: Option<usize>) -> usize {
+        self.scopes.push(Scope { namespace, parent });
+        self.scopes.len() - 1
+    }
+
+    /// The scopes from `scope` outwards.
+    fn chain(&self, scope: usize) -> impl Iterator<Item = &Scope> {
+        let mut next = Some(scope);
+        std::iter::from_fn(move || {
+            let scope = self.scopes.get(next?)?;
+            next = scope.parent;
+            Some(scope)
+        })
+    }
+
+    /// Resolves a column reference of one to three parts.
+    pub(super) fn resolve(&mut self, parts: &[String], span: &Span, scope: usize) -> Resolved {
+        match self.lookup(parts, span, scope) {
+            Ok(info) => Resolved::Info(info),
+            Err(problem) => {
+                self.problem(*problem);
+                Resolved::Nothing
+            }
+        }
+    }
+
+    fn lookup(&self, parts: &[String], span: &Span, scope: usize) -> Result<Info, Box<Diagnostic>> {
+        match parts {
+            [column] => self.unqualified(column, span, scope),
+            [table, column] => {
+                if let Some(table) = self.table(None, table, span, scope)? {
+                    return self.qualified(table, column, span);
+                }
+                if self.argument(table, column) {
+                    return Ok(Info::constant());
+                }
+                Err(self.no_table(table, span))
+            }
+            [schema, table, column] => match self.table(Some(schema), table, span, scope)? {
+                Some(table) => self.qualified(table, column, span),
+                None => Err(self.no_table(table, span)),
+            },
+            _ => Err(error(
+                Code::NOT_UNDERSTOOD,
+                "a column with a database in front is not understood yet",
+                span,
+            )),
+        }
+    }
+
+    fn unqualified(&self, name: &str, span: &Span, scope: usize) -> Result<Info, Box<Diagnostic>> {
+        let mut opaque = false;
+        for scope in self.chain(scope) {
+            let mut found = scope
+                .namespace
+                .columns
+                .iter()
+                .filter(|visible| visible.name == name);
+            match (found.next(), found.next()) {
+                (Some(_), _) if opaque || scope.namespace.opaque => {
+                    return Err(self.opaque(name, span));
+                }
+                (Some(visible), None) => return Ok(visible.info.clone()),
+                (Some(_), Some(_)) => {
+                    return Err(Box::new(
+                        Diagnostic::error(
+                            Code::AMBIGUOUS_COLUMN,
+                            format!("the column `{name}` could belong to several relations"),
+                        )
+                        .at(span.clone())
+                        .help(format!(
+                            "write the relation's name in front, as in `t.{name}`"
+                        )),
+                    ));
+                }
+                (None, _) => opaque |= scope.namespace.opaque,
+            }
+        }
+        if opaque {
+            return Err(self.opaque(name, span));
+        }
+        if SYSTEM_COLUMNS.contains(&name) {
+            return Err(self.system_column(name, span));
+        }
+        // The name of an item alone stands for its whole row.
+        if let Some(table) = self.table(None, name, span, scope)? {
+            return Ok(whole_row(table));
+        }
+        if self.argument("", name) {
+            return Ok(Info::constant());
+        }
+        let near = self
+            .chain(scope)
+            .flat_map(|scope| &scope.namespace.columns)
+            .map(|visible| (visible.name.as_str(), &visible.name));
+        let near = crate::catalog::nearest(name, near);
+        Err(self.no_column(name, None, near.cloned(), span))
+    }
+
+    /// Whether a name is an argument of the function whose body is read.
+    fn argument(&self, qualifier: &str, name: &str) -> bool {
+        let _ = qualifier;
+        self.context
+            .arguments
+            .as_ref()
+            .is_some_and(|arguments| arguments.iter().any(|argument| argument == name))
+    }
+
+    /// The nearest item of this name.
+    fn table(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+        span: &Span,
+        scope: usize,
+    ) -> Result<Option<&Table>, Box<Diagnostic>> {
+        for scope in self.chain(scope) {
+            let mut found = scope.namespace.tables.iter().filter(|table| {
+                table.name == name
+                    && schema.is_none_or(|schema| table.schema.as_deref() == Some(schema))
+            });
+            match (found.next(), found.next()) {
+                (Some(table), None) => return Ok(Some(table)),
+                (Some(_), Some(_)) => {
+                    return Err(error(
+                        Code::AMBIGUOUS_COLUMN,
+                        format!("`{name}` could be several items of `FROM`"),
+                        span,
+                    ));
+                }
+                (None, _) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn qualified(&self, table: &Table, column: &str, span: &Span) -> Result<Info, Box<Diagnostic>> {
+        let Some(columns) = &table.columns else {
+            return Err(self.opaque(column, span));
+        };
+        let mut found = columns.iter().filter(|visible| visible.name == column);
+        match (found.next(), found.next()) {
+            (Some(visible), None) => Ok(visible.info.clone()),
+            (Some(_), Some(_)) => Err(error(
+                Code::AMBIGUOUS_COLUMN,
+                format!("`{}` has several columns `{column}`", table.name),
+                span,
+            )),
+            (None, _) if SYSTEM_COLUMNS.contains(&column) => Err(self.system_column(column, span)),
+            (None, _) => {
+                let near = columns
+                    .iter()
+                    .map(|visible| (visible.name.as_str(), &visible.name));
+                let near = crate::catalog::nearest(column, near);
+                Err(self.no_column(column, Some(&table.name), near.cloned(), span))
+            }
+        }
+    }
+
+    /// Every column of the scope itself, as `*` stands for them.
+    pub(super) fn star(&self, scope: usize) -> Option<Vec<Visible>> {
+        let namespace = &self.scopes.get(scope)?.namespace;
+        (!namespace.opaque).then(|| namespace.columns.clone())
+    }
+
+    /// Every column of one item, as `t.*` stands for them. `Err` when there is no such item.
+    pub(super) fn table_star(
+        &self,
+        parts: &[String],
+        span: &Span,
+        scope: usize,
+    ) -> Result<Option<Rc<[Visible]>>, Box<Diagnostic>> {
+        let (schema, name) = match parts {
+            [name] => (None, name),
+            [schema, name] => (Some(schema.as_str()), name),
+            _ => {
+                return Err(error(
+                    Code::NOT_UNDERSTOOD,
+                    "this star is not understood yet",
+                    span,
+                ));
+            }
+        };
+        match self.table(schema, name, span, scope)? {
+            Some(table) => Ok(table.columns.clone()),
+            None => Err(self.no_table(name, span)),
+        }
+    }
+
+    fn opaque(&self, name: &str, span: &Span) -> Box<Diagnostic> {
+        Box::new(
+            Diagnostic::error(
+                Code::NOT_UNDERSTOOD,
+                format!("what the name `{name}` stands for can't be told: an item of `FROM` has columns that are not known"),
+            )
+            .at(span.clone())
+            .help("name the columns of the function, as in `AS f (a, b)`, and qualify the name"),
+        )
+    }
+
+    fn system_column(&self, name: &str, span: &Span) -> Box<Diagnostic> {
+        Box::new(
+            Diagnostic::error(
+                Code::METADATA,
+                format!("`{name}` tells about the storage that all tenants share"),
+            )
+            .at(span.clone())
+            .help("use the primary key"),
+        )
+    }
+
+    fn no_table(&self, name: &str, span: &Span) -> Box<Diagnostic> {
+        Box::new(
+            Diagnostic::error(
+                Code::INVALID,
+                format!("there is no item `{name}` in `FROM` that this place sees"),
+            )
+            .at(span.clone())
+            .note("an alias hides the name of the relation"),
+        )
+    }
+
+    fn no_column(
+        &self,
+        name: &str,
+        table: Option<&str>,
+        near: Option<String>,
+        span: &Span,
+    ) -> Box<Diagnostic> {
+        let of = table.map_or_else(String::new, |table| format!(" in `{table}`"));
+        let mut diagnostic = Diagnostic::error(
+            Code::UNKNOWN_COLUMN,
+            format!("there is no column `{name}`{of}"),
+        )
+        .at(span.clone());
+        if let Some(near) = near {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        }
+        Box::new(diagnostic)
+    }
+
+    /// A refusal that names a missing column of a known relation.
+    pub(super) fn missing_column(
+        &self,
+        relation: &Relation,
+        name: &str,
+        span: &Span,
+    ) -> Diagnostic {
+        let near = self.catalog.did_you_mean_column(relation, name);
+        *self.no_column(name, Some(&relation.display()), near, span)
+    }
+}
+
+/// The whole row of an item.
+fn whole_row(table: &Table) -> Info {
+    let mut info = Info::constant();
+    info.constant = false;
+    match &table.columns {
+        Some(columns) => {
+            if let ([only], true) = (&**columns, table.scalar) {
+                return only.info.clone();
+            }
+            for column in columns.iter() {
+                info.absorb(&column.info);
+            }
+        }
+        None => info.from_tenant = true,
+    }
+    info.constant = false;
+    info
+}
+
+pub(super) fn error(code: Code, message: impl Into<String>, span: &Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(code, message).at(span.clone()))
+}

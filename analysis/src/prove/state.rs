@@ -1,0 +1,348 @@
+//! The data that the stages of a proof share: range-table entries, facts, scopes, blocks.
+//!
+//! Everything is flat and refers by index. Collecting fills it; pinning and checking only read it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+use crate::catalog::{Catalog, Relation};
+use crate::diagnostic::Diagnostic;
+use crate::functions::types::Ty;
+use crate::ir::Span;
+use crate::prepare::Prepared;
+
+/// The index of a range-table entry.
+pub(super) type RteId = usize;
+/// The index of a block.
+pub(super) type BlockId = usize;
+/// The index of a query's output.
+pub(super) type OutputId = usize;
+
+/// A condition under which a row of an entry takes part: inside which blocks it is, and on the
+/// nullable side of which joins. Sorted.
+pub(super) type Guard = Rc<[u32]>;
+
+/// A value that pinning follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Node {
+    /// The session tenant.
+    Tenant,
+    /// A column of an entry.
+    Column(RteId, usize),
+}
+
+/// Two values are equal, in every combination of rows that the guard admits.
+#[derive(Clone, Debug)]
+pub(super) struct Fact {
+    pub(super) a: Node,
+    pub(super) b: Node,
+    pub(super) guard: Guard,
+    /// How a derivation shows it.
+    pub(super) text: String,
+}
+
+/// A comparison of values with the rows of a sub-query: `(a, b) IN (SELECT …)`.
+#[derive(Clone, Debug)]
+pub(super) struct Membership {
+    pub(super) left: Vec<Option<Node>>,
+    pub(super) output: OutputId,
+    pub(super) guard: Guard,
+    pub(super) text: String,
+}
+
+/// An item that rows come from.
+#[derive(Clone, Debug)]
+pub(super) struct Rte<'a> {
+    /// How the statement calls it.
+    pub(super) name: String,
+    pub(super) columns: Vec<RteColumn>,
+    pub(super) guard: Guard,
+    pub(super) kind: RteKind<'a>,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug)]
+pub(super) enum RteKind<'a> {
+    /// A table.
+    Base(Base<'a>),
+    /// A sub-query, a view or a reference to a common table expression.
+    Derived(OutputId),
+    /// A function, `VALUES`, or the row proposed to an upsert.
+    Other,
+}
+
+/// An occurrence of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Base<'a> {
+    pub(super) relation: &'a Relation,
+    /// Whether row-level security confines it, as its reader's rights are.
+    pub(super) protected: bool,
+    /// Whether it is declared global.
+    pub(super) global: bool,
+}
+
+/// A column of an entry.
+#[derive(Clone, Debug)]
+pub(super) struct RteColumn {
+    pub(super) name: String,
+    pub(super) ty: Option<Ty>,
+}
+
+/// What the statement says about a value: the result of walking an expression.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Info {
+    /// The value that pinning follows, when the expression is one.
+    pub(super) node: Option<Node>,
+    /// Its type, as far as it is known.
+    pub(super) ty: Option<Ty>,
+    /// Whether it is computed from a tenant column or the tenant.
+    pub(super) from_tenant: bool,
+    /// The entries without row-level security whose rows it is computed from, where a condition on
+    /// it could be evaluated on their other rows.
+    pub(super) exposed: Vec<RteId>,
+    /// A part that can raise an error on such a row.
+    pub(super) leak: Option<Leak>,
+    /// Whether an aggregate is in it.
+    pub(super) aggregate: bool,
+    /// Whether a window function is in it.
+    pub(super) window: bool,
+    /// Whether it reads anything of a row at all, or a sub-query.
+    pub(super) constant: bool,
+}
+
+/// A part of an expression that can raise an error.
+#[derive(Clone, Debug)]
+pub(super) struct Leak {
+    pub(super) span: Span,
+    pub(super) what: String,
+}
+
+impl Info {
+    /// What a value without any row is.
+    pub(super) fn constant() -> Info {
+        Info {
+            constant: true,
+            ..Info::default()
+        }
+    }
+
+    /// Takes over what `other`, an operand, depends on.
+    pub(super) fn absorb(&mut self, other: &Info) {
+        self.from_tenant |= other.from_tenant;
+        self.aggregate |= other.aggregate;
+        self.window |= other.window;
+        self.constant &= other.constant;
+        for rte in &other.exposed {
+            if !self.exposed.contains(rte) {
+                self.exposed.push(*rte);
+            }
+        }
+        if self.leak.is_none() {
+            self.leak.clone_from(&other.leak);
+        }
+    }
+
+    /// Notes that the expression at `span` raises an error on some operands.
+    pub(super) fn raises(&mut self, span: &Span, what: impl Into<String>) {
+        if self.leak.is_none() && !self.exposed.is_empty() {
+            self.leak = Some(Leak {
+                span: span.clone(),
+                what: what.into(),
+            });
+        }
+    }
+}
+
+/// A name of a column in a scope.
+#[derive(Clone, Debug)]
+pub(super) struct Visible {
+    pub(super) name: String,
+    pub(super) info: Info,
+}
+
+/// A table-like name in a scope.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) name: String,
+    /// The schema of a base relation that is not renamed, for `schema.table.column`.
+    pub(super) schema: Option<String>,
+    /// The columns; `None` when they can't be told.
+    pub(super) columns: Option<Rc<[Visible]>>,
+    /// Whether the name alone stands for a scalar (a function in `FROM`).
+    pub(super) scalar: bool,
+    /// The entry behind it, if there is one.
+    pub(super) rte: Option<RteId>,
+}
+
+/// What an item of `FROM` makes visible.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Namespace {
+    pub(super) tables: Vec<Table>,
+    /// The unqualified columns in order; `None` inside when some can't be told.
+    pub(super) columns: Vec<Visible>,
+    /// Whether a table has columns that can't be told.
+    pub(super) opaque: bool,
+}
+
+/// A scope for names of columns.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    pub(super) namespace: Namespace,
+    pub(super) parent: Option<usize>,
+}
+
+/// A query level.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) parent: Option<BlockId>,
+    pub(super) guard: Guard,
+    pub(super) facts: Vec<Fact>,
+    pub(super) memberships: Vec<Membership>,
+    pub(super) rtes: Vec<RteId>,
+}
+
+/// A column of a query's output.
+#[derive(Clone, Debug)]
+pub(super) struct OutColumn {
+    pub(super) name: Option<String>,
+    pub(super) info: Info,
+}
+
+/// The output of a query.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    /// The columns; `None` when they can't be told.
+    pub(super) columns: Option<Vec<OutColumn>>,
+    pub(super) source: OutputSource,
+    /// The columns that hold the tenant in every row, found by iteration.
+    pub(super) pinned: Vec<bool>,
+    /// The columns take the names that an outer `WITH` or alias gives; kept for messages.
+    pub(super) limited: bool,
+}
+
+/// Where the rows of an output come from.
+#[derive(Clone, Debug)]
+pub(super) enum OutputSource {
+    /// A `SELECT` or the `RETURNING` of a data change: rows of a block.
+    Block {
+        block: BlockId,
+        /// Whether every row stems from a row that satisfies the conditions of the block.
+        from_rows: bool,
+    },
+    /// `VALUES`: pinned where every row gives the tenant.
+    Values(Vec<bool>),
+    /// `UNION`: pinned where both arms are.
+    Both(OutputId, OutputId),
+    /// `EXCEPT`, `INTERSECT`: pinned where the left arm is.
+    Left(OutputId),
+    /// A recursive query: its first arm, its recursive arm, and the entries that stand for it.
+    Recursive(OutputId, OutputId),
+}
+
+/// The target and the rights under which a piece of text is read.
+#[derive(Clone, Debug)]
+pub(super) struct Context {
+    /// Inside of a view or function: the place of its mention in the statement, and what it is.
+    pub(super) origin: Option<(Span, String)>,
+    /// Whether it reads with an owner's rights, who may bypass row-level security.
+    pub(super) definer: bool,
+    /// How deep views and functions nest.
+    pub(super) depth: usize,
+    /// The names of a function's arguments, when its body is read.
+    pub(super) arguments: Option<Rc<[String]>>,
+    /// Whether `nextval` is allowed, as in a column's default.
+    pub(super) default_value: bool,
+}
+
+/// The state of a proof.
+pub(super) struct Prover<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) prepared: &'a Prepared,
+    pub(super) mode: Mode<'a>,
+    pub(super) rtes: Vec<Rte<'a>>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) with: Vec<Vec<CteEntry>>,
+    pub(super) context: Rc<Context>,
+    pub(super) next_guard: u32,
+    /// What is checked once everything is collected.
+    pub(super) checks: Vec<super::check::Check<'a>>,
+    /// Where relations were classified, by the first byte of their names.
+    pub(super) classified: HashSet<usize>,
+    pub(super) relations: BTreeMap<String, ()>,
+    pub(super) problems: Vec<Diagnostic>,
+    pub(super) writes: bool,
+    /// SQL functions whose bodies were read or are being read.
+    pub(super) functions: HashMap<String, FunctionResult>,
+    pub(super) occurrences: Vec<super::Occurrence>,
+    pub(super) weakest: super::Grade,
+    pub(super) joins: usize,
+    /// Whether an implicit user-defined `=` could be chosen, which disables facts.
+    pub(super) equality_shadowed: bool,
+    /// The tokens of the text that is sent.
+    pub(super) tokens: crate::lower::tokens::Tokens,
+    /// The sub-queries of expressions that are being read.
+    pub(super) watch: Vec<super::leaky::Watch>,
+    /// The output of the sub-query that was read last.
+    pub(super) last_output: Option<OutputId>,
+    /// Comparisons of tenant columns that pin nothing, for messages.
+    pub(super) misses: Vec<super::explain::Miss>,
+    /// Where a condition on an entry would go, for messages.
+    pub(super) insertions: Vec<(RteId, super::explain::Insertion)>,
+    /// Parameters that a source of an INSERT gives for a column, for messages.
+    pub(super) insert_parameters: Vec<(OutputId, usize, u32)>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mode<'a> {
+    /// A tenant's statement.
+    Tenant,
+    /// `unproved!`.
+    Unproved,
+    /// A system query over these tables.
+    System(&'a [String]),
+}
+
+/// The result of reading a function's body.
+#[derive(Clone, Debug)]
+pub(super) enum FunctionResult {
+    /// It is being read: a recursion.
+    Reading,
+    /// It was read.
+    Done,
+}
+
+/// A common table expression in scope.
+#[derive(Clone, Debug)]
+pub(super) struct CteEntry {
+    pub(super) name: String,
+    pub(super) state: CteState,
+}
+
+/// How far a common table expression is read.
+#[derive(Clone, Debug)]
+pub(super) enum CteState {
+    /// Its output; `fenced` when no condition of a reader reaches into it.
+    Ready {
+        output: OutputId,
+        columns: Option<Rc<[Visible]>>,
+        fenced: bool,
+    },
+    /// It stands later in the same `WITH RECURSIVE`.
+    Later,
+    /// It has no output (a data change without `RETURNING`).
+    Empty,
+}
+
+/// Where an expression stands and what it sees.
+#[derive(Clone, Debug)]
+pub(super) struct Env {
+    pub(super) scope: usize,
+    pub(super) block: BlockId,
+    /// The guard of a sub-query in this place.
+    pub(super) guard: Guard,
+    /// Whether the expression is a condition that the planner may move.
+    pub(super) condition: bool,
+}

@@ -1,0 +1,318 @@
+//! The one place that reads files at compile time: configuration and migrations.
+//!
+//! Finds the project of a macro call, checks that the build script watches it, and keeps what it
+//! read for as long as no file changes. Invariant: a statement is never proved against files that
+//! could change without another proof, unless the configuration accepts that.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha384};
+use watertight_analysis::catalog::Catalog;
+use watertight_analysis::config::Config;
+use watertight_analysis::diagnostic::{Code, Diagnostic};
+use watertight_analysis::migrations::{Migration, SourceFile, order};
+use watertight_build::{CONFIG, Project as Place, find};
+use watertight_syntax::project::{MigrationFile, Project, render};
+
+/// The project that the running macro belongs to; `catalog` is its `catalog = "…"`.
+pub(crate) fn load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
+    try_load(catalog).map_err(shorten_repetition)
+}
+
+/// A project that can't be read fails every macro of the crate. The full text stands at the first;
+/// repeating it at each would bury it.
+fn shorten_repetition(message: String) -> String {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if !told.contains(&message) {
+        told.push(message.clone());
+        return message;
+    }
+    let first = message.lines().next().unwrap_or_default();
+    format!("{first} (see the first error)")
+}
+
+fn try_load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
+    let place = locate(catalog)?;
+    let config = read_config(&place)?;
+    let folder = place.config.parent().unwrap_or(Path::new("."));
+    let folders: Vec<PathBuf> = config
+        .migrations
+        .iter()
+        .map(|path| folder.join(path))
+        .collect();
+    let files = list(&place, &config, &folders)?;
+    if !config.allow_stale_catalog {
+        watched(&place, &folders)?;
+    }
+    cached(&place.config, &files, || read(&config, &folders, &files))
+}
+
+/// Searches from the source file of the call, then from the package.
+fn locate(catalog: Option<&str>) -> Result<Place, String> {
+    let source = proc_macro::Span::call_site()
+        .local_file()
+        .and_then(|file| std::path::absolute(file).ok());
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let starts: Vec<PathBuf> = source.into_iter().chain(package).collect();
+    if let Some(catalog) = catalog {
+        return named(catalog, &starts);
+    }
+    let places: Vec<Place> = starts.iter().map(|start| find(start)).collect();
+    let has_migrations = |place: &&Place| place.migrations.iter().any(|folder| folder.is_dir());
+    places
+        .iter()
+        .find(|place| place.configured)
+        .or_else(|| places.iter().find(has_migrations))
+        .or_else(|| places.last())
+        .cloned()
+        .ok_or_else(|| no_migrations(Path::new("migrations")))
+}
+
+/// `catalog = "…"`: relative to the source file or to the package.
+fn named(catalog: &str, starts: &[PathBuf]) -> Result<Place, String> {
+    let candidates = starts.iter().filter_map(|start| {
+        let folder = if start.is_file() {
+            start.parent()?
+        } else {
+            start
+        };
+        let path = folder.join(catalog);
+        Some(if path.is_dir() {
+            path.join(CONFIG)
+        } else {
+            path
+        })
+    });
+    let tried: Vec<PathBuf> = candidates.collect();
+    match tried.iter().find(|path| path.is_file()) {
+        Some(path) => Ok(Place::with_config(path.clone())),
+        None => {
+            let tried: Vec<String> = tried
+                .iter()
+                .map(|path| format!("`{}`", path.display()))
+                .collect();
+            Err(missing(format!(
+                "there is no configuration at {}",
+                tried.join(" or ")
+            )) + "\nhelp: name a `watertight.toml`, or a folder that holds one")
+        }
+    }
+}
+
+fn missing(what: String) -> String {
+    format!("[{}] {what}", Code::CATALOG_MISSING)
+}
+
+fn no_migrations(folder: &Path) -> String {
+    missing(format!("no migrations at `{}`", folder.display()))
+        + "\nhelp: write the first one, `0001_init.sql`, or name the folder in `watertight.toml`: \
+           `migrations = [\"db/migrations\"]`"
+}
+
+fn read_config(place: &Place) -> Result<Config, String> {
+    if !place.configured {
+        return Ok(Config::default());
+    }
+    let path = place.config.display();
+    let text = fs::read_to_string(&place.config)
+        .map_err(|error| missing(format!("`{path}` can't be read: {error}")))?;
+    Config::parse(&text).map_err(|problems| {
+        let problems: Vec<String> = problems
+            .iter()
+            .map(|problem| render(problem, &text))
+            .collect();
+        format!("in `{path}`:\n{}", problems.join("\n"))
+    })
+}
+
+/// The configuration and every folder must be among what the build script watches.
+fn watched(place: &Place, folders: &[PathBuf]) -> Result<(), String> {
+    if std::env::var_os("WATERTIGHT_STAMP").is_none() {
+        return Err("the build would not notice a changed migration\n\
+             help: add `watertight-build` to `[build-dependencies]` and this line to `build.rs`:\n\n    \
+             fn main() { watertight_build::track(); }\n\n\
+             or accept stale proofs with `allow-stale-catalog = true` in `watertight.toml`"
+            .to_owned());
+    }
+    let watched = std::env::var_os("WATERTIGHT_WATCHED").unwrap_or_default();
+    // Both sides searched on their own; a symbolic link on the way must not tell them apart.
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let watched: Vec<PathBuf> = std::env::split_paths(&watched)
+        .map(|path| real(&path))
+        .collect();
+    let config = place.configured.then_some(&place.config);
+    match folders
+        .iter()
+        .chain(config)
+        .find(|path| !watched.contains(&real(path)))
+    {
+        None => Ok(()),
+        Some(path) => Err(format!(
+            "the build script does not watch `{}`, so its change would go unnoticed\n\
+             help: if it is new, save `build.rs` once, which runs the script again; a configuration \
+             that only `catalog = \"…\"` names is watched by \
+             `watertight_build::track_configs(&[\"…\"])`",
+            path.display()
+        )),
+    }
+}
+
+/// A file as the folder's listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Listed {
+    /// The position of its folder in the configuration.
+    folder: usize,
+    path: PathBuf,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+/// Lists the configuration and every `.sql` file of the folders.
+fn list(place: &Place, config: &Config, folders: &[PathBuf]) -> Result<Vec<Listed>, String> {
+    let mut files = Vec::new();
+    if place.configured {
+        push(usize::MAX, place.config.clone(), &mut files);
+    }
+    for (index, folder) in folders.iter().enumerate() {
+        let before = files.len();
+        walk(index, folder, 0, &mut files);
+        if files.len() == before && (config.migrations.len() == 1 || !folder.is_dir()) {
+            return Err(no_migrations(folder));
+        }
+    }
+    Ok(files)
+}
+
+/// Folders within the folder: diesel has one for each migration.
+fn walk(index: usize, folder: &Path, depth: usize, files: &mut Vec<Listed>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() && depth < 3 {
+            walk(index, &path, depth + 1, files);
+        } else if path.extension().is_some_and(|extension| extension == "sql") {
+            push(index, path, files);
+        }
+    }
+}
+
+fn push(folder: usize, path: PathBuf, files: &mut Vec<Listed>) {
+    let metadata = fs::metadata(&path).ok();
+    files.push(Listed {
+        folder,
+        path,
+        length: metadata.as_ref().map_or(0, fs::Metadata::len),
+        modified: metadata.and_then(|metadata| metadata.modified().ok()),
+    });
+}
+
+type Loaded = Result<Arc<Project>, String>;
+
+/// What was read, by the configuration's path, with the listing it was read from. A compiler
+/// process expands thousands of macros; an editor's macro server lives for days.
+fn cached(config: &Path, files: &[Listed], read: impl FnOnce() -> Loaded) -> Loaded {
+    type Cache = HashMap<PathBuf, (Vec<Listed>, Loaded)>;
+    static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    let cache = cache.get_or_insert_default();
+    if let Some((listed, loaded)) = cache.get(config)
+        && listed == files
+    {
+        return loaded.clone();
+    }
+    let loaded = read();
+    cache.insert(config.to_path_buf(), (files.to_vec(), loaded.clone()));
+    loaded
+}
+
+fn read(config: &Config, folders: &[PathBuf], files: &[Listed]) -> Loaded {
+    let mut migrations = Vec::new();
+    let mut recorded = Vec::new();
+    let mut problems = Vec::new();
+    for (index, folder) in folders.iter().enumerate() {
+        let mut sources = Vec::new();
+        for file in files.iter().filter(|file| file.folder == index) {
+            match fs::read_to_string(&file.path) {
+                Ok(text) => sources.push(SourceFile {
+                    path: below(folder, &file.path),
+                    text,
+                }),
+                Err(error) => problems.push(missing(format!(
+                    "`{}` can't be read: {error}",
+                    file.path.display()
+                ))),
+            }
+        }
+        let checksums: HashMap<String, String> = sources
+            .iter()
+            .map(|source| (source.path.clone(), hex(&Sha384::digest(&source.text))))
+            .collect();
+        match order(sources) {
+            Ok(ordered) => {
+                let name = config.migrations.get(index).map_or("", String::as_str);
+                recorded.extend(ordered.iter().map(|migration| MigrationFile {
+                    path: format!("{name}/{}", migration.path),
+                    version: migration.version.to_string(),
+                    checksum: checksums.get(&migration.path).cloned().unwrap_or_default(),
+                }));
+                migrations.extend(ordered);
+            }
+            Err(found) => problems.extend(
+                found
+                    .iter()
+                    .map(|problem| format!("in `{}`: {}", folder.display(), render(problem, ""))),
+            ),
+        }
+    }
+    let catalog = Catalog::build(config, &migrations);
+    problems.extend(
+        catalog
+            .diagnostics()
+            .iter()
+            .filter(|problem| problem.is_error())
+            .map(|problem| rendered(problem, &migrations)),
+    );
+    if problems.is_empty() {
+        Ok(Arc::new(Project {
+            catalog,
+            files: recorded,
+        }))
+    } else {
+        Err(problems.join("\n\n"))
+    }
+}
+
+/// Renders a problem of a migration with the text that its notes name.
+fn rendered(problem: &Diagnostic, migrations: &[Migration]) -> String {
+    let migration = migrations.iter().find(|migration| {
+        problem
+            .notes
+            .iter()
+            .any(|note| note.contains(migration.path.as_str()))
+    });
+    render(problem, migration.map_or("", |migration| &migration.text))
+}
+
+/// The path below the folder, with `/` between the parts.
+fn below(folder: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(folder).unwrap_or(path);
+    let parts: Vec<_> = below
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    parts.join("/")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
