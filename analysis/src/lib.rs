@@ -8,6 +8,7 @@ mod codes;
 pub mod config;
 mod ddl;
 pub mod diagnostic;
+pub mod explain;
 mod functions;
 pub mod ir;
 mod lower;
@@ -18,6 +19,7 @@ pub mod prepare;
 pub mod prove;
 pub mod render;
 pub mod schema_walk;
+pub mod script;
 pub mod words;
 mod worker;
 

@@ -1,2 +1,47 @@
-//! Placeholder until the first stage lands.
-fn main() {}
+//! `cargo watertight`: the analysis for a terminal and for scripts.
+//!
+//! Works as `cargo watertight …` and as `cargo-watertight …`. Standard output holds results only;
+//! everything else goes to standard error.
+
+mod args;
+mod catalog;
+mod explain;
+mod paint;
+mod project;
+mod prove;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// The exit status when the migrations or the configuration could not be read.
+const UNREADABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    // cargo calls `cargo-watertight watertight …`.
+    let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "watertight") {
+        arguments.remove(1);
+    }
+    let cli = Cli::parse_from(arguments);
+    let result = match cli.command {
+        Command::Prove(args) => prove::run(&args),
+        Command::Catalog(args) => catalog::run(&args),
+        Command::Explain(args) => explain::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            // A reader that went away, such as `head`, is no error.
+            if let Some(io) = error.downcast_ref::<std::io::Error>()
+                && io.kind() == std::io::ErrorKind::BrokenPipe
+            {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("{error:#}");
+            ExitCode::from(UNREADABLE)
+        }
+    }
+}

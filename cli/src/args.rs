@@ -1,0 +1,118 @@
+//! The command line: what `--help` teaches.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Proves that SQL statements stay within one tenant, from the migrations alone.
+///
+/// No database is needed. The migrations and `watertight.toml` are found from the current
+/// directory upward; `--migrations` and `--config` name others.
+#[derive(Debug, Parser)]
+#[command(name = "cargo watertight", bin_name = "cargo watertight", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prove statements, or say what keeps them from being proved
+    ///
+    /// Statements are separated by semicolons. `$tenant` is the session's tenant; every other
+    /// `$name` or `$1` is a caller's value, which is never trusted.
+    #[command(after_help = PROVE_EXAMPLES)]
+    Prove(ProveArgs),
+    /// Show what the migrations make of every relation and function, and why
+    #[command(after_help = CATALOG_EXAMPLES)]
+    Catalog(CatalogArgs),
+    /// Print the page of a rule, such as W0101; without a rule, list all of them
+    Explain(ExplainArgs),
+}
+
+const PROVE_EXAMPLES: &str = "\
+Examples:
+  echo 'SELECT name FROM customers WHERE tenant_id = $tenant' | cargo watertight prove -
+  cargo watertight prove --migrations db/migrations queries.sql
+  cargo watertight prove --input jsonl --format jsonl - < statements.jsonl
+
+Each line of JSON Lines is {\"id\": \"…\", \"sql\": \"…\"} on the way in and {\"id\", \"verdict\", \"grade\",
+\"codes\", \"message\"} on the way out, in the same order.
+
+Exit status: 0 when every statement was judged, whatever the verdicts; 2 when the migrations or
+the configuration could not be read.";
+
+const CATALOG_EXAMPLES: &str = "\
+Classes:
+  protected    row-level security confines the command to the session's tenant
+  scoped       there is a tenant column, and each statement has to give the tenant
+  denied       row-level security lets nothing through
+  global       declared by COMMENT ON TABLE t IS '@global reason'; read only
+  unprotected  none of these; a statement that uses it is refused
+  unknown      the migrations do not tell; treated as unprotected";
+
+/// Where the migrations and the configuration are.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// A folder of migrations, or one file such as a dump; repeat it for several, in order
+    #[arg(long, value_name = "DIR")]
+    pub(crate) migrations: Vec<PathBuf>,
+    /// The configuration [default: `watertight.toml` in this directory or above]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProveArgs {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// What the input is
+    #[arg(long, value_enum, default_value_t = Input::Sql)]
+    pub(crate) input: Input,
+    /// What the output is
+    #[arg(long, value_enum, default_value_t = ProveFormat::Text)]
+    pub(crate) format: ProveFormat,
+    /// The statements; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Input {
+    /// SQL statements, separated by semicolons
+    Sql,
+    /// One JSON object a line
+    Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProveFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogArgs {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// What the output is
+    #[arg(long, value_enum, default_value_t = CatalogFormat::Text)]
+    pub(crate) format: CatalogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CatalogFormat {
+    /// For people
+    Text,
+    /// A JSON array
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The number or the short name of a rule
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}

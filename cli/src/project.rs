@@ -1,0 +1,175 @@
+//! Finds and reads the configuration and the migrations.
+//!
+//! Paths in the configuration are relative to its file; those of the command line to the current
+//! directory. Whatever can't be read is an error, never an empty catalog.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use watertight_analysis::migrations::{Migration, SourceFile, order};
+use watertight_analysis::render::render_all;
+use watertight_analysis::{Catalog, Code, Config, Diagnostic};
+
+use crate::args::Source;
+
+/// Builds the catalog that the arguments name.
+pub(crate) fn catalog(source: &Source) -> Result<Catalog> {
+    let file = match &source.config {
+        Some(file) => Some(file.clone()),
+        None => upward("watertight.toml")?,
+    };
+    let (config, base) = match &file {
+        Some(file) => (
+            read_config(file)?,
+            file.parent().map(Path::to_owned).unwrap_or_default(),
+        ),
+        None => (Config::default(), PathBuf::new()),
+    };
+    let folders = folders(source, &config, file.is_some().then_some(base.as_path()))?;
+    let mut migrations = Vec::new();
+    for folder in folders {
+        migrations.extend(read_migrations(&folder)?);
+    }
+    if migrations.is_empty() {
+        bail!(
+            "error[{}]: the folder of migrations holds no migration",
+            Code::CATALOG_MISSING
+        );
+    }
+    let catalog = Catalog::build(&config, &migrations);
+    let unreadable: Vec<Diagnostic> = catalog
+        .diagnostics()
+        .iter()
+        .filter(|d| {
+            [
+                Code::MIGRATION_SYNTAX,
+                Code::MIGRATION_MARKER,
+                Code::TOO_LARGE,
+                Code::BUG,
+            ]
+            .contains(&d.code)
+        })
+        .cloned()
+        .collect();
+    if !unreadable.is_empty() {
+        bail!("{}", render_all(&unreadable, ""));
+    }
+    Ok(catalog)
+}
+
+fn folders(source: &Source, config: &Config, base: Option<&Path>) -> Result<Vec<PathBuf>> {
+    if !source.migrations.is_empty() {
+        return Ok(source.migrations.clone());
+    }
+    if let Some(base) = base {
+        return Ok(config
+            .migrations
+            .iter()
+            .map(|folder| base.join(folder))
+            .collect());
+    }
+    match upward("migrations")? {
+        Some(folder) => Ok(vec![folder]),
+        None => bail!(
+            "error[{}]: there is neither `watertight.toml` nor a folder `migrations` here or above\n  \
+             help: name the migrations with `--migrations DIR`, or in `watertight.toml`: migrations = [\"db/migrations\"]",
+            Code::CATALOG_MISSING
+        ),
+    }
+}
+
+/// The nearest file or folder of this name, from the current directory upward.
+fn upward(name: &str) -> Result<Option<PathBuf>> {
+    let here = std::env::current_dir().context("the current directory can't be read")?;
+    Ok(here
+        .ancestors()
+        .map(|folder| folder.join(name))
+        .find(|path| path.exists()))
+}
+
+fn read_config(file: &Path) -> Result<Config> {
+    let text = read(file)?;
+    Config::parse(&text).map_err(|problems| {
+        anyhow::anyhow!("in {}:\n{}", file.display(), render_all(&problems, &text))
+    })
+}
+
+fn read_migrations(folder: &Path) -> Result<Vec<Migration>> {
+    if folder.is_file() {
+        let name = folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let path = name.unwrap_or_default();
+        // One file alone needs no number.
+        let numbered = SourceFile {
+            path: format!("0_{path}"),
+            text: read(folder)?,
+        };
+        let mut ordered = ordered(vec![numbered])?;
+        for migration in &mut ordered {
+            migration.path.clone_from(&path);
+        }
+        return Ok(ordered);
+    }
+    let mut files = Vec::new();
+    collect(folder, "", &mut files)?;
+    ordered(files)
+}
+
+fn ordered(files: Vec<SourceFile>) -> Result<Vec<Migration>> {
+    order(files).map_err(|problems| anyhow::anyhow!("{}", render_all(&problems, "")))
+}
+
+/// Every `.sql` file below a folder: one that lies where no tool looks for it is refused later.
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| {
+        format!(
+            "error[{}]: `{}` can't be read",
+            Code::CATALOG_MISSING,
+            folder.display()
+        )
+    })?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(
+            entry
+                .with_context(|| format!("`{}` can't be read", folder.display()))?
+                .path(),
+        );
+    }
+    paths.sort();
+    for path in paths {
+        let Some(name) = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+        else {
+            continue;
+        };
+        let below = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}/{name}")
+        };
+        if path.is_dir() {
+            collect(&path, &below, files)?;
+        } else if name.to_lowercase().ends_with(".sql") {
+            files.push(SourceFile {
+                path: below,
+                text: read(&path)?,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<String> {
+    let bytes =
+        std::fs::read(file).with_context(|| format!("`{}` can't be read", file.display()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| anyhow::anyhow!("`{}` is not UTF-8", file.display()))?;
+    // A byte order mark is no part of the SQL.
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map(str::to_owned)
+        .unwrap_or(text))
+}

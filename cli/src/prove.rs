@@ -1,0 +1,198 @@
+//! `cargo watertight prove`: the verdict on each statement, for people and for scripts.
+
+use std::io::{BufRead, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::Value;
+use watertight_analysis::prove::Grade;
+use watertight_analysis::render::render_all;
+use watertight_analysis::script::split;
+use watertight_analysis::{Catalog, Code, Diagnostic, Proof, TenantBinding, prepare, prove};
+
+use crate::args::{Input, ProveArgs, ProveFormat};
+use crate::paint::Paint;
+use crate::project;
+
+/// One line of the output.
+#[derive(Debug, Serialize)]
+struct Verdict {
+    id: Value,
+    verdict: &'static str,
+    grade: Option<&'static str>,
+    codes: Vec<&'static str>,
+    message: String,
+}
+
+pub(crate) fn run(args: &ProveArgs) -> Result<ExitCode> {
+    let catalog = project::catalog(&args.source)?;
+    let mut out = std::io::stdout().lock();
+    let paint = Paint::stdout();
+    match args.input {
+        Input::Jsonl => {
+            let reader = open(&args.file)?;
+            for line in reader.lines() {
+                let line = line.context("the input can't be read")?;
+                if line.trim().is_empty() {
+                    continue;
+                }
+                match request(&line) {
+                    Ok((id, sql)) => answer(&mut out, args.format, paint, &catalog, id, &sql)?,
+                    Err((id, message)) => print(
+                        &mut out,
+                        args.format,
+                        paint,
+                        "",
+                        Verdict {
+                            id,
+                            verdict: "refused",
+                            grade: None,
+                            codes: vec![Code::SYNTAX.number()],
+                            message,
+                        },
+                    )?,
+                }
+            }
+        }
+        Input::Sql => {
+            let mut text = String::new();
+            open(&args.file)?
+                .read_to_string(&mut text)
+                .context("the input can't be read")?;
+            for (index, range) in split(&text).into_iter().enumerate() {
+                let sql = text.get(range).unwrap_or_default();
+                answer(
+                    &mut out,
+                    args.format,
+                    paint,
+                    &catalog,
+                    Value::from(index + 1),
+                    sql,
+                )?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(file: &Path) -> Result<Box<dyn BufRead>> {
+    if file == Path::new("-") {
+        return Ok(Box::new(std::io::BufReader::new(std::io::stdin())));
+    }
+    let opened =
+        std::fs::File::open(file).with_context(|| format!("`{}` can't be read", file.display()))?;
+    Ok(Box::new(std::io::BufReader::new(opened)))
+}
+
+/// The id and the statement of a line; an error keeps the id as far as there is one.
+fn request(line: &str) -> Result<(Value, String), (Value, String)> {
+    let value: Value = serde_json::from_str(line)
+        .map_err(|error| (Value::Null, format!("the line is no JSON: {error}")))?;
+    let id = value.get("id").cloned().unwrap_or(Value::Null);
+    match value.get("sql").and_then(Value::as_str) {
+        Some(sql) => Ok((id, sql.to_owned())),
+        None => Err((id, "the line has no text `sql`".to_owned())),
+    }
+}
+
+fn answer(
+    out: &mut impl Write,
+    format: ProveFormat,
+    paint: Paint,
+    catalog: &Catalog,
+    id: Value,
+    sql: &str,
+) -> Result<()> {
+    let judged = prepare(sql, TenantBinding::LastParameter, catalog.config())
+        .and_then(|prepared| prove(catalog, &prepared));
+    let verdict = match judged {
+        Ok(proof) => {
+            let grade = match proof.grade {
+                Grade::Rls => "rls",
+                Grade::Predicate => "predicate",
+            };
+            Verdict {
+                id,
+                verdict: "proved",
+                grade: Some(grade),
+                codes: Vec::new(),
+                message: derivation(&proof),
+            }
+        }
+        Err(problems) => Verdict {
+            id,
+            verdict: "refused",
+            grade: None,
+            codes: codes(&problems),
+            message: render_all(&problems, sql),
+        },
+    };
+    print(out, format, paint, sql, verdict)
+}
+
+/// The codes of a refusal in order, each once.
+fn codes(problems: &[Diagnostic]) -> Vec<&'static str> {
+    let mut codes = Vec::new();
+    for problem in problems.iter().filter(|problem| problem.is_error()) {
+        if !codes.contains(&problem.code.number()) {
+            codes.push(problem.code.number());
+        }
+    }
+    codes
+}
+
+/// Why every occurrence stays within the tenant.
+fn derivation(proof: &Proof) -> String {
+    let mut lines = Vec::new();
+    for occurrence in &proof.occurrences {
+        let reasons = occurrence.reasons.join(", ");
+        lines.push(if reasons.is_empty() {
+            format!("`{}` is {}", occurrence.relation, occurrence.class)
+        } else {
+            format!(
+                "`{}` is {}: {reasons}",
+                occurrence.relation, occurrence.class
+            )
+        });
+    }
+    if lines.is_empty() {
+        lines.push("no relation is read or written".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn print(
+    out: &mut impl Write,
+    format: ProveFormat,
+    paint: Paint,
+    sql: &str,
+    verdict: Verdict,
+) -> Result<()> {
+    if format == ProveFormat::Jsonl {
+        serde_json::to_writer(&mut *out, &verdict)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let first = sql.trim().lines().next().unwrap_or_default();
+    let title = match &verdict.id {
+        Value::String(id) => id.clone(),
+        Value::Null => String::new(),
+        other => format!("statement {other}"),
+    };
+    let head = match verdict.grade {
+        Some(grade) => paint.green(&format!("proved ({grade})")),
+        None => paint.red("refused"),
+    };
+    writeln!(out, "{}  {}", paint.bold(&title), head)?;
+    if verdict.grade.is_some() {
+        writeln!(out, "  {first}")?;
+    }
+    for line in verdict.message.lines() {
+        writeln!(out, "  {line}")?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
