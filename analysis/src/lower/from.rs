@@ -9,11 +9,11 @@ use crate::ir::{
 };
 
 impl Lower<'_> {
-    pub(super) fn from_item(&self, node: Option<&Node>) -> Result<FromItem> {
-        self.deeper(0..0, || self.from_item_inner(node))
+    pub(super) fn item(&self, node: Option<&Node>) -> Result<FromItem> {
+        self.deeper(0..0, || self.item_inner(node))
     }
 
-    fn from_item_inner(&self, node: Option<&Node>) -> Result<FromItem> {
+    fn item_inner(&self, node: Option<&Node>) -> Result<FromItem> {
         match node {
             Some(Node::RangeVar(variable)) => Ok(FromItem::Relation(self.relation(variable)?)),
             Some(Node::RangeTableSample(sample)) => {
@@ -147,8 +147,8 @@ impl Lower<'_> {
     }
 
     fn join_item(&self, node: &JoinExpr) -> Result<Join> {
-        let left = self.from_item(node.larg.as_ref())?;
-        let right = self.from_item(node.rarg.as_ref())?;
+        let left = self.item(node.larg.as_ref())?;
+        let right = self.item(node.rarg.as_ref())?;
         let mut span: Span = join(left.span(), right.span());
         let kind = match node.jointype {
             JoinType::JOIN_INNER => JoinKind::Inner,

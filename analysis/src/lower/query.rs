@@ -90,7 +90,7 @@ impl Lower<'_> {
         let from = node
             .fromClause
             .iter()
-            .map(|item| self.from_item(item.as_ref()))
+            .map(|item| self.item(item.as_ref()))
             .collect::<Result<Vec<_>>>()?;
         let filter = self.optional(node.whereClause.as_ref())?;
         let mut group_by = Vec::new();

@@ -4,13 +4,12 @@ use super::*;
 use crate::ir::*;
 use crate::parse::{Limits, statements};
 
-fn lowered(text: &str) -> std::result::Result<Statement, Diagnostic> {
+fn lowered(text: &str) -> Result<Statement> {
     crate::worker::run(|| {
-        let mut parsed = statements(text, Limits::STATEMENT).map_err(|mut e| e.remove(0))?;
+        let mut parsed =
+            statements(text, Limits::STATEMENT).map_err(|mut e| Box::new(e.remove(0)))?;
         let statement = parsed.statements.remove(0);
-        Lower::new(&parsed.tokens)
-            .statement(&statement.node, &statement.span)
-            .map_err(|error| *error)
+        Lower::new(&parsed.tokens).statement(&statement.node, &statement.span)
     })
     .unwrap()
 }

@@ -101,10 +101,7 @@ impl Tokens {
     pub(crate) fn type_name(&self, offset: usize) -> Span {
         let first = self.index(offset);
         let mut last = self.name_last(first);
-        loop {
-            let Some(next) = self.get(last + 1) else {
-                break;
-            };
+        while let Some(next) = self.get(last + 1) {
             let further = matches!(
                 next.kind,
                 token::PRECISION | token::VARYING | token::ZONE | token::ARRAY
@@ -169,10 +166,7 @@ impl Tokens {
     /// The end of the items that begin before `offset`: where a `WHERE` would go.
     pub(crate) fn end_of_from(&self, offset: usize) -> Option<usize> {
         let mut last = self.index(offset.saturating_sub(1));
-        loop {
-            let Some(next) = self.get(last + 1) else {
-                break;
-            };
+        while let Some(next) = self.get(last + 1) {
             let ends = matches!(
                 next.kind,
                 token::WHERE

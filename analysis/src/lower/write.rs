@@ -21,10 +21,8 @@ impl Lower<'_> {
         }
     }
 
-    fn from_items(&self, list: &List) -> Result<Vec<FromItem>> {
-        list.iter()
-            .map(|item| self.from_item(item.as_ref()))
-            .collect()
+    fn items(&self, list: &List) -> Result<Vec<FromItem>> {
+        list.iter().map(|item| self.item(item.as_ref())).collect()
     }
 
     fn returning(&self, clause: Option<&ReturningClause>, span: &Span) -> Result<Vec<Target>> {
@@ -178,7 +176,7 @@ impl Lower<'_> {
             with: self.with(node.withClause.as_deref())?,
             target: self.target(node.relation.as_deref())?,
             assignments: self.assignments(&node.targetList)?,
-            from: self.from_items(&node.fromClause)?,
+            from: self.items(&node.fromClause)?,
             filter: self.optional(node.whereClause.as_ref())?,
             returning: self.returning(node.returningClause.as_deref(), span)?,
             span: span.clone(),
@@ -189,7 +187,7 @@ impl Lower<'_> {
         Ok(Delete {
             with: self.with(node.withClause.as_deref())?,
             target: self.target(node.relation.as_deref())?,
-            using: self.from_items(&node.usingClause)?,
+            using: self.items(&node.usingClause)?,
             filter: self.optional(node.whereClause.as_ref())?,
             returning: self.returning(node.returningClause.as_deref(), span)?,
             span: span.clone(),
@@ -199,7 +197,7 @@ impl Lower<'_> {
     pub(super) fn merge(&self, node: &MergeStmt, span: &Span) -> Result<Merge> {
         let with = self.with(node.withClause.as_deref())?;
         let target = self.target(node.relation.as_deref())?;
-        let source = self.from_item(node.sourceRelation.as_ref())?;
+        let source = self.item(node.sourceRelation.as_ref())?;
         let on = self.required(node.joinCondition.as_ref())?;
         let branches = node
             .mergeWhenClauses

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use super::check::Purpose;
-use super::state::{BlockId, Context, Guard, Node, OutputId, OutputSource, Prover, RteId};
+use super::state::{
+    BlockId, Context, Guard, Info, Node, OutputId, OutputSource, Prover, RteId, RteKind,
+};
 use crate::catalog::{Relation, quote};
 use crate::config::Config;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ir::Span;
+use crate::ir::{Expr, ExprKind, Span};
 
 /// A comparison of a tenant column with something that is not the tenant.
 #[derive(Clone, Debug)]
@@ -204,18 +206,44 @@ impl Prover<'_> {
         }
     }
 
+    /// Notes that a tenant column is compared with something, for the message if the entry turns
+    /// out not to be pinned.
+    pub(super) fn note_miss(&mut self, column: &Info, other: &Expr, value: &Info) {
+        let Some(Node::Column(rte, index)) = column.node else {
+            return;
+        };
+        let is_tenant = match self.rtes.get(rte).map(|rte| &rte.kind) {
+            Some(RteKind::Base(base)) => base.relation.tenant_column == Some(index),
+            _ => false,
+        };
+        if !is_tenant || self.context.origin.is_some() {
+            return;
+        }
+        let mut plain = other;
+        while let ExprKind::Cast { expr, .. } = &plain.kind {
+            plain = expr;
+        }
+        let kind = match plain.kind {
+            _ if value.node == Some(Node::Tenant) => MissKind::Tenant,
+            ExprKind::Parameter(number) => MissKind::Parameter(number),
+            _ if value.constant => MissKind::Other,
+            _ => return,
+        };
+        self.misses.push(Miss {
+            node: Node::Column(rte, index),
+            span: other.span.clone(),
+            kind,
+        });
+    }
+
     /// Notes where a condition on the entries of a block goes that have no place yet.
-    pub(super) fn note_insertion(
-        &mut self,
-        place: &super::from::Place,
-        filter: Option<&crate::ir::Expr>,
-    ) {
+    pub(super) fn note_insertion(&mut self, place: &super::from::Place, filter: Option<&Expr>) {
         if self.context.origin.is_some() {
             return;
         }
         let insertion = Insertion {
             filter: filter.map(|filter| filter.span.clone()),
-            or: filter.is_some_and(|filter| matches!(filter.kind, crate::ir::ExprKind::Or(_))),
+            or: filter.is_some_and(|filter| matches!(filter.kind, ExprKind::Or(_))),
         };
         let rtes: Vec<RteId> = self
             .blocks

@@ -66,14 +66,20 @@ impl<'a> Prover<'a> {
             }
             ExprKind::Operator { name, left, right } => {
                 self.check_operator(name);
-                let left = left.as_ref().map(|left| self.expr(left, env));
+                let left_info = left.as_ref().map(|left| self.expr(left, env));
                 let right_info = self.expr(right, env);
+                if let (Some(left), Some(left_info)) = (left, &left_info)
+                    && name.parts.last().is_some_and(|name| name == "=")
+                {
+                    self.note_miss(left_info, right, &right_info);
+                    self.note_miss(&right_info, left, left_info);
+                }
                 let mut operands = vec![&right_info];
-                operands.extend(&left);
+                operands.extend(&left_info);
                 let mut info = self.over(&operands);
                 self.operator(
                     name,
-                    left.as_ref(),
+                    left_info.as_ref(),
                     &right_info,
                     right,
                     &expr.span,
@@ -86,6 +92,8 @@ impl<'a> Prover<'a> {
             } => {
                 self.check_operator(name);
                 let operands = [self.expr(left, env), self.expr(right, env)];
+                let [left_info, right_info] = &operands;
+                self.note_miss(left_info, right, right_info);
                 let mut info = self.over(&operands.each_ref());
                 if !name
                     .parts
@@ -96,10 +104,18 @@ impl<'a> Prover<'a> {
                 }
                 info
             }
-            ExprKind::InList { .. }
-            | ExprKind::Distinct { .. }
-            | ExprKind::Between { .. }
-            | ExprKind::NullIf(..) => {
+            ExprKind::InList { left, list, .. } => {
+                self.check_equality(&expr.span);
+                let left = self.expr(left, env);
+                let mut info = self.over(&[&left]);
+                for item in list {
+                    let value = self.expr(item, env);
+                    self.note_miss(&left, item, &value);
+                    info.absorb(&value);
+                }
+                info
+            }
+            ExprKind::Distinct { .. } | ExprKind::Between { .. } | ExprKind::NullIf(..) => {
                 if self.is_setting(expr) {
                     return self.tenant_info();
                 }

@@ -27,10 +27,10 @@ pub(super) struct Place {
 
 impl<'a> Prover<'a> {
     /// Collects the items of a `FROM`, separated by commas.
-    pub(super) fn from_list(&mut self, items: &'a [FromItem], place: &Place) -> Namespace {
+    pub(super) fn items(&mut self, items: &'a [FromItem], place: &Place) -> Namespace {
         let mut all = Namespace::default();
         for item in items {
-            let namespace = self.from_item(item, place, &all);
+            let namespace = self.item(item, place, &all);
             self.merge(&mut all, namespace, item.span());
         }
         all
@@ -59,7 +59,7 @@ impl<'a> Prover<'a> {
     }
 
     /// Collects one item; `left` is what stands to its left, for lateral references.
-    pub(super) fn from_item(
+    pub(super) fn item(
         &mut self,
         item: &'a FromItem,
         place: &Place,
@@ -234,7 +234,6 @@ impl<'a> Prover<'a> {
                     .iter()
                     .map(|column| RteColumn {
                         name: column.name.clone(),
-                        ty: column.info.ty.clone(),
                     })
                     .collect(),
                 guard: place.guard.clone(),
@@ -306,7 +305,7 @@ impl<'a> Prover<'a> {
         let mut columns: Option<Vec<Visible>> = Some(Vec::new());
         let mut scalar = false;
         for call in calls {
-            let (info, operands) = self.from_call(&call.expr, &env);
+            let (info, operands) = self.call_in_from(&call.expr, &env);
             if let Some(leak) = &info.leak {
                 self.checks.push(super::check::Check::Lateral {
                     exposed: info.exposed.clone(),
@@ -363,7 +362,7 @@ impl<'a> Prover<'a> {
     }
 
     /// Walks a call in `FROM`; what the whole depends on, and its arguments.
-    fn from_call(
+    fn call_in_from(
         &mut self,
         expr: &'a crate::ir::Expr,
         env: &super::state::Env,
@@ -431,16 +430,16 @@ impl<'a> Prover<'a> {
             guard,
             ..place.clone()
         };
-        let left = self.from_item(&join.left, &with_guard(left_guard), left_of);
+        let left = self.item(&join.left, &with_guard(left_guard), left_of);
         // The right item sees the left one; a function there is lateral without the word.
         let right = if lateral(&join.right) {
             let mut seen = left_of.clone();
             seen.tables.extend(left.tables.iter().cloned());
             seen.columns.extend(left.columns.iter().cloned());
             seen.opaque |= left.opaque;
-            self.from_item(&join.right, &with_guard(right_guard), &seen)
+            self.item(&join.right, &with_guard(right_guard), &seen)
         } else {
-            self.from_item(&join.right, &with_guard(right_guard), left_of)
+            self.item(&join.right, &with_guard(right_guard), left_of)
         };
         let mut merged_columns = None;
         let mut using_alias = None;

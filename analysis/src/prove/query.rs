@@ -151,7 +151,7 @@ impl<'a> Prover<'a> {
             guard: self.block_guard(block),
             outer,
         };
-        let namespace = self.from_list(&select.from, &place);
+        let namespace = self.items(&select.from, &place);
         self.note_insertion(&place, select.filter.as_ref());
         let scope = self.push_scope(namespace, outer);
         let env = self.env(block, scope, false);
@@ -227,7 +227,7 @@ impl<'a> Prover<'a> {
             outer,
             ..place.clone()
         };
-        let namespace = self.from_list(&select.from, &place);
+        let namespace = self.items(&select.from, &place);
         let scope = self.push_scope(namespace, outer);
         let env = Env {
             scope,

@@ -147,7 +147,6 @@ impl<'a> Prover<'a> {
                     .iter()
                     .map(|column| RteColumn {
                         name: column.name.clone(),
-                        ty: column.ty.as_ref().and_then(Ty::of),
                     })
                     .collect(),
                 guard: place.guard.clone(),

@@ -85,7 +85,6 @@ pub(super) struct Base<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct RteColumn {
     pub(super) name: String,
-    pub(super) ty: Option<Ty>,
 }
 
 /// What the statement says about a value: the result of walking an expression.

@@ -462,18 +462,19 @@ impl<'a> Prover<'a> {
                     self.expr(element, &key_env);
                 }
             }
-            Some(ConflictTarget::Constraint(name)) => {
-                if !relation.keys.iter().any(|key| key.name == *name) {
-                    self.problem(*error(
-                        Code::INVALID,
-                        format!(
-                            "`{}` has no key `{name}` that the migrations tell of",
-                            relation.display()
-                        ),
-                        &conflict.span,
-                    ));
-                }
+            Some(ConflictTarget::Constraint(name))
+                if !relation.keys.iter().any(|key| key.name == *name) =>
+            {
+                self.problem(*error(
+                    Code::INVALID,
+                    format!(
+                        "`{}` has no key `{name}` that the migrations tell of",
+                        relation.display()
+                    ),
+                    &conflict.span,
+                ));
             }
+            Some(ConflictTarget::Constraint(_)) => {}
             None if conflict.update.is_some() => {
                 self.problem(*error(
                     Code::INVALID,
@@ -685,7 +686,7 @@ impl<'a> Prover<'a> {
             outer,
         };
         let mut namespace = self.changed(relation, &update.target, &place, Command::Update);
-        let from = self.from_list(&update.from, &place);
+        let from = self.items(&update.from, &place);
         self.merge(&mut namespace, from, &update.target.name.span);
         let scope = self.push_scope(namespace, outer);
         let env = self.env(block, scope, false);
@@ -727,7 +728,7 @@ impl<'a> Prover<'a> {
             outer,
         };
         let mut namespace = self.changed(relation, &delete.target, &place, Command::Delete);
-        let using = self.from_list(&delete.using, &place);
+        let using = self.items(&delete.using, &place);
         self.merge(&mut namespace, using, &delete.target.name.span);
         let scope = self.push_scope(namespace, outer);
         let env = self.env(block, scope, false);
@@ -788,7 +789,7 @@ impl<'a> Prover<'a> {
             guard: self.block_guard(block),
             outer,
         };
-        let source = self.from_item(&merge.source, &place, &Namespace::default());
+        let source = self.item(&merge.source, &place, &Namespace::default());
         let output = relation.and_then(|relation| {
             self.merge_into(relation, merge, source, &place);
             if merge.returning.is_empty() {
