@@ -13,14 +13,12 @@ use super::types::{Measured, Ranged, Textual};
 
 /// Starts an argument of a type that a model may fill in.
 #[doc(hidden)]
-#[must_use]
 pub fn argument<T: ToolInput>(name: &'static str) -> Argument<T> {
     Argument::new(name)
 }
 
 /// Starts an argument whose form is open, for a reason.
 #[doc(hidden)]
-#[must_use]
 pub fn open_argument<T: OpenInput>(name: &'static str, reason: &'static str) -> Argument<T> {
     Argument::new(name).except(ExceptionKind::Open, reason)
 }
@@ -70,7 +68,10 @@ impl<T: OpenInput> Argument<T> {
             ty: PhantomData,
         }
     }
+}
 
+// No bound here: a type that is no input has been refused where the argument began.
+impl<T> Argument<T> {
     /// What the model is told about it.
     pub fn describe(mut self, description: &'static str) -> Self {
         self.erased.description = Some(description);

@@ -25,6 +25,11 @@ pub enum Input {}
 #[derive(Debug)]
 pub enum Tenant {}
 
+/// A type with a published form, which can be read from it. Hidden; a name for both.
+#[doc(hidden)]
+pub trait Readable: DeserializeOwned + JsonSchema + Send + 'static {}
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> Readable for T {}
+
 /// A type that a language model may fill in: an argument of a tool, or a part of one.
 ///
 /// Numbers, strings, times and their usual containers have it. A type of your own derives it,
@@ -57,9 +62,7 @@ pub trait ToolInput: OpenInput {}
     note = "a tenant never comes from the model: `cx.read()` and `cx.write()` are bound to the session's tenant",
     note = "a type of your own that names no tenant derives `Deserialize`, `JsonSchema` and `ToolInput`"
 )]
-pub trait OpenInput:
-    EitherInputOrTenant<Kind = Input> + DeserializeOwned + JsonSchema + Send + 'static
-{
+pub trait OpenInput: EitherInputOrTenant<Kind = Input> + Readable {
     /// Visits the type's own fields: each visit demands `ToolInput` of the field's type.
     fn fields(fields: &mut Fields);
 }

@@ -12,6 +12,8 @@ mod output;
 mod route;
 mod schema;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod types;
 mod validate;
@@ -35,7 +37,7 @@ pub mod generated {
     pub use rmcp::handler::server::router::tool::{IntoToolRoute, ToolRoute};
 
     pub use super::argument::{argument, open_argument};
-    pub use super::input::{EitherInputOrTenant, Fields, Input, OpenInput, Tenant};
+    pub use super::input::{EitherInputOrTenant, Fields, Input, OpenInput, Readable, Tenant};
     pub use super::route::route;
 }
 

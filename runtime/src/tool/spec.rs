@@ -3,7 +3,7 @@
 use rmcp::model::ToolAnnotations;
 
 use super::argument::{AnyArgument, Argument};
-use super::input::{Exception, OpenInput};
+use super::input::Exception;
 
 /// The description of a tool: name, texts, hints, scopes and arguments.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl ToolSpec {
 
     /// Adds an argument.
     #[doc(hidden)]
-    pub fn argument<T: OpenInput>(mut self, argument: Argument<T>) -> Self {
+    pub fn argument<T>(mut self, argument: Argument<T>) -> Self {
         self.arguments.push(argument.erase());
         self
     }

@@ -85,7 +85,8 @@ macro_rules! tools {
 /// One tool as a value, for an rmcp router: `router.with_route(tool!(list_customers))`.
 #[macro_export]
 macro_rules! tool {
-    ($tool:path) => {
-        $tool {}
+    // A path fragment can't start a struct expression, tokens can.
+    ($($tool:tt)+) => {
+        $($tool)+ {}
     };
 }

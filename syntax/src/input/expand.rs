@@ -43,6 +43,14 @@ fn implementation(input: &Input, krate: &TokenStream, fields: &TokenStream) -> T
     for parameter in generics.type_params_mut() {
         parameter.bounds.push(parse_quote!(#krate::ToolInput));
     }
+    // What the parameters must be for serde to read the type is serde's to say (`default` asks for
+    // more than `ToolInput`), so a generic type is an input where it can be read.
+    if generics.type_params().next().is_some() {
+        let clause = generics.make_where_clause();
+        clause
+            .predicates
+            .push(parse_quote!(Self: #krate::__private::Readable));
+    }
     let (with, types, clause) = generics.split_for_impl();
     quote! {
         impl #with #krate::__private::EitherInputOrTenant for #ident #types #clause {

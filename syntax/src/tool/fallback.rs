@@ -18,7 +18,7 @@ pub(super) fn expand(tool: &Tool) -> TokenStream {
     let published = tool.name();
     let cfg = conditions(&tool.item.attrs);
     quote! {
-        #[allow(dead_code)]
+        #[allow(unused)]
         #function
         #marker
         #(#cfg)*

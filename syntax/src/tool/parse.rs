@@ -110,7 +110,7 @@ fn parameter(input: &mut FnArg, errors: &mut Errors) -> Option<Parameter> {
             errors.push(
                 &*receiver,
                 "a tool is a free function and has no `self`\n\
-                 help: take `cx: ToolContext`; what tools share belongs in a `static` or in the context",
+                 help: move it out of the `impl` and take `cx: ToolContext`",
             );
             None
         }

@@ -1,0 +1,10 @@
+//! What must not compile. After an intended change of a message: `TRYBUILD=overwrite cargo test
+//! -p watertight-ui-tests --test fail`, then read every changed `.stderr` as a user would.
+//!
+//! Cases that must compile are ordinary modules (`pass.rs`): with them here, all dependencies would
+//! be compiled once more.
+
+#[test]
+fn tools() {
+    trybuild::TestCases::new().compile_fail("ui/tool/fail/*.rs");
+}
