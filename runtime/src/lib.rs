@@ -14,6 +14,7 @@ mod session;
 pub mod statement;
 pub mod tool;
 mod tripwire;
+mod walk;
 
 /// What generated code names. Not for use by hand: a statement made here has no proof.
 #[doc(hidden)]

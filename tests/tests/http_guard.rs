@@ -291,6 +291,20 @@ async fn an_unknown_tool_and_wrong_arguments_are_answered_without_their_values()
         "{foreign:?}"
     );
     foreign.assert_safe();
+    // Nor would they notice an argument that they do not know.
+    let extra = json!({ "count": 1, "tenant_id": ACME });
+    let foreign = endpoint.call(&token, "foreign_count", extra).await;
+    assert!(
+        foreign.text().starts_with("invalid argument"),
+        "{foreign:?}"
+    );
+    foreign.assert_safe();
+    assert!(
+        endpoint
+            .call(&token, "foreign_count", json!({ "count": 1 }))
+            .await
+            .is_result()
+    );
 }
 
 #[tokio::test]

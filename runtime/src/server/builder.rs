@@ -17,6 +17,7 @@ use super::stdio::{StdioIdentity, StdioServer};
 use crate::auth::Authenticator;
 use crate::db::TenantPool;
 use crate::tool::{Mounted, Tools};
+use crate::walk::{self, Place, Waiver};
 
 /// Collects the parts of a [`Server`].
 #[must_use = "nothing happens until `build`"]
@@ -26,6 +27,9 @@ pub struct ServerBuilder {
     instructions: Option<String>,
     router: ToolRouter<McpServer>,
     requires: BTreeMap<String, Vec<String>>,
+    waivers: Vec<Waiver>,
+    /// Tools of ours, which the macro has looked at already.
+    own: Vec<String>,
     mistakes: Vec<String>,
     legacy_sessions: bool,
     json_response: bool,
@@ -39,6 +43,8 @@ impl ServerBuilder {
             instructions: None,
             router: ToolRouter::new(),
             requires: BTreeMap::new(),
+            waivers: Vec::new(),
+            own: Vec::new(),
             mistakes: Vec::new(),
             legacy_sessions: false,
             json_response: true,
@@ -81,6 +87,7 @@ impl ServerBuilder {
 
     fn add_own(&mut self, tool: Mounted) {
         let name = tool.compiled.published.name.to_string();
+        self.own.push(name.clone());
         if !tool.compiled.scopes.is_empty() {
             let scopes: Vec<String> = tool
                 .compiled
@@ -90,6 +97,12 @@ impl ServerBuilder {
                 .collect();
             self.require(name, scopes);
         }
+        self.waivers
+            .extend(tool.compiled.exceptions.iter().map(|exception| Waiver {
+                tool: tool.compiled.published.name.to_string(),
+                reason: exception.reason.to_owned(),
+                place: Place::Attribute(exception.clone()),
+            }));
         self.add(tool.into_route());
     }
 
@@ -97,8 +110,11 @@ impl ServerBuilder {
     /// router, which `#[tool_router]` generates. They run behind the same guard, and
     /// `ToolContext` works in them as a parameter.
     pub fn mount<T: Send + Sync + 'static>(mut self, handler: T, router: ToolRouter<T>) -> Self {
-        for route in super::mount::routes(Arc::new(handler), router) {
-            self.add(route);
+        for route in super::mount::routes(&Arc::new(handler), router) {
+            match route {
+                Ok(route) => self.add(route),
+                Err(error) => self.mistakes.push(error.to_string()),
+            }
         }
         self
     }
@@ -109,6 +125,23 @@ impl ServerBuilder {
             self.mistakes.push(format!("two tools are called `{name}`"));
         }
         self.router.add_route(route);
+    }
+
+    /// Accepts what the walk over the published schemas finds at one place of one tool, as its
+    /// message prints it, and says why. For mounted tools; ours carry such a reason in their own
+    /// attributes.
+    pub fn allow_argument(
+        mut self,
+        tool: impl Into<String>,
+        path: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        self.waivers.push(Waiver {
+            tool: tool.into(),
+            place: Place::Path(path.into()),
+            reason: reason.into(),
+        });
+        self
     }
 
     /// The scopes that a mounted tool needs. Tools of ours say `requires` themselves.
@@ -220,6 +253,36 @@ impl ServerBuilder {
         Ok(StdioServer::new(handler, identity, state))
     }
 
+    /// Refuses schemas through which a client could name a tenant.
+    fn walk(&self, handler: &McpServer) -> Result<(), ServerError> {
+        if let Some(vague) = self
+            .waivers
+            .iter()
+            .find(|waiver| waiver.reason.trim().is_empty())
+        {
+            let what = format!("an exception for `{}` gives no reason", vague.tool);
+            return Err(ServerError::configuration(what));
+        }
+        for Waiver { tool, reason, .. } in &self.waivers {
+            tracing::info!(tool, reason, "a rule about tenants is waived");
+        }
+        let state = self.guard.state_for(None)?;
+        let mut waivers = self.waivers.clone();
+        if state.pool().is_none() {
+            waivers.extend(self.own.iter().map(|tool| Waiver {
+                tool: tool.clone(),
+                place: Place::Judged,
+                reason: "judged at compile time".to_owned(),
+            }));
+        }
+        let findings = walk::findings(&handler.published(), state.extra(), &waivers);
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            Err(ServerError::Boundary(findings))
+        }
+    }
+
     fn handler(&self) -> Result<McpServer, ServerError> {
         if let Some(mistake) = self.mistakes.first() {
             return Err(ServerError::configuration(mistake));
@@ -232,12 +295,14 @@ impl ServerBuilder {
             let what = format!("scopes are required for `{unknown}`, and there is no such tool");
             return Err(ServerError::configuration(what));
         }
-        Ok(McpServer::new(
+        let handler = McpServer::new(
             self.implementation.clone(),
             self.instructions.clone(),
             self.router.clone(),
             self.requires.clone(),
-        ))
+        );
+        self.walk(&handler)?;
+        Ok(handler)
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use watertight_analysis::words::Extra;
+
 use crate::audit::{AuditLimits, AuditWriter};
 use crate::db::TenantPool;
 use crate::error::Reference;
@@ -16,6 +18,7 @@ use crate::tripwire::{Tripwire, Tripwires};
 pub(crate) struct ServerState {
     pool: Option<TenantPool>,
     tripwires: Tripwires,
+    extra: Extra,
     audit: OnceLock<AuditWriter>,
 }
 
@@ -24,9 +27,19 @@ impl ServerState {
         let column = pool
             .as_ref()
             .map_or("tenant_id", |pool| pool.catalog().settings.tenant_column);
+        let relations = pool.iter().flat_map(|pool| pool.catalog().relations());
+        let of_tenants = relations.filter(|relation| relation.tenant_column.is_some());
+        let extra = Extra {
+            tenant_column: column.to_owned(),
+            tables: of_tenants
+                .map(|relation| relation.name.to_owned())
+                .collect(),
+            ..Extra::default()
+        };
         Self {
             tripwires: Tripwires::new(column),
             pool,
+            extra,
             audit: OnceLock::new(),
         }
     }
@@ -43,6 +56,11 @@ impl ServerState {
             Some(pool) if pool.audits() => AuditWriter::start(pool.clone(), AuditLimits::default()),
             _ => AuditWriter::to_log(),
         })
+    }
+
+    /// What names a tenant here beside the usual words.
+    pub(crate) fn extra(&self) -> &Extra {
+        &self.extra
     }
 
     /// What looks for this session's tenant in what leaves the server.

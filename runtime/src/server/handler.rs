@@ -75,7 +75,7 @@ impl std::fmt::Debug for McpServer {
     }
 }
 
-fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+pub(super) fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
     Caller::from_extensions(&context.extensions)
         .cloned()
         .ok_or_else(|| {
@@ -196,7 +196,7 @@ fn safe(error: ErrorData, reference: Reference, tool: &str) -> ErrorData {
     ErrorData::new(error.code, format!("{text} (reference {reference})"), None)
 }
 
-fn text_of(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a text")

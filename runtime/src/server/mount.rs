@@ -1,36 +1,133 @@
 //! Tools that were written with rmcp alone, mounted beside ours.
 //!
-//! Invariant: a mounted tool runs behind the same guard, with the same walk over its schema at
-//! start-up, and with its errors and panics answered in fixed words.
+//! Invariant: a mounted tool is held to what ours are held to, as far as that is possible from
+//! outside: its schema is closed and walked at start-up, its arguments are checked against it, its
+//! errors and panics are answered in fixed words, and every call leaves a record.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use rmcp::RoleServer;
 use rmcp::handler::server::router::tool::{ToolRoute, ToolRouter};
 use rmcp::handler::server::tool::ToolCallContext;
-use rmcp::model::CallToolRequestParams;
+use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData, JsonObject};
+use rmcp::service::RequestContext;
 
-use super::handler::McpServer;
+use super::caller::Caller;
+use super::handler::{McpServer, caller, text_of};
+use crate::audit::{Origin, Outcome};
+use crate::error::{ToolError, ToolErrorKind};
+use crate::tool::{InvalidTool, Record, Validator, close};
 
 /// The routes of a router over another handler, for ours. Calls reach `handler`, as there.
 pub(super) fn routes<T: Send + Sync + 'static>(
-    handler: Arc<T>,
+    handler: &Arc<T>,
     router: ToolRouter<T>,
-) -> impl Iterator<Item = ToolRoute<McpServer>> {
-    router.into_iter().map(move |route| {
-        let handler = Arc::clone(&handler);
-        ToolRoute::new_dyn(
-            route.attr,
-            move |context: ToolCallContext<'_, McpServer>| {
-                let (handler, call) = (Arc::clone(&handler), Arc::clone(&route.call));
-                let mut request = CallToolRequestParams::new(context.name);
-                request.arguments = context.arguments;
-                request.input_responses = context.input_responses;
-                request.request_state = context.request_state;
-                let context = context.request_context;
-                Box::pin(
-                    async move { call(ToolCallContext::new(&*handler, request, context)).await },
-                )
-            },
-        )
-    })
+) -> Vec<Result<ToolRoute<McpServer>, InvalidTool>> {
+    router
+        .into_iter()
+        .map(|tool| route(Arc::clone(handler), tool))
+        .collect()
+}
+
+fn route<T: Send + Sync + 'static>(
+    handler: Arc<T>,
+    route: ToolRoute<T>,
+) -> Result<ToolRoute<McpServer>, InvalidTool> {
+    let mut published = route.attr;
+    let name = published.name.clone();
+    let schema = close((*published.input_schema).clone());
+    let validator = Validator::new(&schema).map_err(|error| {
+        InvalidTool::new(name.clone(), format!("its input schema is wrong: {error}"))
+    })?;
+    published.input_schema = Arc::new(schema);
+    let shared = Arc::new((handler, route.call, validator));
+    Ok(ToolRoute::new_dyn(
+        published,
+        move |context: ToolCallContext<'_, McpServer>| {
+            let shared = Arc::clone(&shared);
+            let mut request = CallToolRequestParams::new(context.name);
+            request.arguments = context.arguments;
+            request.input_responses = context.input_responses;
+            request.request_state = context.request_state;
+            let context = context.request_context;
+            Box::pin(async move {
+                let (handler, call, validator) = &*shared;
+                let admitted = Admitted::new(&request, &context, validator)?;
+                let admitted = match admitted {
+                    Ok(admitted) => admitted,
+                    Err(refused) => return Ok(refused),
+                };
+                let running = call(ToolCallContext::new(&**handler, request, context));
+                admitted.finish(AssertUnwindSafe(running).catch_unwind().await)
+            })
+        },
+    ))
+}
+
+/// A call whose arguments fit.
+struct Admitted {
+    caller: Caller,
+    tool: String,
+    record: Record,
+}
+
+type Answer = Result<CallToolResponse, ErrorData>;
+
+impl Admitted {
+    /// The inner error is the answer to arguments that do not fit.
+    fn new(
+        request: &CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+        validator: &Validator,
+    ) -> Result<Result<Self, CallToolResponse>, ErrorData> {
+        let caller = caller(context)?;
+        let (session, reference) = (caller.session(), caller.reference());
+        let tool = request.name.to_string();
+        let none = JsonObject::new();
+        let arguments = request.arguments.as_ref().unwrap_or(&none);
+        let origin = Origin::new(reference).tool(&tool);
+        let origin = origin.principal(session.issuer(), session.subject());
+        let mut record = Record::begin(&caller, origin, context, &tool, arguments);
+        if let Err(refusal) = validator.check(arguments, || caller.state().extra().clone()) {
+            record.audit.probe = refusal.probe;
+            let error = ToolError::invalid_arguments(refusal.text);
+            record.end(Outcome::Refused, Some(&error));
+            return Ok(Err(error.into_result(reference, &tool).into()));
+        }
+        Ok(Ok(Self {
+            caller,
+            tool,
+            record,
+        }))
+    }
+
+    fn finish(self, ended: std::thread::Result<Answer>) -> Answer {
+        let Self {
+            caller,
+            tool,
+            mut record,
+        } = self;
+        match ended {
+            Ok(answer) => {
+                match &answer {
+                    Ok(CallToolResponse::Complete(result)) if result.is_error == Some(true) => {
+                        record.end(Outcome::Failed, None);
+                    }
+                    Ok(_) => record.end(Outcome::Ok, None),
+                    Err(_) => {
+                        record.audit.error = Some(ToolErrorKind::Internal.as_str().to_owned());
+                        record.settle(Outcome::Failed);
+                    }
+                }
+                answer
+            }
+            Err(panic) => {
+                let error = ToolError::internal(format!("the tool panicked: {}", text_of(&*panic)));
+                record.end(Outcome::Panicked, Some(&error));
+                Ok(error.into_result(caller.reference(), &tool).into())
+            }
+        }
+    }
 }

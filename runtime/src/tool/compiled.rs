@@ -22,7 +22,7 @@ pub struct InvalidTool {
 }
 
 impl InvalidTool {
-    pub(super) fn new(tool: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn new(tool: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
             tool: tool.into(),
             what: what.into(),

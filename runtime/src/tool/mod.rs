@@ -9,6 +9,7 @@ mod compiled;
 mod context;
 mod input;
 mod output;
+mod record;
 mod route;
 mod schema;
 mod spec;
@@ -25,9 +26,12 @@ pub use compiled::InvalidTool;
 pub use context::ToolContext;
 pub use input::{Exception, ExceptionKind, TenantIdentifier, ToolInput};
 pub use output::{Reply, ToolOutput};
+pub(crate) use record::Record;
 pub(crate) use route::Mounted;
+pub(crate) use schema::close;
 pub use spec::ToolSpec;
 pub use tools::Tools;
+pub(crate) use validate::Validator;
 
 use crate::error::ToolResult;
 

@@ -9,7 +9,7 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -17,23 +17,19 @@ use rmcp::handler::server::router::tool::ToolRoute;
 use rmcp::model::{CallToolResult, JsonObject, Tool as Published};
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Map;
-use watertight_analysis::Config;
-use watertight_analysis::words::Extra;
 
 use super::Tool;
 use super::arguments::Arguments;
 use super::compiled::{Compiled, InvalidTool};
 use super::context::{ToolContext, unverified};
 use super::output::{Reply, ToolOutput};
-use crate::audit::{AuditRecord, AuditWriter, Origin, Outcome};
+use super::record::Record;
+use crate::audit::Outcome;
 use crate::error::{Reference, ToolError};
 use crate::server::Caller;
 
 /// A call that takes longer is given up. Statements have their own, shorter limit.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// Argument names kept in a record, and letters of each: both come from the client.
-const MOST_NAMES: usize = 32;
-const LONGEST_NAME: usize = 64;
 
 /// The way to call one tool, whatever server it is mounted in.
 type Call =
@@ -99,7 +95,13 @@ async fn call<T: Tool>(
     };
     let reference = caller.reference();
     let context = ToolContext::new(caller.clone(), Some(T::NAME), &request);
-    let mut record = Record::begin(&caller, &context, &request, T::NAME, &arguments);
+    let mut record = Record::begin(
+        &caller,
+        context.origin().clone(),
+        &request,
+        T::NAME,
+        &arguments,
+    );
     let result = match admit(&tool, &caller, arguments, &mut record) {
         Err(error) => {
             record.end(Outcome::Refused, Some(&error));
@@ -139,22 +141,13 @@ fn admit(
     {
         return Err(ToolError::denied().because(format!("the scope `{missing}` is not granted")));
     }
-    let extra = || extra(caller);
+    let extra = || caller.state().extra().clone();
     if let Err(refusal) = tool.validator.check(&arguments, extra) {
         record.audit.probe = refusal.probe;
         return Err(ToolError::invalid_arguments(refusal.text));
     }
     Arguments::read(&tool.arguments, arguments)
         .map_err(|name| ToolError::invalid_at(name, "a value that its type can hold"))
-}
-
-/// What names a tenant here beside the usual words.
-fn extra(caller: &Caller) -> Extra {
-    let mut extra = Extra::from_config(&Config::default());
-    if let Some(pool) = caller.state().pool() {
-        extra.tenant_column = pool.catalog().settings.tenant_column.to_owned();
-    }
-    extra
 }
 
 /// The function and its result's form; both are the user's code.
@@ -208,71 +201,4 @@ fn withhold(caller: &Caller, result: CallToolResult) -> Result<CallToolResult, T
         ));
     }
     Ok(result)
-}
-
-/// The audit record of a call under way. Dropping it writes it: a call whose future is dropped
-/// was cancelled.
-struct Record {
-    audit: AuditRecord,
-    writer: AuditWriter,
-    origin: Origin,
-    begun: Instant,
-    settled: bool,
-}
-
-impl Record {
-    fn begin(
-        caller: &Caller,
-        context: &ToolContext,
-        request: &RequestContext<RoleServer>,
-        tool: &str,
-        arguments: &JsonObject,
-    ) -> Self {
-        let session = caller.session();
-        let reference = caller.reference().to_string();
-        let mut audit = AuditRecord::new(session.tenant().clone(), reference, tool);
-        audit.issuer = Some(session.issuer().to_owned());
-        audit.subject = Some(session.subject().to_owned());
-        audit.client = request.client_info().map(|client| shortened(&client.name));
-        audit.protocol = request
-            .protocol_version()
-            .map(|version| version.to_string());
-        audit.arguments = arguments
-            .keys()
-            .take(MOST_NAMES)
-            .map(|name| shortened(name))
-            .collect();
-        Self {
-            audit,
-            writer: caller.state().audit().clone(),
-            origin: context.origin().clone(),
-            begun: Instant::now(),
-            settled: false,
-        }
-    }
-
-    /// How it ended, whatever is found out later.
-    fn settle(&mut self, outcome: Outcome) {
-        self.audit.outcome = outcome;
-        self.settled = true;
-    }
-
-    fn end(mut self, outcome: Outcome, error: Option<&ToolError>) {
-        if !self.settled {
-            self.audit.outcome = outcome;
-        }
-        self.audit.error = error.map(|error| error.kind().as_str().to_owned());
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        self.audit.rows = self.origin.rows();
-        self.audit.duration = self.begun.elapsed();
-        self.writer.record(self.audit.clone());
-    }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(LONGEST_NAME).collect()
 }

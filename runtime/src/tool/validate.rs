@@ -19,7 +19,7 @@ const MOST_NAMES: usize = 30;
 
 /// A compiled schema.
 #[derive(Debug)]
-pub(super) struct Validator {
+pub(crate) struct Validator {
     schema: Value,
     compiled: jsonschema::Validator,
     /// What may be repeated of a path.
@@ -28,17 +28,17 @@ pub(super) struct Validator {
 
 /// Why arguments were refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// For the client.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// An argument that the schema does not know is named like a tenant: no honest client that
     /// read the schema sends it.
-    pub(super) probe: bool,
+    pub(crate) probe: bool,
 }
 
 impl Validator {
     /// Compiles a schema. The error is the developer's to read.
-    pub(super) fn new(schema: &Map<String, Value>) -> Result<Self, String> {
+    pub(crate) fn new(schema: &Map<String, Value>) -> Result<Self, String> {
         let schema = Value::Object(schema.clone());
         let compiled = jsonschema::options()
             .with_draft(Draft::Draft202012)
@@ -53,7 +53,7 @@ impl Validator {
     }
 
     /// Checks the arguments of a call. `extra` says what else names a tenant here.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         arguments: &Map<String, Value>,
         extra: impl FnOnce() -> Extra,

@@ -25,7 +25,7 @@ const PARTS: [&str; 5] = [
 const NAMED_PARTS: [&str; 2] = ["properties", "patternProperties"];
 
 /// Closes a root schema and its definitions.
-pub(super) fn close(mut root: Schema) -> Schema {
+pub(crate) fn close(mut root: Schema) -> Schema {
     let definitions = match root.remove("$defs") {
         Some(Value::Object(definitions)) => definitions,
         _ => Map::new(),

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
+pub(crate) use close::close;
 pub(super) use expect::{expectation, property_names};
 
 use super::argument::AnyArgument;
@@ -46,7 +47,7 @@ pub(super) fn input(arguments: &[AnyArgument]) -> Map<String, Value> {
     if !definitions.is_empty() {
         root.insert("$defs".into(), Value::Object(definitions));
     }
-    close::close(root)
+    close(root)
 }
 
 /// The output schema of a type, and whether its value must be wrapped as `{"result": …}`:
