@@ -134,7 +134,15 @@ impl Prover<'_> {
             });
         } else {
             let condition = format!("{}.{} = $tenant", quote(&name), quote(tenant));
+            let replaced = caller
+                .map(|(miss, _)| miss)
+                .and_then(|miss| self.replaced(&miss.span, "$tenant"));
             match purpose {
+                _ if replaced.is_some() => {
+                    diagnostic
+                        .help
+                        .extend(replaced.map(|mended| format!("write: {mended}")));
+                }
                 Purpose::Read | Purpose::Change => {
                     match self.mended(rte, span, &condition) {
                         Some(mended) => diagnostic.help.push(format!("write: {mended}")),
@@ -236,8 +244,12 @@ impl Prover<'_> {
         });
     }
 
-    /// Notes where a condition on the entries of a block goes that have no place yet.
-    pub(super) fn note_insertion(&mut self, place: &super::from::Place, filter: Option<&Expr>) {
+    /// Notes where a condition on entries goes that have no place yet.
+    pub(super) fn note_insertion(
+        &mut self,
+        rtes: impl IntoIterator<Item = RteId>,
+        filter: Option<&Expr>,
+    ) {
         if self.context.origin.is_some() {
             return;
         }
@@ -245,11 +257,6 @@ impl Prover<'_> {
             filter: filter.map(|filter| filter.span.clone()),
             or: filter.is_some_and(|filter| matches!(filter.kind, ExprKind::Or(_))),
         };
-        let rtes: Vec<RteId> = self
-            .blocks
-            .get(place.block)
-            .map(|block| block.rtes.clone())
-            .unwrap_or_default();
         for rte in rtes {
             if !self.insertions.iter().any(|(known, _)| *known == rte) {
                 self.insertions.push((rte, insertion.clone()));
@@ -257,12 +264,22 @@ impl Prover<'_> {
         }
     }
 
+    /// The statement with another text in one place.
+    fn replaced(&self, span: &Span, text: &str) -> Option<String> {
+        let source = &self.prepared.source;
+        let span = self.prepared.source_span(span);
+        Some(format!(
+            "{}{text}{}",
+            source.get(..span.start)?,
+            source.get(span.end..)?
+        ))
+    }
+
     /// The statement with the condition in the right place.
     fn mended(&self, rte: RteId, span: &Span, condition: &str) -> Option<String> {
         let place = self
             .insertions
             .iter()
-            .rev()
             .find(|(id, _)| *id == rte)
             .map(|(_, place)| place);
         let sql = &self.prepared.sql;

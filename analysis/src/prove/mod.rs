@@ -5,6 +5,7 @@
 //! relation of the tree. Invariant: what is not understood is refused.
 
 mod accounting;
+mod assign;
 mod calls;
 mod check;
 mod effects;
@@ -12,7 +13,10 @@ mod equality;
 mod explain;
 mod expr;
 mod from;
+mod insert;
+mod join;
 mod leaky;
+mod merge;
 mod pin;
 mod proof;
 mod query;
@@ -20,7 +24,9 @@ mod relation;
 mod resolve;
 mod setting;
 mod state;
+mod upsert;
 mod walk;
+mod with;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -41,7 +41,10 @@ impl Prover<'_> {
         match self.lookup(parts, span, scope) {
             Ok(info) => Resolved::Info(info),
             Err(problem) => {
-                self.problem(*problem);
+                // Columns that can't be told because of a problem that is already told.
+                if problem.code != Code::NOT_UNDERSTOOD || self.problems.is_empty() {
+                    self.problem(*problem);
+                }
                 Resolved::Nothing
             }
         }

@@ -1,0 +1,228 @@
+//! `MERGE`: the condition pins the target, and each branch writes the tenant's rows alone.
+
+use super::check::Purpose;
+use super::from::Place;
+use super::resolve::error;
+use super::state::{BlockId, Env, Guard, Info, Namespace, Node, OutputId, Prover, Rte, RteKind};
+use crate::catalog::{Class, Command, Relation};
+use crate::diagnostic::Code;
+use crate::ir::{Expr, ExprKind, Merge, MergeAction, MergeMatch};
+
+impl<'a> Prover<'a> {
+    pub(super) fn merge_statement(
+        &mut self,
+        merge: &'a Merge,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) -> Option<OutputId> {
+        let levels = self.with_level(merge.with.as_ref(), parent, guard, outer);
+        let relation = self.target(&merge.target);
+        let block = self.block(parent, guard);
+        let place = Place {
+            block,
+            guard: self.block_guard(block),
+            outer,
+        };
+        let source = self.item(&merge.source, &place, &Namespace::default());
+        let output = relation.and_then(|relation| {
+            self.merge_into(relation, merge, source, &place);
+            if merge.returning.is_empty() {
+                return None;
+            }
+            self.problem(*error(
+                Code::NOT_UNDERSTOOD,
+                "`RETURNING` of a MERGE, which PostgreSQL has since version 17, is not understood yet",
+                &merge.target.name.span,
+            ));
+            None
+        });
+        self.with.truncate(levels);
+        output
+    }
+
+    fn merge_into(
+        &mut self,
+        relation: &'a Relation,
+        merge: &'a Merge,
+        source: Namespace,
+        place: &Place,
+    ) {
+        let span = &merge.target.name.span;
+        // The target is matched row by row, so every class that is used has to be protected, or
+        // the condition of the MERGE pins it.
+        let mut commands = vec![Command::Select];
+        for branch in &merge.branches {
+            commands.push(match &branch.action {
+                MergeAction::Nothing => Command::Select,
+                MergeAction::Delete => Command::Delete,
+                MergeAction::Update(_) => Command::Update,
+                MergeAction::Insert { .. } => Command::Insert,
+            });
+        }
+        commands.sort_unstable();
+        commands.dedup();
+        let classes: Vec<Class> = commands
+            .iter()
+            .map(|command| self.class(relation, *command))
+            .collect();
+        let weakest = classes
+            .iter()
+            .find(|class| !matches!(class, Class::Protected | Class::Scoped))
+            .or_else(|| classes.iter().find(|class| **class == Class::Scoped))
+            .or_else(|| classes.first())
+            .cloned()
+            .unwrap_or(Class::Scoped);
+        let protected = weakest == Class::Protected;
+        // The target is on the nullable side: a row of the source without a match is kept.
+        let matched_guard = self.guard_with_new(&place.guard);
+        let matched = Place {
+            guard: matched_guard.clone(),
+            ..place.clone()
+        };
+        let name = merge
+            .target
+            .alias
+            .as_ref()
+            .map_or_else(|| relation.name.clone(), |alias| alias.name.clone());
+        let rte = self.push_rte(
+            &matched,
+            Rte {
+                name,
+                columns: Vec::new(),
+                guard: matched_guard.clone(),
+                kind: RteKind::Base(super::state::Base {
+                    relation,
+                    protected,
+                    global: false,
+                }),
+            },
+        );
+        let columns = self.base_columns(rte, relation);
+        let mut namespace = Namespace {
+            tables: vec![self.target_table(&merge.target, relation, rte, &columns)],
+            columns,
+            opaque: false,
+        };
+        let only_source = self.push_scope(source.clone(), place.outer);
+        self.merge(&mut namespace, source, span);
+        let scope = self.push_scope(namespace, place.outer);
+        let on = Env {
+            scope,
+            block: place.block,
+            guard: matched_guard.clone(),
+            condition: true,
+        };
+        self.condition(&merge.on, &on, "ON");
+        self.judge(relation, &weakest, span, rte, place.block, Purpose::Merge);
+        for branch in &merge.branches {
+            if branch.matched == MergeMatch::NotMatchedBySource && !protected {
+                self.problem(*error(
+                    Code::MERGE,
+                    format!(
+                        "`WHEN NOT MATCHED BY SOURCE` reaches every row of `{}` that no row matches, other tenants' included",
+                        relation.display()
+                    ),
+                    &branch.span,
+                ));
+            }
+            let not_matched = branch.matched == MergeMatch::NotMatchedByTarget;
+            let env = Env {
+                scope: if not_matched { only_source } else { scope },
+                block: place.block,
+                guard: if not_matched {
+                    place.guard.clone()
+                } else {
+                    matched_guard.clone()
+                },
+                condition: false,
+            };
+            if let Some(condition) = &branch.condition {
+                let info = self.expr(
+                    condition,
+                    &Env {
+                        condition: true,
+                        ..env.clone()
+                    },
+                );
+                self.leaks(&info);
+            }
+            match &branch.action {
+                MergeAction::Nothing => {}
+                MergeAction::Delete => self.deleted(relation, span),
+                MergeAction::Update(assignments) => {
+                    let class = self.class(relation, Command::Update);
+                    let assigned = self.assignments(relation, assignments, &class, &env, None);
+                    self.updated(relation, &assigned, span);
+                    self.evaluated_on_write(relation, span);
+                }
+                MergeAction::Insert { columns, values } => {
+                    self.merge_insert(relation, columns, values.as_deref(), &branch.span, &env);
+                }
+            }
+        }
+    }
+
+    fn merge_insert(
+        &mut self,
+        relation: &'a Relation,
+        columns: &'a [crate::ir::InsertColumn],
+        values: Option<&'a [Expr]>,
+        span: &crate::ir::Span,
+        env: &Env,
+    ) {
+        let class = self.class(relation, Command::Insert);
+        let guarded = class == Class::Protected || !self.tenant_mode();
+        let mut given = false;
+        let mut assigned = Vec::new();
+        for column in columns {
+            if relation.column(&column.name).is_none() {
+                let diagnostic = self.missing_column(relation, &column.name, &column.span);
+                self.problem(diagnostic);
+            }
+        }
+        for (position, value) in values.into_iter().flatten().enumerate() {
+            let index = match columns.get(position) {
+                Some(column) => {
+                    assigned.push(column.name.clone());
+                    relation.column(&column.name).map(|(index, _)| index)
+                }
+                None if columns.is_empty() => {
+                    assigned.extend(relation.columns.get(position).map(|c| c.name.clone()));
+                    Some(position)
+                }
+                None => None,
+            };
+            let is_default = matches!(value.kind, ExprKind::Default);
+            let info = if is_default {
+                Info::constant()
+            } else {
+                self.expr(value, env)
+            };
+            if index.is_some() && index == relation.tenant_column {
+                given = true;
+                let fine = info.node == Some(Node::Tenant)
+                    || (is_default && self.tenant_default(relation));
+                if !fine && !guarded {
+                    self.problem(*error(
+                        Code::FOREIGN_WRITE,
+                        format!(
+                            "a new row of `{}` could be another tenant's: its tenant is not `$tenant`",
+                            relation.display()
+                        ),
+                        &value.span,
+                    ));
+                }
+            }
+        }
+        if !given && !guarded && !self.tenant_default(relation) {
+            self.problem(*error(
+                Code::FOREIGN_WRITE,
+                format!("a new row of `{}` gives no tenant", relation.display()),
+                span,
+            ));
+        }
+        self.defaults(relation, &assigned, span);
+        self.evaluated_on_write(relation, span);
+    }
+}

@@ -1,0 +1,160 @@
+//! `ON CONFLICT`: the row that is there is the tenant's because the key holds the tenant, or because
+//! the `WHERE` of the update pins it.
+
+use super::check::Purpose;
+use super::from::Place;
+use super::resolve::error;
+use super::state::{BlockId, Env, Fact, Guard, Mode, Namespace, Node, Prover, Rte, RteKind, Table};
+use crate::catalog::{Class, Command, Relation};
+use crate::diagnostic::Code;
+use crate::ir::{ConflictTarget, ExprKind, Insert, OnConflict};
+
+impl<'a> Prover<'a> {
+    pub(super) fn on_conflict(
+        &mut self,
+        relation: &'a Relation,
+        insert: &'a Insert,
+        conflict: &'a OnConflict,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) {
+        let block = self.block(parent, guard);
+        let place = Place {
+            block,
+            guard: self.block_guard(block),
+            outer,
+        };
+        let tenant = !matches!(self.mode, Mode::System(_));
+        let class = match &conflict.update {
+            Some(_) => self.class(relation, Command::Update),
+            None => self.class(relation, Command::Insert),
+        };
+        let holds_tenant = self.conflict_key_holds_tenant(relation, conflict);
+        // The row that is there: the tenant's where the key holds the tenant.
+        let name = insert
+            .target
+            .alias
+            .as_ref()
+            .map_or(relation.name.as_str(), |alias| &alias.name);
+        let existing = self.push_rte(
+            &place,
+            Rte {
+                name: name.to_owned(),
+                columns: Vec::new(),
+                guard: place.guard.clone(),
+                kind: RteKind::Base(super::state::Base {
+                    relation,
+                    protected: class == Class::Protected,
+                    global: false,
+                }),
+            },
+        );
+        let mut columns = self.base_columns(existing, relation);
+        let (excluded, excluded_columns) = self.own_row(relation, "excluded", &place, tenant);
+        if holds_tenant {
+            for column in &mut columns {
+                column.info.exposed.clear();
+            }
+            if let Some(index) = relation.tenant_column {
+                let fact = Fact {
+                    a: Node::Column(existing, index),
+                    b: Node::Column(excluded, index),
+                    guard: place.guard.clone(),
+                    text: "the conflicting key holds the tenant column".to_owned(),
+                };
+                self.push_fact(block, fact);
+            }
+        }
+        let target_only = Namespace {
+            tables: vec![self.target_table(&insert.target, relation, existing, &columns)],
+            columns: columns.clone(),
+            opaque: false,
+        };
+        let scope = self.push_scope(target_only.clone(), outer);
+        let key_env = self.env(block, scope, false);
+        match &conflict.target {
+            Some(ConflictTarget::Columns { elements, filter }) => {
+                for element in elements.iter().chain(filter) {
+                    self.expr(element, &key_env);
+                }
+            }
+            Some(ConflictTarget::Constraint(name))
+                if !relation.keys.iter().any(|key| key.name == *name) =>
+            {
+                self.problem(*error(
+                    Code::INVALID,
+                    format!(
+                        "`{}` has no key `{name}` that the migrations tell of",
+                        relation.display()
+                    ),
+                    &conflict.span,
+                ));
+            }
+            Some(ConflictTarget::Constraint(_)) => {}
+            None if conflict.update.is_some() => {
+                self.problem(*error(
+                    Code::INVALID,
+                    "`ON CONFLICT DO UPDATE` needs a key",
+                    &conflict.span,
+                ));
+            }
+            None => {}
+        }
+        let Some(update) = &conflict.update else {
+            return;
+        };
+        // Unqualified names are the row's that is there; `excluded` has to be named.
+        let mut both = target_only;
+        both.tables.push(Table {
+            name: "excluded".to_owned(),
+            schema: None,
+            columns: Some(excluded_columns.into()),
+            scalar: false,
+            rte: Some(excluded),
+        });
+        let scope = self.push_scope(both, outer);
+        let env = self.env(block, scope, false);
+        if let Some(filter) = &update.filter {
+            self.condition(
+                filter,
+                &Env {
+                    condition: true,
+                    ..env.clone()
+                },
+                "WHERE of DO UPDATE",
+            );
+        }
+        self.judge(
+            relation,
+            &class,
+            &insert.target.name.span,
+            existing,
+            block,
+            Purpose::Upsert,
+        );
+        let assigned =
+            self.assignments(relation, &update.assignments, &class, &env, Some(excluded));
+        self.updated(relation, &assigned, &insert.target.name.span);
+    }
+
+    /// Whether the key that a conflict is about holds the tenant column, so that a conflicting row
+    /// has the tenant of the new one.
+    fn conflict_key_holds_tenant(&self, relation: &Relation, conflict: &OnConflict) -> bool {
+        let Some(tenant) = relation.tenant().map(|column| &column.name) else {
+            return false;
+        };
+        match &conflict.target {
+            Some(ConflictTarget::Columns { elements, .. }) => elements.iter().any(
+                |element| matches!(&element.kind, ExprKind::Column(parts) if parts == std::slice::from_ref(tenant)),
+            ),
+            Some(ConflictTarget::Constraint(name)) => relation.keys.iter().any(|key| {
+                // An exclusion constraint conflicts by other operators than `=`.
+                key.name == *name
+                    && key.kind != crate::catalog::KeyKind::Exclusion
+                    && key.columns.iter().any(|column| column.as_ref() == Some(tenant))
+            }),
+            None => false,
+        }
+    }
+}
