@@ -16,11 +16,27 @@ use watertight_analysis::config::Config;
 use watertight_analysis::diagnostic::{Code, Diagnostic};
 use watertight_analysis::migrations::{Migration, SourceFile, order};
 use watertight_build::{CONFIG, Project as Place, find};
+use watertight_syntax::Names;
 use watertight_syntax::project::{MigrationFile, Project, render};
 
 /// The project that the running macro belongs to; `catalog` is its `catalog = "…"`.
 pub(crate) fn load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
     try_load(catalog).map_err(shorten_repetition)
+}
+
+/// What names a tenant in this project. A tool may stand in a crate without a database, so only a
+/// configuration that is there and wrong is an error; what is wrong with migrations is told where a
+/// statement needs them.
+pub(crate) fn names() -> Result<Names, String> {
+    if let Ok(project) = try_load(None) {
+        return Ok(Names::from_catalog(&project.catalog));
+    }
+    match locate(None) {
+        Ok(place) => read_config(&place)
+            .map(|config| Names::from_config(&config))
+            .map_err(shorten_repetition),
+        Err(_) => Ok(Names::default()),
+    }
 }
 
 /// A project that can't be read fails every macro of the crate. The full text stands at the first;

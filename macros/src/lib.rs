@@ -3,6 +3,7 @@
 mod files;
 
 use proc_macro::TokenStream;
+use watertight_syntax::Names;
 
 /// Proves SQL statements when the crate is compiled, and runs them in a scope of one tenant.
 ///
@@ -94,7 +95,7 @@ pub fn catalog(tokens: TokenStream) -> TokenStream {
 /// An argument that names a tenant, or whose type is one, does not compile.
 #[proc_macro_attribute]
 pub fn mcp_tool(attr: TokenStream, item: TokenStream) -> TokenStream {
-    watertight_syntax::tool::expand(attr.into(), item.into()).into()
+    with_names(|names| watertight_syntax::tool::expand_with(attr.into(), item.into(), names))
 }
 
 /// Lets a type be an argument of a tool, or a part of one.
@@ -104,11 +105,24 @@ pub fn mcp_tool(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// on a field waive a rule and are listed in reports.
 #[proc_macro_derive(ToolInput, attributes(tool))]
 pub fn derive_tool_input(item: TokenStream) -> TokenStream {
-    watertight_syntax::input::derive_tool_input(item.into()).into()
+    with_names(|names| watertight_syntax::input::derive_tool_input_with(item.into(), names))
 }
 
 /// Marks a type as naming a tenant, so that no argument of a tool can contain it.
 #[proc_macro_derive(TenantIdentifier, attributes(tool))]
 pub fn derive_tenant_identifier(item: TokenStream) -> TokenStream {
     watertight_syntax::input::derive_tenant_identifier(item.into()).into()
+}
+
+/// Expands with the words of this project; if they can't be read, with the usual ones and an error.
+fn with_names(expand: impl FnOnce(&Names) -> proc_macro2::TokenStream) -> TokenStream {
+    match files::names() {
+        Ok(names) => expand(&names).into(),
+        Err(message) => {
+            let mut tokens = expand(&Names::default());
+            let error = syn::Error::new(proc_macro2::Span::call_site(), message);
+            tokens.extend(error.to_compile_error());
+            tokens.into()
+        }
+    }
 }
