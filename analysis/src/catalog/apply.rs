@@ -1,7 +1,7 @@
 //! Which part of the builder applies which statement.
 
 use super::build::Builder;
-use crate::ddl::ir::{DataKind, Ddl};
+use crate::ddl::ir::Ddl;
 use crate::diagnostic::{Code, Severity};
 
 impl Builder {
@@ -11,7 +11,7 @@ impl Builder {
             Ddl::CreateTable(table) => self.create_table(*table),
             Ddl::CreateTableAs(table) => {
                 if let Ok(query) = &table.query {
-                    self.calls_in_query(query);
+                    self.evaluates_query(query);
                 }
                 self.create_table_as(*table);
             }
@@ -73,7 +73,15 @@ impl Builder {
             Ddl::CommentOnTable { table, text } => self.comment(&table, text),
             Ddl::CreateFunction(function) => self.create_function(*function),
             Ddl::AlterFunction { object, changes } => self.alter_function(&object, changes),
-            Ddl::CreateOperator { name, left, right } => self.create_operator(&name, left, right),
+            Ddl::CreateOperator {
+                name,
+                left,
+                right,
+                function,
+            } => {
+                self.implicit.extend(function);
+                self.create_operator(&name, left, right);
+            }
             Ddl::CreateType {
                 name,
                 kind,
@@ -90,7 +98,11 @@ impl Builder {
                 source,
                 target,
                 implicit,
-            } => self.create_cast(source, target, implicit),
+                function,
+            } => {
+                self.implicit.extend(function);
+                self.create_cast(source, target, implicit);
+            }
             Ddl::CreateTrigger(trigger) => self.create_trigger(*trigger),
             Ddl::CreateRule(rule) => self.create_rule(*rule),
             Ddl::CreateIndex(index) => self.create_index(*index),
@@ -121,15 +133,20 @@ impl Builder {
                     None => self.role_paths.remove(&role),
                 };
             }
-            Ddl::Data { statement, from } => match statement {
+            Ddl::Data { statement } => match statement {
                 Ok(statement) => self.data(&statement),
-                // A query that is not understood may call anything.
-                Err(why) => match from {
-                    DataKind::Query | DataKind::Change => {
-                        self.unreadable(&format!("a data statement that is not understood: {why}"));
-                    }
-                },
+                // What is not understood may call anything.
+                Err(why) => {
+                    self.unreadable(&format!("a data statement that is not understood: {why}"))
+                }
             },
+            Ddl::Evaluates { relations } => {
+                let found = relations
+                    .iter()
+                    .filter_map(|name| self.find(name))
+                    .collect();
+                self.evaluates(found, Vec::new());
+            }
             Ddl::Do { language, body } => self.do_block(&language, &body),
             Ddl::Unknown { what } => self.unreadable(&what),
         }

@@ -26,8 +26,32 @@ impl Builder {
         };
         // Columns are added and defaults set in the order of the actions; PostgreSQL's passes only
         // move constraints to the end, which changes nothing here.
+        let mut rewrites = false;
+        let mut functions = Vec::new();
         for action in actions {
+            rewrites |= matches!(
+                action,
+                Action::AddColumn { .. }
+                    | Action::SetType { .. }
+                    | Action::SetExpression { .. }
+                    | Action::AddConstraint(_)
+                    | Action::Attach(_)
+            );
+            if let Action::SetType {
+                using: Some(using), ..
+            } = &action
+            {
+                match using {
+                    Ok(using) => functions.extend(mentions(using).functions),
+                    Err(why) => self.unreadable(&format!("USING of a column's type: {why}")),
+                }
+            }
             self.action(id, only, action);
+        }
+        // Rows that are rewritten or checked again evaluate what the table stores.
+        if rewrites {
+            functions.extend(self.stored_functions(id));
+            self.evaluates(Vec::new(), functions);
         }
     }
 
@@ -85,6 +109,7 @@ impl Builder {
                 column,
                 ty,
                 collation,
+                using: _,
             } => self.each_child(id, only, &mut |relation| {
                 if let Some(column) = relation.columns.iter_mut().find(|c| c.name == column) {
                     column.ty = Some(ty.clone());

@@ -6,7 +6,7 @@ use super::model::{PolicyExpr, RelationId, RelationKind};
 use super::walk::{self, Mentions, Visitor, mentions, query_mentions};
 use crate::ddl::ir::{Kind, Object, Ref, Step};
 use crate::diagnostic::{Code, Severity};
-use crate::ir::{ExprKind, RelationRef, Statement};
+use crate::ir::{ExprKind, RelationRef};
 
 impl Builder {
     pub(super) fn drop_objects(
@@ -558,17 +558,6 @@ impl Builder {
             self.apply(element.ddl);
         }
         self.path = path;
-    }
-
-    /// A query or data change of a migration: it matters only for what it calls.
-    pub(super) fn data(&mut self, statement: &Statement) {
-        let called = super::walk::statement_mentions(statement).functions;
-        self.calls(&called);
-    }
-
-    pub(super) fn calls_in_query(&mut self, query: &crate::ir::Query) {
-        let called = query_mentions(query).functions;
-        self.calls(&called);
     }
 }
 

@@ -249,6 +249,9 @@ impl Builder {
                 base,
                 mut expressions,
             } => {
+                for expr in expressions.iter().flatten() {
+                    self.implicit.extend(super::walk::mentions(expr).functions);
+                }
                 if collation.is_some() {
                     expressions.push(None);
                 }
@@ -272,6 +275,11 @@ impl Builder {
     }
 
     pub(super) fn alter_domain(&mut self, name: &Ref, check: Option<Maybe<ir::Expr>>) {
+        if let Some(Ok(expr)) = &check {
+            self.implicit.extend(super::walk::mentions(expr).functions);
+            // The values that are there are checked now.
+            self.evaluates(Vec::new(), Vec::new());
+        }
         for ty in self
             .catalog
             .types

@@ -6,6 +6,7 @@ use super::model::{
     Check, Column, ColumnDefault, ForeignKey, Key, KeyKind, Relation, RelationId, RelationKind,
     RowSecurity, ViewDefinition,
 };
+use super::walk::mentions;
 use crate::ddl::ir::{
     ColumnSpec, ConstraintSpec, CreateIndex, CreateTable, CreateTableAs, CreateView, DefaultSpec,
     Element, Maybe, Ref,
@@ -532,6 +533,12 @@ impl Builder {
             return;
         }
         let bound: Vec<Option<ir::Expr>> = index.expressions.into_iter().map(Result::ok).collect();
+        let called: Vec<String> = bound
+            .iter()
+            .flatten()
+            .flat_map(|expr| mentions(expr).functions)
+            .collect();
+        self.evaluates(Vec::new(), called);
         if let Some(relation) = self.relation_mut(id) {
             relation.index_expressions.extend(bound);
             if index.unique {

@@ -46,8 +46,8 @@ pub(super) struct Builder {
     pub(super) bypasses: BTreeMap<String, bool>,
     /// `ALTER ROLE … SET search_path` by role; the empty role is the database or all roles.
     pub(super) role_paths: BTreeMap<String, Vec<String>>,
-    /// An event trigger may run on any later statement.
-    pub(super) event_trigger: Option<String>,
+    /// Functions of operators, casts and domains, which run without being named as calls.
+    pub(super) implicit: Vec<String>,
     pub(super) at: Location,
     snapshot: Option<Box<Builder>>,
 }
@@ -100,7 +100,7 @@ impl Builder {
             members: BTreeSet::new(),
             bypasses: BTreeMap::new(),
             role_paths: BTreeMap::new(),
-            event_trigger: None,
+            implicit: Vec::new(),
             at: Location {
                 path: String::new(),
                 line: 0,
@@ -155,15 +155,10 @@ impl Builder {
 
     /// Applies one statement; `touches` is what a directive in front of it declares.
     fn step(&mut self, step: Step, touches: Option<Vec<String>>) {
-        if let Some(reason) = self.event_trigger.clone()
-            && !matches!(step.ddl, Ddl::Data { .. } | Ddl::Begin | Ddl::Commit)
-        {
-            self.everything_unknown(&reason);
-        }
         if let Some(touches) = touches
             && matches!(
                 step.ddl,
-                Ddl::Do { .. } | Ddl::Unknown { .. } | Ddl::Data { .. }
+                Ddl::Do { .. } | Ddl::Unknown { .. } | Ddl::Data { .. } | Ddl::Evaluates { .. }
             )
         {
             self.declared(&touches);

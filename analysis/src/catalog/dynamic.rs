@@ -3,13 +3,18 @@
 //! Invariant: a block is either read to the end, and what it may touch becomes unknown, or
 //! everything does.
 
+use std::collections::HashSet;
+
 use super::build::Builder;
+use super::model::{ColumnDefault, PolicyExpr, RelationId};
 use super::routine::Body;
+use super::walk::{Mentions, mentions, query_mentions, statement_mentions};
 use crate::ddl::ir::{Ddl, Ref, Step};
 use crate::ddl::plpgsql::{self, Item};
 use crate::ddl::{self};
 use crate::diagnostic::{Code, Severity};
 use crate::functions::{Verdict, builtin};
+use crate::ir::{Expr, Query, Statement};
 
 /// Functions of common extensions that compute from their arguments. Others have to be allowed by
 /// the configuration.
@@ -32,21 +37,198 @@ const EXTENSIONS: &[&str] = &[
     "hstore",
 ];
 
+/// What a statement evaluates, directly or through what it reaches.
+#[derive(Debug, Default)]
+pub(super) struct Evaluated {
+    functions: Vec<String>,
+    relations: Vec<RelationId>,
+    seen_functions: HashSet<String>,
+    seen_relations: HashSet<RelationId>,
+}
+
 impl Builder {
     pub(super) fn do_block(&mut self, language: &str, body: &str) {
-        if language != "plpgsql" {
-            self.dynamic(&format!("a DO block in {language}"));
-            return;
-        }
-        if let Err(why) = self.block(body, 0) {
-            self.dynamic(&format!("a DO block with {why}"));
+        let mut work = Evaluated::default();
+        let read = match language {
+            "plpgsql" => self.block(body, &mut work),
+            other => Err(other.to_owned()),
+        };
+        match read {
+            Ok(()) => self.evaluate(work),
+            Err(why) => self.dynamic(&format!("a DO block with {why}")),
         }
     }
 
-    fn block(&mut self, body: &str, depth: usize) -> Result<(), String> {
-        if depth > 3 {
-            return Err("deep nesting".to_owned());
+    /// A query or data change of a migration: it matters only for what it evaluates.
+    pub(super) fn data(&mut self, statement: &Statement) {
+        let mut work = Evaluated::default();
+        self.note(&statement_mentions(statement), &mut work);
+        self.evaluate(work);
+    }
+
+    pub(super) fn evaluates_query(&mut self, query: &Query) {
+        let mut work = Evaluated::default();
+        self.note(&query_mentions(query), &mut work);
+        self.evaluate(work);
+    }
+
+    /// Rows of these relations are read, checked or rewritten, and these functions are called.
+    pub(super) fn evaluates(&mut self, relations: Vec<RelationId>, functions: Vec<String>) {
+        self.evaluate(Evaluated {
+            functions,
+            relations,
+            ..Evaluated::default()
+        });
+    }
+
+    fn note(&self, found: &Mentions, work: &mut Evaluated) {
+        work.functions.extend(found.functions.iter().cloned());
+        for parts in &found.relations {
+            let reference = match parts.as_slice() {
+                [name] => Ref {
+                    schema: None,
+                    name: name.clone(),
+                },
+                [schema, name] | [_, schema, name] => Ref {
+                    schema: Some(schema.clone()),
+                    name: name.clone(),
+                },
+                _ => continue,
+            };
+            work.relations.extend(self.find(&reference));
         }
+    }
+
+    /// Follows functions, triggers, defaults, checks, views and keys to whatever they evaluate.
+    fn evaluate(&mut self, mut work: Evaluated) {
+        // Operators, casts and domains call their functions without being named as calls.
+        work.functions.extend(self.implicit.iter().cloned());
+        loop {
+            if let Some(name) = work.functions.pop() {
+                if work.seen_functions.insert(name.clone())
+                    && let Err(why) = self.evaluate_function(&name, &mut work)
+                {
+                    self.dynamic(&why);
+                    return;
+                }
+            } else if let Some(id) = work.relations.pop() {
+                if work.seen_relations.insert(id) {
+                    self.note_relation(id, &mut work);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn evaluate_function(&mut self, name: &str, work: &mut Evaluated) -> Result<(), String> {
+        if !self.is_known_call(name) {
+            return Err(format!("a call of `{name}`"));
+        }
+        if self.is_allowed(name) {
+            return Ok(());
+        }
+        let bodies: Vec<(String, Body)> = self
+            .catalog
+            .functions
+            .iter()
+            .filter(|function| function.name == name)
+            .map(|function| (function.language.clone(), function.body.clone()))
+            .collect();
+        for (language, body) in bodies {
+            match body {
+                Body::Sql { statements, .. } => {
+                    for statement in &statements {
+                        self.note(&statement_mentions(statement), work);
+                    }
+                }
+                Body::Opaque { text, .. } if language == "plpgsql" => {
+                    self.block(&text, work)
+                        .map_err(|why| format!("the function `{name}` ({why})"))?;
+                }
+                Body::Opaque { why, .. } => return Err(format!("the function `{name}` ({why})")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The functions that the defaults, checks and indexes of a table call.
+    pub(super) fn stored_functions(&self, id: RelationId) -> Vec<String> {
+        let Some(relation) = self.relation(id) else {
+            return Vec::new();
+        };
+        let defaults = relation
+            .columns
+            .iter()
+            .filter_map(|column| match &column.default {
+                ColumnDefault::Expr(expr) | ColumnDefault::Generated(expr) => Some(expr),
+                _ => None,
+            });
+        let checks = relation
+            .checks
+            .iter()
+            .filter_map(|check| check.expr.as_ref());
+        let indexes = relation.index_expressions.iter().flatten();
+        defaults
+            .chain(checks)
+            .chain(indexes)
+            .flat_map(|expr| mentions(expr).functions)
+            .collect()
+    }
+
+    fn note_relation(&self, id: RelationId, work: &mut Evaluated) {
+        let Some(relation) = self.relation(id) else {
+            return;
+        };
+        for trigger in &relation.triggers {
+            // The server's own trigger functions only touch the row.
+            let name = trigger.function.parts.last().cloned().unwrap_or_default();
+            if self
+                .catalog
+                .functions
+                .iter()
+                .any(|function| function.name == name)
+            {
+                work.functions.push(name);
+            }
+        }
+        let mut exprs: Vec<&Expr> = relation.index_expressions.iter().flatten().collect();
+        exprs.extend(
+            relation
+                .checks
+                .iter()
+                .filter_map(|check| check.expr.as_ref()),
+        );
+        for column in &relation.columns {
+            if let ColumnDefault::Expr(expr) | ColumnDefault::Generated(expr) = &column.default {
+                exprs.push(expr);
+            }
+        }
+        for policy in &relation.policies {
+            for side in [&policy.using, &policy.check] {
+                if let PolicyExpr::Expr(expr) = side {
+                    exprs.push(expr);
+                }
+            }
+        }
+        let found: Vec<Mentions> = exprs.into_iter().map(mentions).collect();
+        for found in &found {
+            self.note(found, work);
+        }
+        if let Some(query) = relation.view.as_ref().and_then(|view| view.query.as_ref()) {
+            self.note(&query_mentions(query), work);
+        }
+        work.relations
+            .extend(relation.children.iter().chain(&relation.parents).copied());
+        // Foreign keys act on the rows that refer to it.
+        for other in self.catalog.relations() {
+            if other.foreign_keys.iter().any(|key| key.target == id) {
+                work.relations.push(other.id);
+            }
+        }
+    }
+
+    fn block(&mut self, body: &str, work: &mut Evaluated) -> Result<(), String> {
         let mut steps = Vec::new();
         for item in plpgsql::read(body)? {
             match item {
@@ -62,9 +244,8 @@ impl Builder {
                         .ok_or("computed SQL text")?;
                     let parsed = parse(&sql)?;
                     // A name that is filled in could be any.
-                    if text.trim_start().starts_with("format")
-                        && parsed.iter().any(|step| !is_about_roles(&step.ddl))
-                    {
+                    let filled = plpgsql::literal(&text).is_none();
+                    if filled && parsed.iter().any(|step| !matches!(step.ddl, Ddl::Harmless)) {
                         return Err("computed SQL text".to_owned());
                     }
                     steps.extend(parsed);
@@ -72,51 +253,65 @@ impl Builder {
             }
         }
         for step in steps {
-            self.maybe(step)?;
+            self.maybe(step, work)?;
         }
         Ok(())
     }
 
     /// Applies a statement that may or may not run.
-    fn maybe(&mut self, step: Step) -> Result<(), String> {
+    fn maybe(&mut self, step: Step, work: &mut Evaluated) -> Result<(), String> {
         match step.ddl {
             Ddl::Unknown { what } => return Err(format!("`{what}`")),
             Ddl::Do { .. } | Ddl::Rollback | Ddl::SearchPath { .. } | Ddl::Begin | Ddl::Commit => {
                 return Err("control of the transaction or the session".to_owned());
             }
+            Ddl::Data { statement } => self.note(&statement_mentions(&statement?), work),
+            Ddl::Evaluates { relations } => {
+                work.relations
+                    .extend(relations.iter().filter_map(|name| self.find(name)));
+            }
+            // In a block, `SELECT … INTO` assigns variables.
+            Ddl::CreateTableAs(table) => {
+                let query = table.query?;
+                self.note(&query_mentions(&query), work);
+            }
             Ddl::Harmless
-            | Ddl::Data { .. }
             | Ddl::Role { .. }
             | Ddl::CreateSchema { .. }
             | Ddl::CreateType { .. }
             | Ddl::CreateSequence { .. }
             | Ddl::CreateCollation { .. }
             | Ddl::GrantRoles { grant: true, .. } => self.apply(step.ddl),
-            // In a block, `SELECT … INTO` assigns variables.
-            Ddl::CreateTableAs(table) => match &table.query {
-                Ok(query) => self.calls_in_query(query),
-                Err(why) => return Err(why.clone()),
-            },
             other => {
                 let tables = touched(&other).ok_or("a change that may or may not happen")?;
+                let creates = matches!(other, Ddl::CreateTable(_) | Ddl::CreateView(_));
                 for table in &tables {
                     match self.target(table) {
-                        Some(id) => self.unknown(id, "a DO block changes it, perhaps"),
-                        None if matches!(other, Ddl::CreateTable(_) | Ddl::CreateView(_)) => {}
+                        Some(id) => {
+                            self.unknown(id, "a DO block or a function changes it, perhaps")
+                        }
+                        None if creates => {}
                         None => self.missing("table", table),
                     }
                 }
-                if matches!(other, Ddl::CreateTable(_) | Ddl::CreateView(_)) {
+                if creates {
                     self.apply(other);
                     for table in &tables {
                         if let Some(id) = self.target(table) {
-                            self.unknown(id, "a DO block creates it, perhaps");
+                            self.unknown(id, "a DO block or a function creates it, perhaps");
                         }
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    fn is_allowed(&self, name: &str) -> bool {
+        let functions = &self.catalog.config.functions;
+        functions
+            .iter()
+            .any(|allowed| allowed.name.rsplit('.').next() == Some(name))
     }
 
     /// Whether a call in a migration is one whose effects are known: a built-in that does not run
@@ -127,17 +322,14 @@ impl Builder {
             .functions
             .iter()
             .any(|function| function.name == name);
-        let allowed = self
-            .catalog
-            .config
-            .functions
-            .iter()
-            .any(|allowed| allowed.name.rsplit('.').next() == Some(name));
         let harmless = builtin(name).is_some_and(|function| match function.verdict {
             Verdict::Allowed(_) => true,
             Verdict::Refused(reason) => !matches!(reason, "sql" | "session"),
         });
-        own || allowed || harmless || name == "current_setting" || EXTENSIONS.contains(&name)
+        own || self.is_allowed(name)
+            || harmless
+            || name == "current_setting"
+            || EXTENSIONS.contains(&name)
     }
 
     fn dynamic(&mut self, what: &str) {
@@ -152,39 +344,6 @@ impl Builder {
         );
         self.everything_unknown(&format!("what {what} touches is not known"));
     }
-
-    /// Functions that a data statement of a migration calls.
-    pub(super) fn calls(&mut self, names: &[String]) {
-        for name in names {
-            if !self.is_known_call(name) {
-                self.dynamic(&format!("a call of `{name}`"));
-                return;
-            }
-            let bodies: Vec<(String, Option<String>)> = self
-                .catalog
-                .functions
-                .iter()
-                .filter(|function| function.name == *name)
-                .map(|function| match &function.body {
-                    // SQL functions change data, and the calls in them are calls like any other.
-                    Body::Sql { .. } => (function.language.clone(), None),
-                    Body::Opaque { text, .. } => (function.language.clone(), Some(text.clone())),
-                })
-                .collect();
-            for (language, text) in bodies {
-                let Some(text) = text else { continue };
-                let read = if language == "plpgsql" {
-                    self.block(&text, 1)
-                } else {
-                    Err(language)
-                };
-                if let Err(why) = read {
-                    self.dynamic(&format!("the function `{name}` ({why})"));
-                    return;
-                }
-            }
-        }
-    }
 }
 
 fn parse(text: &str) -> Result<Vec<Step>, String> {
@@ -193,11 +352,6 @@ fn parse(text: &str) -> Result<Vec<Step>, String> {
             format!("text that is not read: {}", error.message)
         })
     })
-}
-
-/// Whether a statement concerns roles and privileges only, whatever names are filled in.
-fn is_about_roles(ddl: &Ddl) -> bool {
-    matches!(ddl, Ddl::Harmless)
 }
 
 /// The tables that a statement changes; nothing where it may be more than tables.

@@ -90,6 +90,7 @@ pub(crate) enum Ddl {
         name: Ref,
         left: Option<ir::TypeName>,
         right: Option<ir::TypeName>,
+        function: Option<String>,
     },
     CreateType {
         name: Ref,
@@ -108,6 +109,7 @@ pub(crate) enum Ddl {
         source: ir::TypeName,
         target: ir::TypeName,
         implicit: bool,
+        function: Option<String>,
     },
     CreateTrigger(Box<CreateTrigger>),
     CreateRule(Box<CreateRule>),
@@ -144,7 +146,10 @@ pub(crate) enum Ddl {
     /// A query or data change: it may call functions that change the catalog.
     Data {
         statement: Maybe<ir::Statement>,
-        from: DataKind,
+    },
+    /// `COPY FROM`, `TRUNCATE`, `REFRESH`: triggers, defaults, checks and definitions run.
+    Evaluates {
+        relations: Vec<Ref>,
     },
     Begin,
     Commit,
@@ -157,13 +162,6 @@ pub(crate) enum Ddl {
     Unknown {
         what: String,
     },
-}
-
-/// Whether a data statement is a plain query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DataKind {
-    Query,
-    Change,
 }
 
 /// The kind of an object that is dropped, renamed or moved.
@@ -331,6 +329,7 @@ pub(crate) enum Action {
         column: String,
         ty: ir::TypeName,
         collation: Option<ir::Name>,
+        using: Option<Maybe<ir::Expr>>,
     },
     AddIdentity {
         column: String,

@@ -7,8 +7,7 @@ use rupg_sql::nodes::{
 
 use super::bridge::Lowering;
 use super::ir::{
-    CreateTableAs, CreateView, DataKind, Ddl, Kind, Maybe, NewType, Object, PolicyStatement, Ref,
-    Step,
+    CreateTableAs, CreateView, Ddl, Kind, Maybe, NewType, Object, PolicyStatement, Ref, Step,
 };
 use super::{nodes, object, routine, setting, table};
 use crate::catalog::Command;
@@ -128,10 +127,29 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
             let into = plain.intoClause.take()?;
             create_as(&into, lowering.query(&plain), false, false)
         }
-        Node::SelectStmt(_) => Some(data(node, span, DataKind::Query, lowering)),
+        Node::SelectStmt(_) => Some(data(node, span, lowering)),
         Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {
-            Some(data(node, span, DataKind::Change, lowering))
+            Some(data(node, span, lowering))
         }
+        // Data from a file or the client; with a program or a query it could run anything.
+        Node::CopyStmt(stmt) if !stmt.is_program && stmt.whereClause.is_none() => {
+            Some(Ddl::Evaluates {
+                relations: vec![nodes::relation(stmt.relation.as_deref())?],
+            })
+        }
+        Node::RefreshMatViewStmt(stmt) => Some(Ddl::Evaluates {
+            relations: vec![nodes::relation(stmt.relation.as_deref())?],
+        }),
+        Node::TruncateStmt(stmt) => Some(Ddl::Evaluates {
+            relations: stmt
+                .relations
+                .iter()
+                .map(|node| match node {
+                    Some(Node::RangeVar(range)) => Some(nodes::range_reference(range)),
+                    _ => None,
+                })
+                .collect::<Option<Vec<_>>>()?,
+        }),
         // transactions
         Node::TransactionStmt(stmt) => match stmt.kind {
             TransactionStmtKind::TRANS_STMT_BEGIN | TransactionStmtKind::TRANS_STMT_START => {
@@ -160,10 +178,6 @@ fn harmless(node: &Node) -> bool {
                 | GrantTargetType::ACL_TARGET_ALL_IN_SCHEMA
                 | GrantTargetType::ACL_TARGET_DEFAULTS
         ),
-        // Data from a file or the client; from a program or a query it could run anything.
-        Node::CopyStmt(stmt) => {
-            !stmt.is_program && stmt.query.is_none() && stmt.whereClause.is_none()
-        }
         Node::AlterDefaultPrivilegesStmt(_)
         | Node::AlterCollationStmt(_)
         | Node::AlterDatabaseStmt(_)
@@ -201,10 +215,8 @@ fn harmless(node: &Node) -> bool {
         | Node::LockStmt(_)
         | Node::NotifyStmt(_)
         | Node::ReassignOwnedStmt(_)
-        | Node::RefreshMatViewStmt(_)
         | Node::ReindexStmt(_)
         | Node::SecLabelStmt(_)
-        | Node::TruncateStmt(_)
         | Node::UnlistenStmt(_)
         | Node::VacuumStmt(_)
         | Node::VariableShowStmt(_)
@@ -223,14 +235,14 @@ fn new_type(name: Ref, kind: NewType) -> Option<Ddl> {
     })
 }
 
-fn data(node: &Node, span: &Span, from: DataKind, lowering: &Lowering<'_>) -> Ddl {
+fn data(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Ddl {
     let statement = lowering.statement(node, span);
     if let Ok(statement) = &statement
         && let Some(setting) = setting::set_config(statement)
     {
         return setting;
     }
-    Ddl::Data { statement, from }
+    Ddl::Data { statement }
 }
 
 fn table_as(stmt: &CreateTableAsStmt, lowering: &Lowering<'_>) -> Option<Ddl> {

@@ -193,6 +193,14 @@ pub(super) fn define(stmt: &DefineStmt) -> Option<Ddl> {
             name,
             left: ty("leftarg"),
             right: ty("rightarg"),
+            function: ["function", "procedure"]
+                .iter()
+                .find_map(|key| match &option(key)?.arg {
+                    Some(Node::TypeName(ty)) => nodes::strings(&ty.names)?.pop(),
+                    Some(Node::List(list)) => nodes::strings(list)?.pop(),
+                    Some(Node::String(text)) => Some(text.to_string()),
+                    _ => None,
+                }),
         },
         Ot::OBJECT_TYPE => Ddl::CreateType {
             name,
@@ -307,6 +315,10 @@ pub(super) fn cast(stmt: &CreateCastStmt) -> Option<Ddl> {
         source: nodes::type_name(stmt.sourcetype.as_deref()?)?,
         target: nodes::type_name(stmt.targettype.as_deref()?)?,
         implicit: stmt.context != CoercionContext::COERCION_EXPLICIT,
+        function: stmt
+            .func
+            .as_deref()
+            .and_then(|func| nodes::strings(&func.objname)?.pop()),
     })
 }
 

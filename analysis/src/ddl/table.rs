@@ -342,6 +342,7 @@ fn alter_action(cmd: &AlterTableCmd, lowering: &Lowering<'_>) -> Option<Action> 
                         span: 0..0,
                     })
                 }),
+                using: column.raw_default.as_ref().map(|expr| lowering.expr(expr)),
             })
         }
         At::AT_AddIdentity => Some(Action::AddIdentity { column: name()? }),
