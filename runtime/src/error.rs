@@ -300,7 +300,7 @@ impl From<DbError> for ToolError {
             }
             _ => Self::of(ToolErrorKind::Internal),
         };
-        mapped.because(error)
+        mapped.because(error.into_cause())
     }
 }
 

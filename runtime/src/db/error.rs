@@ -119,6 +119,14 @@ impl DbError {
         self.cause.as_deref()
     }
 
+    /// The cause, or the error itself where there is none, for the operator's log only.
+    pub(crate) fn into_cause(self) -> Box<dyn StdError + Send + Sync> {
+        match self.cause {
+            Some(cause) => cause,
+            None => Box::new(self),
+        }
+    }
+
     /// Whether the connection itself is gone, as opposed to the statement having failed on it.
     pub(crate) fn lost_connection(error: &sqlx::Error) -> bool {
         match error {
@@ -227,6 +235,11 @@ mod tests {
         }
         assert!(StdError::source(&error).is_none());
         assert!(error.cause().unwrap().to_string().contains("0af3"));
+        assert!(error.into_cause().to_string().contains("0af3"));
+        assert_eq!(
+            DbError::new(DbErrorKind::Busy).into_cause().to_string(),
+            "all database connections are busy"
+        );
     }
 
     #[test]
