@@ -111,7 +111,7 @@ fn check(folder: &Path) -> String {
 fn every_history_ends_as_expected() {
     let mut failures = String::new();
     let mut cases = 0;
-    for group in ["catalog"] {
+    for group in ["catalog", "catalog_own"] {
         let mut folders: Vec<PathBuf> = std::fs::read_dir(fixtures().join(group))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -129,5 +129,12 @@ fn every_history_ends_as_expected() {
 #[test]
 fn the_main_schema_ends_as_expected() {
     let failures = check(&fixtures().join("schema"));
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+/// `pg_dump` of the main schema: the same database in the words of the server.
+#[test]
+fn a_dump_of_the_main_schema_ends_the_same() {
+    let failures = check(&fixtures().join("dump"));
     assert!(failures.is_empty(), "\n{failures}");
 }

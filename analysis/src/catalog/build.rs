@@ -420,12 +420,17 @@ impl Builder {
                     id,
                     "a directive says that an unreadable statement touches it",
                 ),
-                None => self.diagnose(
-                    Code::DIRECTIVE,
-                    Severity::Error,
-                    format!("`@touches` names `{name}`, which does not exist here"),
-                    "name tables that an earlier statement creates, or `nothing`",
-                ),
+                None => {
+                    self.diagnose(
+                        Code::DIRECTIVE,
+                        Severity::Error,
+                        format!("`@touches` names `{name}`, which does not exist here"),
+                        "name tables that an earlier statement creates, or `nothing`",
+                    );
+                    self.everything_unknown(&format!(
+                        "`@touches` names `{name}`, which does not exist"
+                    ));
+                }
             }
         }
     }

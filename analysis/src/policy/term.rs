@@ -55,13 +55,12 @@ fn term(expr: &Expr, catalog: &Catalog, depth: usize) -> Option<ExactType> {
             };
             (plain && sound).then_some(to)
         }
-        ExprKind::NullIf(value, empty) => match &empty.kind {
-            ExprKind::Literal(Literal::String(text)) if text.is_empty() => {
-                let ty = term(value, catalog, depth)?;
-                equality_is_builtin(catalog, &equals(), ty, ty).then_some(ty)
-            }
-            _ => None,
-        },
+        ExprKind::NullIf(value, empty) => {
+            let ty = term(value, catalog, depth)?;
+            let sound = text_literal(empty, catalog).is_some_and(str::is_empty)
+                && equality_is_builtin(catalog, &equals(), ty, ty);
+            sound.then_some(ty)
+        }
         ExprKind::Subquery {
             kind: SubqueryKind::Scalar,
             query,
@@ -86,19 +85,23 @@ fn setting(call: &Call, catalog: &Catalog) -> Option<ExactType> {
         [flag] => matches!(flag.kind, ExprKind::Literal(Literal::Bool(_))),
         _ => false,
     };
-    let text = match &name.kind {
-        ExprKind::Literal(Literal::String(text)) => text,
-        // pg_dump writes `'app.tenant_id'::text`.
-        ExprKind::Cast { expr, ty } if builtin_type(catalog, ty) == Some(ExactType::Text) => {
-            match &expr.kind {
-                ExprKind::Literal(Literal::String(text)) => text,
-                _ => return None,
-            }
-        }
-        _ => return None,
-    };
+    let text = text_literal(name, catalog)?;
     // Names of settings are compared without regard to case.
     (flag && text.eq_ignore_ascii_case(&catalog.config().tenant.setting)).then_some(ExactType::Text)
+}
+
+/// A string literal, possibly as the server writes it out: `'app.tenant_id'::text`.
+fn text_literal<'a>(expr: &'a Expr, catalog: &Catalog) -> Option<&'a str> {
+    match &expr.kind {
+        ExprKind::Literal(Literal::String(text)) => Some(text),
+        ExprKind::Cast { expr, ty } if builtin_type(catalog, ty) == Some(ExactType::Text) => {
+            match &expr.kind {
+                ExprKind::Literal(Literal::String(text)) => Some(text),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// A call of a function that is exactly a tenant term, whichever function of that name it is.
