@@ -5,7 +5,7 @@ use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerInfo, Tool as Published,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool as Published,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::{ServerHandler, ServiceExt};
@@ -72,7 +72,7 @@ async fn locked() -> ToolResult<()> {
 /// Reads without a database.
 #[mcp_tool(crate = crate)]
 async fn reads(cx: ToolContext) -> ToolResult<()> {
-    cx.read().await?;
+    drop(cx.read().await?);
     Ok(())
 }
 
@@ -110,8 +110,8 @@ impl Desk {
 }
 
 impl ServerHandler for Desk {
-    fn get_info(&self) -> ServerInfo {
-        ServerInfo::new(ServerCapabilities::builder().enable_tools().build())
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
     }
 
     async fn list_tools(
