@@ -164,6 +164,10 @@ impl Builder {
             self.unreadable("SET search_path to what is no constant");
             return;
         }
+        // Outside of a transaction, which only the tool may have opened, LOCAL has no effect.
+        if local && !self.in_transaction && self.path_left_before_local.is_none() {
+            self.path_left_before_local = Some(self.path_left.replace(self.path.clone()));
+        }
         // `"$user"` is whoever migrates; a schema of that name is the tool's own affair.
         self.path = path
             .into_iter()

@@ -553,7 +553,8 @@ impl Builder {
         }
         self.catalog.schemas.insert(name.clone());
         // Unqualified names of the elements go into the new schema.
-        let path = std::mem::replace(&mut self.path, vec![name]);
+        let path = self.path.clone();
+        self.path.insert(0, name);
         for element in elements {
             self.apply(element.ddl);
         }

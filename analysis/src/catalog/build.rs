@@ -49,6 +49,10 @@ pub(super) struct Builder {
     /// Functions of operators, casts and domains, which run without being named as calls.
     pub(super) implicit: Vec<String>,
     pub(super) at: Location,
+    /// Whether the file itself has opened a transaction.
+    pub(super) in_transaction: bool,
+    /// What `path_left` was before a `SET LOCAL` that only some tools run in a transaction.
+    pub(super) path_left_before_local: Option<Option<Vec<String>>>,
     snapshot: Option<Box<Builder>>,
 }
 
@@ -105,6 +109,8 @@ impl Builder {
                 path: String::new(),
                 line: 0,
             },
+            in_transaction: false,
+            path_left_before_local: None,
             snapshot: None,
         }
     }
@@ -136,6 +142,7 @@ impl Builder {
         };
         let rolls_back = steps.iter().any(|step| matches!(step.ddl, Ddl::Rollback));
         let mut previous = 0;
+        let mut untouched = true;
         for step in steps {
             self.at.line = line(&migration.text, step.span.start);
             let before = migration
@@ -144,10 +151,16 @@ impl Builder {
                 .unwrap_or_default();
             previous = step.span.end;
             let touches = touches(before);
-            if rolls_back && matches!(step.ddl, Ddl::Begin) {
-                let copy = self.clone();
-                self.snapshot = Some(Box::new(copy));
+            if matches!(step.ddl, Ddl::Begin) {
+                self.in_transaction = true;
+                // Where the tool has opened a transaction already, this BEGIN does nothing, and a
+                // ROLLBACK takes back what stands before it as well: only the first will do.
+                if rolls_back && untouched {
+                    let copy = self.clone();
+                    self.snapshot = Some(Box::new(copy));
+                }
             }
+            untouched = false;
             self.step(step, touches);
         }
         self.end_of_file();
@@ -176,6 +189,10 @@ impl Builder {
     }
 
     fn end_of_transaction(&mut self) {
+        self.in_transaction = false;
+        if let Some(left) = self.path_left_before_local.take() {
+            self.path_left = left;
+        }
         self.snapshot = None;
         if let Some(path) = self.path_before_local.take() {
             self.path = path;

@@ -15,27 +15,7 @@ use crate::ddl::{self};
 use crate::diagnostic::{Code, Severity};
 use crate::functions::{Verdict, builtin};
 use crate::ir::{Expr, Query, Statement};
-
-/// Functions of common extensions that compute from their arguments. Others have to be allowed by
-/// the configuration.
-const EXTENSIONS: &[&str] = &[
-    "uuid_generate_v1",
-    "uuid_generate_v1mc",
-    "uuid_generate_v3",
-    "uuid_generate_v4",
-    "uuid_generate_v5",
-    "uuid_generate_v7",
-    "uuid_nil",
-    "gen_salt",
-    "crypt",
-    "digest",
-    "hmac",
-    "gen_random_bytes",
-    "unaccent",
-    "similarity",
-    "word_similarity",
-    "hstore",
-];
+use crate::policy::of_an_extension;
 
 /// What a statement evaluates, directly or through what it reaches.
 #[derive(Debug, Default)]
@@ -329,7 +309,7 @@ impl Builder {
         own || self.is_allowed(name)
             || harmless
             || name == "current_setting"
-            || EXTENSIONS.contains(&name)
+            || of_an_extension(name)
     }
 
     fn dynamic(&mut self, what: &str) {

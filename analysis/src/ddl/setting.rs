@@ -133,6 +133,11 @@ pub(super) fn database_setting(stmt: &AlterDatabaseSetStmt) -> Option<Ddl> {
 
 fn default_path(role: Option<String>, set: &VariableSetStmt) -> Ddl {
     let name = set.name.as_deref().unwrap_or_default();
+    if RISKY.contains(&name.to_lowercase().as_str()) {
+        return Ddl::Unknown {
+            what: format!("a default of `{name}`, which changes who a session is"),
+        };
+    }
     if name.eq_ignore_ascii_case("search_path") {
         let path = value(set).map(|parts| match parts.as_slice() {
             // `ALTER DATABASE … SET search_path = 'a, b'` stores the text, which is split at login.

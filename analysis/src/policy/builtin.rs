@@ -8,3 +8,29 @@ pub(super) fn stays_with_its_arguments(name: &str) -> bool {
     name == "current_setting"
         || builtin(name).is_some_and(|function| matches!(function.verdict, Verdict::Allowed(_)))
 }
+
+/// Functions of common extensions that compute from their arguments. Others have to be allowed by
+/// the configuration.
+const EXTENSIONS: &[&str] = &[
+    "uuid_generate_v1",
+    "uuid_generate_v1mc",
+    "uuid_generate_v3",
+    "uuid_generate_v4",
+    "uuid_generate_v5",
+    "uuid_generate_v7",
+    "uuid_nil",
+    "gen_salt",
+    "crypt",
+    "digest",
+    "hmac",
+    "gen_random_bytes",
+    "unaccent",
+    "similarity",
+    "word_similarity",
+    "hstore",
+];
+
+/// Whether a function is one of a common extension that only computes from its arguments.
+pub(crate) fn of_an_extension(name: &str) -> bool {
+    EXTENSIONS.contains(&name)
+}

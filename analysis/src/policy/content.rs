@@ -3,7 +3,7 @@
 
 use super::{class_within, term};
 use crate::catalog::walk::{Mentions, mentions};
-use crate::catalog::{Catalog, Class, Command};
+use crate::catalog::{Catalog, Class, Command, TypeKind};
 use crate::ir::Expr;
 
 /// Whether nothing in `expr` reaches beyond the row and the session's tenant.
@@ -26,6 +26,21 @@ pub(super) fn are_confined(
                 "it uses the operator `{name}`, which a migration defines"
             ));
         }
+    }
+    for name in &found.types {
+        // Casting to a domain runs its checks, and a cast of a migration's its function.
+        let domain = catalog
+            .types()
+            .iter()
+            .any(|ty| ty.name == *name && matches!(ty.kind, TypeKind::Domain { .. }));
+        if domain || catalog.shadows_cast(None, name) {
+            return Err(format!(
+                "it casts to `{name}`, and a migration defines what that runs"
+            ));
+        }
+    }
+    if found.merges && catalog.shadows_operator("=") {
+        return Err("it joins by an operator `=` that a migration defines".to_owned());
     }
     for parts in &found.relations {
         let found = match parts.as_slice() {

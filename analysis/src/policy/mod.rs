@@ -10,6 +10,8 @@ pub mod term;
 mod trigger;
 mod view;
 
+pub(crate) use builtin::of_an_extension;
+
 use crate::catalog::{
     Catalog, Class, Command, Directive, Function, Policy, PolicyExpr, Relation, RelationKind,
 };

@@ -3,13 +3,14 @@
 //! A trigger is understood when it only sets columns of the new row, raises errors and returns.
 //! Anything else may reach rows that are not the tenant's.
 
+use super::builtin;
 use super::content;
 use super::term;
-use crate::catalog::walk::statement_mentions;
-use crate::catalog::{Body, Catalog, Class, Command, Relation, Trigger};
+use crate::catalog::walk::{mentions, statement_mentions};
+use crate::catalog::{Body, Catalog, Class, ColumnDefault, Command, Relation, Trigger, TypeKind};
 use crate::ddl;
 use crate::ddl::plpgsql::{self, Item};
-use crate::ir::{QueryBody, Statement};
+use crate::ir::{Expr, QueryBody, Statement};
 
 /// Trigger functions of the server itself, which only touch the new row.
 const BUILTIN: &[&str] = &[
@@ -61,9 +62,68 @@ pub(super) fn judge(catalog: &Catalog, relation: &Relation, command: Command) ->
                 });
             }
         }
+        if let Err(why) = stored(catalog, table, command) {
+            return Some(Class::Unknown {
+                reason: format!("`{}`: {why}", table.display()),
+            });
+        }
         pending.extend(table.children.iter().filter_map(|id| catalog.get(*id)));
     }
     None
+}
+
+/// Defaults, generated columns, checks, indexes and domains are evaluated with every write.
+fn stored(catalog: &Catalog, table: &Relation, command: Command) -> Result<(), String> {
+    if command == Command::Delete {
+        return Ok(());
+    }
+    let mut exprs: Vec<(String, Option<&Expr>)> = Vec::new();
+    for column in &table.columns {
+        let what = |kind: &str| format!("the {kind} of `{}`", column.name);
+        match &column.default {
+            ColumnDefault::Expr(expr) if command == Command::Insert => {
+                exprs.push((what("default"), Some(expr)));
+            }
+            ColumnDefault::Generated(expr) => exprs.push((what("expression"), Some(expr))),
+            ColumnDefault::Opaque => exprs.push((what("default"), None)),
+            _ => {}
+        }
+        let domain = column
+            .ty
+            .as_ref()
+            .and_then(|ty| ty.name.parts.last())
+            .and_then(|name| {
+                catalog
+                    .types()
+                    .iter()
+                    .find(|definition| definition.name == *name)
+            });
+        if let Some(TypeKind::Domain { expressions, .. }) = domain.map(|domain| &domain.kind) {
+            exprs.extend(
+                expressions
+                    .iter()
+                    .map(|expr| (what("domain"), expr.as_ref())),
+            );
+        }
+    }
+    for check in &table.checks {
+        exprs.push((format!("the check `{}`", check.name), check.expr.as_ref()));
+    }
+    for expr in &table.index_expressions {
+        exprs.push(("an index".to_owned(), expr.as_ref()));
+    }
+    for (what, expr) in exprs {
+        let Some(expr) = expr else {
+            return Err(format!("{what} is not understood"));
+        };
+        for name in &mentions(expr).functions {
+            // A sequence gives numbers, and the written row shows one; that is a warning.
+            if name != "nextval" && !builtin::of_an_extension(name) {
+                content::function(catalog, name).map_err(|why| format!("{what}: {why}"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 struct Why {

@@ -147,6 +147,20 @@ pub(super) fn call_class(catalog: &Catalog, function: &Function) -> Class {
     if !function.settings.is_empty() && !definer {
         return unknown("it changes settings while it runs");
     }
+    for default in function
+        .inputs()
+        .filter_map(|argument| argument.default.as_ref())
+    {
+        if let Err(why) = content::is_confined(catalog, default) {
+            return unknown(&format!("the default of an argument: {why}"));
+        }
+    }
+    if function
+        .inputs()
+        .any(|argument| argument.has_default && argument.default.is_none())
+    {
+        return unknown("the default of an argument is not understood");
+    }
     let mut filtered = false;
     for statement in statements {
         let found = statement_mentions(statement);
