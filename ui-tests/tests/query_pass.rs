@@ -1,0 +1,36 @@
+//! Statements that must compile: each file in `ui/query/pass` is a small program, here a module
+//! whose `main` is run.
+
+/// One test for each file.
+macro_rules! cases {
+    ($($name:ident = $path:literal),* $(,)?) => {
+        $(
+            #[path = $path]
+            mod $name;
+
+            #[test]
+            fn $name() {
+                $name::main();
+            }
+        )*
+
+        const CASES: &[&str] = &[$($path),*];
+    };
+}
+
+cases! {
+    around_a_body = "../ui/query/pass/around_a_body.rs",
+    methods_and_generics = "../ui/query/pass/methods_and_generics.rs",
+    named_tenant = "../ui/query/pass/named_tenant.rs",
+    outside_a_tenant = "../ui/query/pass/outside_a_tenant.rs",
+    return_types = "../ui/query/pass/return_types.rs",
+}
+
+#[test]
+fn every_file_is_a_case() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for file in std::fs::read_dir(here.join("../ui/query/pass")).unwrap() {
+        let path = format!("../ui/query/pass/{}", file.unwrap().file_name().to_string_lossy());
+        assert!(CASES.contains(&path.as_str()), "{path} is not run");
+    }
+}

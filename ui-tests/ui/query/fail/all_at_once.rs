@@ -1,0 +1,18 @@
+use watertight::{DbResult, Scope, WriteScope, tenant_query};
+
+// Three mistakes in one statement's function, each with its own error.
+#[tenant_query("SELECT body FROM notes WHERE body LIKE $patern")]
+async fn search(db: &mut Scope<'_>, pattern: &str) -> DbResult<u64>;
+
+// And one in each of two statements of a body.
+#[tenant_query]
+async fn tidy(db: &mut WriteScope<'_>) -> DbResult<()> {
+    sqlx::query("DELETE FROM notes").execute(db).await?;
+    sqlx::query("UPDATE costumers SET plan = 'free'").execute(db).await?;
+    Ok(())
+}
+
+fn main() {
+    // The functions are still there: no error about a missing name.
+    let _ = (search, tidy);
+}
