@@ -20,6 +20,7 @@ macro_rules! cases {
 
 cases! {
     around_a_body = "../ui/query/pass/around_a_body.rs",
+    hygiene = "../ui/query/pass/hygiene.rs",
     methods_and_generics = "../ui/query/pass/methods_and_generics.rs",
     named_tenant = "../ui/query/pass/named_tenant.rs",
     outside_a_tenant = "../ui/query/pass/outside_a_tenant.rs",
@@ -30,7 +31,10 @@ cases! {
 fn every_file_is_a_case() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     for file in std::fs::read_dir(here.join("../ui/query/pass")).unwrap() {
-        let path = format!("../ui/query/pass/{}", file.unwrap().file_name().to_string_lossy());
+        let path = format!(
+            "../ui/query/pass/{}",
+            file.unwrap().file_name().to_string_lossy()
+        );
         assert!(CASES.contains(&path.as_str()), "{path} is not run");
     }
 }

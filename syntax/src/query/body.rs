@@ -259,11 +259,11 @@ impl Rewriter<'_> {
                 judged.refuse_parameter(
                     name,
                     format!("`${name}` has a name, and in a body values are bound by number"),
-                    Some(format!(
+                    format!(
                         "write `${}` and bind it, or declare the function with the statement in \
                          the attribute, where `${name}` is its argument",
                         parameter.number
-                    )),
+                    ),
                     self.errors,
                 );
             }

@@ -6,7 +6,7 @@
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt as _;
 use syn::{Ident, PatType, Safety};
-use watertight_analysis::prepare::{Prepared, TenantBinding};
+use watertight_analysis::prepare::TenantBinding;
 
 use super::attr::{Kind, QueryAttr};
 use super::expand;
@@ -206,22 +206,19 @@ fn bind<'a>(
         });
         match found {
             Some(argument) => bound.push(argument),
-            None => unknown(
-                judged,
-                parameter.number,
-                parameter.name.as_deref(),
-                arguments,
-                errors,
-            ),
+            None => {
+                let name = parameter.name.as_deref();
+                let meant = unknown(judged, parameter.number, name, arguments, errors);
+                // One slip of the fingers is one mistake, not an unused argument as well.
+                if let Some(place) = meant.and_then(|meant| used.get_mut(meant)) {
+                    *place = true;
+                }
+            }
         }
     }
+    let named = named || parameters.is_empty();
     for (argument, _) in arguments.iter().zip(&used).filter(|(_, used)| !**used) {
-        unused(
-            &judged.prepared,
-            argument,
-            named || parameters.is_empty(),
-            errors,
-        );
+        unused(argument, named, errors);
     }
     (bound.len() == parameters.len()).then_some(bound)
 }
@@ -229,51 +226,37 @@ fn bind<'a>(
 const ADD_OR_NAME: &str = "add an argument, or name the parameters: `$plan` is the argument \
 `plan`, `$tenant` the session's tenant";
 
+/// Refuses a parameter without an argument; returns the argument that was meant, if one is near.
 fn unknown(
     judged: &Judged,
     number: u32,
     name: Option<&str>,
     arguments: &[&Ident],
     errors: &mut Errors,
-) {
+) -> Option<usize> {
     let Some(name) = name else {
-        judged.refuse_parameter(
-            &number.to_string(),
-            format!(
-                "`${number}` has no argument: the function has {} behind the scope",
-                arguments.len()
-            ),
-            Some(ADD_OR_NAME.to_owned()),
-            errors,
+        let message = format!(
+            "`${number}` has no argument: the function has {} behind the scope",
+            arguments.len()
         );
-        return;
+        let name = number.to_string();
+        judged.refuse_parameter(&name, message, ADD_OR_NAME.to_owned(), errors);
+        return None;
     };
-    let help = match closest(name, arguments) {
-        Some(close) => format!("write `${close}`, or add an argument `{name}`"),
+    let meant = closest(name, arguments);
+    let help = match meant.and_then(|meant| arguments.get(meant)) {
+        Some(meant) => format!("write `${}`, or add an argument `{name}`", meant.unraw()),
         None => format!("add an argument `{name}` to the function"),
     };
-    judged.refuse_parameter(
-        name,
-        format!("`${name}` is not an argument of the function"),
-        Some(help),
-        errors,
-    );
+    let message = format!("`${name}` is not an argument of the function");
+    judged.refuse_parameter(name, message, help, errors);
+    meant
 }
 
-fn unused(prepared: &Prepared, argument: &Ident, named: bool, errors: &mut Errors) {
+fn unused(argument: &Ident, named: bool, errors: &mut Errors) {
     let name = argument.unraw();
     let help = if named {
-        let unbound: Vec<&str> = prepared
-            .parameters
-            .iter()
-            .filter_map(|parameter| parameter.name.as_deref())
-            .collect();
-        match closest_text(&name.to_string(), &unbound) {
-            Some(close) => format!(
-                "the statement has `${close}`; write `${name}` there, or remove the argument"
-            ),
-            None => format!("use it as `${name}`, or remove the argument"),
-        }
+        format!("use it as `${name}`, or remove it")
     } else {
         "parameters count the arguments behind the scope from `$1`; use it or remove it".to_owned()
     };
@@ -316,23 +299,16 @@ fn fits(output: &Output, returns_rows: bool, function: &Function, errors: &mut E
     }
 }
 
-fn closest(name: &str, arguments: &[&Ident]) -> Option<String> {
-    let names: Vec<String> = arguments
+/// The position of the nearest argument, if it is near enough to be a slip of the fingers.
+fn closest(name: &str, arguments: &[&Ident]) -> Option<usize> {
+    arguments
         .iter()
         .map(|argument| argument.unraw().to_string())
-        .collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    closest_text(name, &names).map(ToOwned::to_owned)
-}
-
-/// The nearest of `names`, if it is near enough to be a slip of the fingers.
-fn closest_text<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    names
-        .iter()
-        .map(|candidate| (distance(name, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .enumerate()
+        .map(|(index, argument)| (distance(name, &argument), argument.len(), index))
+        .filter(|(distance, length, _)| *distance <= 1 + length / 4)
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(_, _, index)| index)
 }
 
 /// Levenshtein's distance, over characters.

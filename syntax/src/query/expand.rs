@@ -118,12 +118,10 @@ fn decoder(krate: &Path, ty: &syn::Type, look_for_shapes: bool) -> TokenStream {
         true => (quote!(ByShape as _,), quote!(&)),
         false => (TokenStream::new(), TokenStream::new()),
     };
-    let wanted =
-        quote_spanned!(ty.span()=> (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder());
-    quote! {{
+    quote_spanned! {ty.span()=> {
         #[allow(unused_imports)]
         use #krate::__private::{#shape ByRow as _, ByColumn as _, ByNothing as _};
-        #wanted
+        (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder()
     }}
 }
 

@@ -70,7 +70,6 @@ impl Function {
         let Self {
             attrs, vis, sig, ..
         } = self;
-        // A declared function has no use for `mut`, and everything else is the user's.
         quote! {
             #(#attrs)*
             #vis #sig {

@@ -80,17 +80,14 @@ impl Judged {
         &self,
         name: &str,
         message: String,
-        help: Option<String>,
+        help: String,
         errors: &mut Errors,
     ) {
         let mut diagnostic = Diagnostic::error(Code::UNKNOWN_PARAMETER, message);
         if let Some(place) = find_parameter(&self.source, name) {
             diagnostic = diagnostic.at(place);
         }
-        if let Some(help) = help {
-            diagnostic = diagnostic.help(help);
-        }
-        errors.push_at(self.span, render(&diagnostic, &self.source));
+        errors.push_at(self.span, render(&diagnostic.help(help), &self.source));
     }
 }
 

@@ -1,8 +1,8 @@
 use watertight::{DbResult, Scope, WriteScope, tenant_query};
 
-// Three mistakes in one statement's function, each with its own error.
-#[tenant_query("SELECT body FROM notes WHERE body LIKE $patern")]
-async fn search(db: &mut Scope<'_>, pattern: &str) -> DbResult<u64>;
+// Three mistakes in one declared function, each with its own error.
+#[tenant_query("SELECT body FROM notes WHERE customer_id = $custmer")]
+async fn search(db: &mut Scope<'_>, customer: i64, limit: i64) -> DbResult<Vec<String>>;
 
 // And one in each of two statements of a body.
 #[tenant_query]
