@@ -198,7 +198,9 @@ impl<'a> Prover<'a> {
         }
         match own {
             Some(own) => self.builtin(own, call, name, span, info),
-            None if name == "current_setting" && self.own_setting(call) => {}
+            None if name == "current_setting" && self.own_setting(call) => {
+                info.from_tenant = true;
+            }
             None if !defined.is_empty() => {
                 info.raises(span, format!("the function `{name}`"));
             }
@@ -400,8 +402,8 @@ impl<'a> Prover<'a> {
         base: &Info,
     ) -> Option<(Vec<Visible>, bool)> {
         let visible = |name: &str, ty: Option<Ty>| Visible {
-            name: name.to_owned(),
-            info: Info { ty, ..base.clone() },
+            name: name.into(),
+            info: Info { ty, ..base.clone() }.into(),
         };
         if !item.columns.is_empty() {
             let columns = item.columns.iter();

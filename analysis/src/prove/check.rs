@@ -9,6 +9,9 @@ use crate::catalog::Relation;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::Span;
 
+/// How many problems of one statement are explained.
+const PROBLEMS: usize = 40;
+
 /// Why an occurrence has to be pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -118,6 +121,10 @@ impl<'a> Prover<'a> {
         let checks = std::mem::take(&mut self.checks);
         let mut memo = Memo::new();
         for check in checks {
+            // What is refused is refused; nobody reads the hundredth reason.
+            if self.problems.len() >= PROBLEMS {
+                return;
+            }
             match check {
                 Check::Pinned {
                     rte,
@@ -223,8 +230,10 @@ impl<'a> Prover<'a> {
             return false;
         };
         let node = Node::Column(rte, column);
+        // The facts of its own block: those of a sub-query do not filter it.
         self.blocks
             .iter()
+            .filter(|block| block.rtes.contains(&rte))
             .flat_map(|block| &block.facts)
             .any(|fact| {
                 let direct = (fact.a == node && fact.b == Node::Tenant)

@@ -107,8 +107,8 @@ impl<'a> Prover<'a> {
             .columns
             .iter()
             .map(|column| Visible {
-                name: column.name.clone(),
-                info: Info::default(),
+                name: column.name.as_str().into(),
+                info: Info::default().into(),
             })
             .collect();
         let namespace = Namespace {

@@ -113,7 +113,7 @@ impl<'a> Prover<'a> {
                 }
                 Some(columns) => {
                     for (column, name) in columns.iter_mut().zip(&alias.columns) {
-                        column.name.clone_from(name);
+                        column.name = name.as_str().into();
                     }
                 }
                 None => {}
@@ -228,7 +228,7 @@ impl<'a> Prover<'a> {
                 columns: columns
                     .iter()
                     .map(|column| RteColumn {
-                        name: column.name.clone(),
+                        name: column.name.to_string(),
                     })
                     .collect(),
                 guard: place.guard.clone(),
@@ -236,7 +236,7 @@ impl<'a> Prover<'a> {
             },
         );
         let visible = columns.iter().enumerate().map(|(index, column)| {
-            let mut info = column.info.clone();
+            let mut info = Info::clone(&column.info);
             info.node = Some(Node::Column(rte, index));
             info.aggregate = false;
             info.constant = false;
@@ -246,7 +246,7 @@ impl<'a> Prover<'a> {
             }
             Visible {
                 name: column.name.clone(),
-                info,
+                info: info.into(),
             }
         });
         Some(visible.collect())
@@ -336,11 +336,12 @@ impl<'a> Prover<'a> {
         if ordinality && let Some(columns) = &mut columns {
             scalar = false;
             columns.push(Visible {
-                name: "ordinality".to_owned(),
+                name: "ordinality".into(),
                 info: Info {
                     ty: Some(Ty::plain("int8")),
                     ..Info::default()
-                },
+                }
+                .into(),
             });
         }
         // Columns that can't be told are known once the alias names them and nothing is left open:

@@ -10,7 +10,7 @@ use crate::ir::{FromItem, Join, JoinConstraint, JoinKind};
 use super::from::Place;
 
 /// Outer joins multiply the conditions under which a row takes part.
-const OUTER_JOINS: usize = 500;
+const OUTER_JOINS: usize = 200;
 
 impl<'a> Prover<'a> {
     pub(super) fn join_item(
@@ -119,9 +119,9 @@ impl<'a> Prover<'a> {
                 let mut common: Vec<String> = Vec::new();
                 for column in &left.columns {
                     if right.columns.iter().any(|other| other.name == column.name)
-                        && !common.contains(&column.name)
+                        && !common.iter().any(|known| **known == *column.name)
                     {
-                        common.push(column.name.clone());
+                        common.push(column.name.to_string());
                     }
                 }
                 merged_columns = Some(common);
@@ -153,7 +153,7 @@ impl<'a> Prover<'a> {
             let rest = left_columns
                 .into_iter()
                 .chain(right_columns)
-                .filter(|column| !names.contains(&column.name));
+                .filter(|column| !names.iter().any(|name| **name == *column.name));
             tables.columns = merged.into_iter().chain(rest).collect();
         }
         match &join.alias {
@@ -181,9 +181,9 @@ impl<'a> Prover<'a> {
         }
         for name in names {
             let mut side = |columns: &[Visible]| -> Option<Info> {
-                let mut found = columns.iter().filter(|column| column.name == *name);
+                let mut found = columns.iter().filter(|column| *column.name == **name);
                 match (found.next(), found.next()) {
-                    (Some(column), None) => Some(column.info.clone()),
+                    (Some(column), None) => Some(Info::clone(&column.info)),
                     (None, _) => {
                         self.problem(*error(
                             Code::UNKNOWN_COLUMN,
@@ -242,8 +242,8 @@ impl<'a> Prover<'a> {
             info.absorb(&a);
             info.absorb(&b);
             merged.push(Visible {
-                name: name.clone(),
-                info,
+                name: name.as_str().into(),
+                info: info.into(),
             });
         }
         merged

@@ -4,6 +4,7 @@
 //! statement observes. A fact counts for an entry only under conditions that the entry's own rows
 //! meet; a strict equality on a nullable side adds that this side is there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::state::{BlockId, Guard, Node, OutputId, OutputSource, Prover, RteId, RteKind};
@@ -42,7 +43,7 @@ struct Edge<'f> {
     a: Node,
     b: Node,
     guard: &'f Guard,
-    text: String,
+    text: Cow<'f, str>,
     /// Whether it is a strict equality, so that both sides are there.
     strict: bool,
 }
@@ -98,7 +99,7 @@ impl Prover<'_> {
             for edge in neighbours.get(&node).into_iter().flatten() {
                 let other = if edge.a == node { edge.b } else { edge.a };
                 if other != Node::Tenant && !reached.from.contains_key(&other) {
-                    reached.from.insert(other, (node, edge.text.clone()));
+                    reached.from.insert(other, (node, edge.text.to_string()));
                     queue.push_back(other);
                 }
             }
@@ -118,7 +119,7 @@ impl Prover<'_> {
                     a: fact.a,
                     b: fact.b,
                     guard: &fact.guard,
-                    text: fact.text.clone(),
+                    text: Cow::Borrowed(&fact.text),
                     strict: true,
                 });
             }
@@ -132,7 +133,7 @@ impl Prover<'_> {
                             a: Node::Tenant,
                             b: *node,
                             guard: &membership.guard,
-                            text: membership.text.clone(),
+                            text: Cow::Borrowed(&membership.text),
                             strict: true,
                         });
                     }
@@ -156,7 +157,7 @@ impl Prover<'_> {
                 a: Node::Tenant,
                 b: Node::Column(id, index),
                 guard: &rte.guard,
-                text,
+                text: Cow::Owned(text),
                 strict: false,
             });
         };

@@ -96,10 +96,9 @@ impl<'a> Prover<'a> {
     }
 
     pub(super) fn block(&mut self, parent: Option<BlockId>, guard: &Guard) -> BlockId {
-        let guard = self.guard_with_new(guard);
         self.blocks.push(Block {
             parent,
-            guard,
+            guard: guard.clone(),
             facts: Vec::new(),
             memberships: Vec::new(),
             rtes: Vec::new(),
@@ -264,8 +263,8 @@ impl<'a> Prover<'a> {
                 }
                 column.info.constant = false;
                 Some(Visible {
-                    name: column.name?,
-                    info: column.info,
+                    name: column.name?.into(),
+                    info: column.info.into(),
                 })
             })
             .collect()
@@ -301,8 +300,8 @@ impl<'a> Prover<'a> {
                     let all: Rc<[Visible]> = all;
                     if let Some(columns) = &mut columns {
                         columns.extend(all.iter().map(|visible| OutColumn {
-                            name: Some(visible.name.clone()),
-                            info: visible.info.clone(),
+                            name: Some(visible.name.to_string()),
+                            info: Info::clone(&visible.info),
                         }));
                     }
                 }
@@ -346,7 +345,7 @@ impl<'a> Prover<'a> {
                             .namespace
                             .columns
                             .iter()
-                            .any(|column| Some(&column.name) == parts.first())
+                            .any(|column| Some(&*column.name) == parts.first().map(String::as_str))
                     })
             }
             _ => false,
@@ -520,8 +519,8 @@ impl<'a> Prover<'a> {
             .iter()
             .map(|column| {
                 Some(Visible {
-                    name: column.name.clone()?,
-                    info: column.info.clone(),
+                    name: column.name.as_deref()?.into(),
+                    info: column.info.clone().into(),
                 })
             })
             .collect()

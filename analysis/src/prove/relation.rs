@@ -299,7 +299,7 @@ impl<'a> Prover<'a> {
             .iter()
             .enumerate()
             .map(|(index, column)| Visible {
-                name: column.name.clone(),
+                name: column.name.as_str().into(),
                 info: Info {
                     node: Some(Node::Column(rte, index)),
                     ty: column.ty.as_ref().and_then(Ty::of),
@@ -307,7 +307,8 @@ impl<'a> Prover<'a> {
                         || column.name == self.catalog.config().tenant.column,
                     exposed: if exposed { vec![rte] } else { Vec::new() },
                     ..Info::default()
-                },
+                }
+                .into(),
             })
             .collect()
     }
@@ -401,7 +402,7 @@ impl<'a> Prover<'a> {
                 .into_iter()
                 .zip(&relation.columns)
                 .map(|(column, named)| Visible {
-                    name: named.name.clone(),
+                    name: named.name.as_str().into(),
                     ..column
                 })
                 .collect(),

@@ -81,12 +81,12 @@ impl Prover<'_> {
                 .namespace
                 .columns
                 .iter()
-                .filter(|visible| visible.name == name);
+                .filter(|visible| *visible.name == *name);
             match (found.next(), found.next()) {
                 (Some(_), _) if opaque || scope.namespace.opaque => {
                     return Err(self.opaque(name, span));
                 }
-                (Some(visible), None) => return Ok(visible.info.clone()),
+                (Some(visible), None) => return Ok(Info::clone(&visible.info)),
                 (Some(_), Some(_)) => {
                     return Err(Box::new(
                         Diagnostic::error(
@@ -118,9 +118,9 @@ impl Prover<'_> {
         let near = self
             .chain(scope)
             .flat_map(|scope| &scope.namespace.columns)
-            .map(|visible| (visible.name.as_str(), &visible.name));
+            .map(|visible| (&*visible.name, &visible.name));
         let near = crate::catalog::nearest(name, near);
-        Err(self.no_column(name, None, near.cloned(), span))
+        Err(self.no_column(name, None, near.map(ToString::to_string), span))
     }
 
     /// Whether a name is an argument of the function whose body is read.
@@ -164,9 +164,9 @@ impl Prover<'_> {
         let Some(columns) = &table.columns else {
             return Err(self.opaque(column, span));
         };
-        let mut found = columns.iter().filter(|visible| visible.name == column);
+        let mut found = columns.iter().filter(|visible| *visible.name == *column);
         match (found.next(), found.next()) {
-            (Some(visible), None) => Ok(visible.info.clone()),
+            (Some(visible), None) => Ok(Info::clone(&visible.info)),
             (Some(_), Some(_)) => Err(error(
                 Code::AMBIGUOUS_COLUMN,
                 format!("`{}` has several columns `{column}`", table.name),
@@ -176,9 +176,14 @@ impl Prover<'_> {
             (None, _) => {
                 let near = columns
                     .iter()
-                    .map(|visible| (visible.name.as_str(), &visible.name));
+                    .map(|visible| (&*visible.name, &visible.name));
                 let near = crate::catalog::nearest(column, near);
-                Err(self.no_column(column, Some(&table.name), near.cloned(), span))
+                Err(self.no_column(
+                    column,
+                    Some(&table.name),
+                    near.map(ToString::to_string),
+                    span,
+                ))
             }
         }
     }
@@ -284,7 +289,7 @@ fn whole_row(table: &Table) -> Info {
     match &table.columns {
         Some(columns) => {
             if let ([only], true) = (&**columns, table.scalar) {
-                return only.info.clone();
+                return Info::clone(&only.info);
             }
             for column in columns.iter() {
                 info.absorb(&column.info);

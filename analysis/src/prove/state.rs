@@ -18,8 +18,8 @@ pub(super) type BlockId = usize;
 /// The index of a query's output.
 pub(super) type OutputId = usize;
 
-/// A condition under which a row of an entry takes part: inside which blocks it is, and on the
-/// nullable side of which joins. Sorted.
+/// The conditions under which a row of an entry takes part: the outer joins on whose nullable side
+/// it is, those around its block included. Sorted.
 pub(super) type Guard = Rc<[u32]>;
 
 /// A value that pinning follows.
@@ -155,8 +155,9 @@ impl Info {
 /// A name of a column in a scope.
 #[derive(Clone, Debug)]
 pub(super) struct Visible {
-    pub(super) name: String,
-    pub(super) info: Info,
+    pub(super) name: Rc<str>,
+    /// Shared: every join and sub-query has a scope of its own over the same columns.
+    pub(super) info: Rc<Info>,
 }
 
 /// A table-like name in a scope.

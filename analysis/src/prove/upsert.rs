@@ -54,7 +54,7 @@ impl<'a> Prover<'a> {
         let (excluded, excluded_columns) = self.own_row(relation, "excluded", &place, tenant);
         if holds_tenant {
             for column in &mut columns {
-                column.info.exposed.clear();
+                std::rc::Rc::make_mut(&mut column.info).exposed.clear();
             }
             if let Some(index) = relation.tenant_column {
                 let fact = Fact {

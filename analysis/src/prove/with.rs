@@ -118,7 +118,7 @@ impl<'a> Prover<'a> {
             ));
         }
         for (column, name) in columns.iter_mut().zip(&cte.columns) {
-            column.name.clone_from(name);
+            column.name = name.as_str().into();
         }
         // What `SEARCH` and `CYCLE` add is computed from the columns they name.
         let mut added = Info::default();
@@ -127,8 +127,8 @@ impl<'a> Prover<'a> {
         }
         added.constant = false;
         columns.extend(cte.added_columns.iter().map(|name| Visible {
-            name: name.clone(),
-            info: added.clone(),
+            name: name.as_str().into(),
+            info: added.clone().into(),
         }));
         Some(columns.into())
     }

@@ -128,7 +128,7 @@ impl<'a> Prover<'a> {
         );
         let mut columns = self.base_columns(rte, relation);
         for column in &mut columns {
-            column.info.exposed.clear();
+            std::rc::Rc::make_mut(&mut column.info).exposed.clear();
         }
         if tenant && let Some(index) = relation.tenant_column {
             let fact = Fact {

@@ -1,0 +1,113 @@
+//! What a person reads who made one of the common mistakes.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use watertight_analysis::render;
+
+/// The rendered refusals of a statement over the schema of the fixtures.
+fn refusal(sql: &str) -> String {
+    let problems = common::judge(&common::catalog(), sql).unwrap_err();
+    let rendered: Vec<String> = problems
+        .iter()
+        .map(|problem| render(problem, sql))
+        .collect();
+    format!("{sql}\n\n{}", rendered.join("\n"))
+}
+
+#[test]
+fn common_mistakes() {
+    let mistakes = [
+        (
+            "no_condition",
+            "SELECT id, ref FROM orders WHERE status = $status",
+        ),
+        ("no_where_at_all", "SELECT id FROM orders o ORDER BY id"),
+        (
+            "condition_under_or",
+            "SELECT id FROM orders WHERE tenant_id = $tenant OR status = 'x'",
+        ),
+        (
+            "or_needs_brackets",
+            "SELECT id FROM orders WHERE status = 'a' OR status = 'b' LIMIT 3",
+        ),
+        (
+            "tenant_from_caller",
+            "SELECT id FROM orders o WHERE tenant_id = $org AND total > 1",
+        ),
+        (
+            "join_without_tenant",
+            "SELECT o.ref, i.sku\nFROM orders o\nLEFT JOIN order_items i ON i.order_id = o.id\nWHERE o.tenant_id = $tenant",
+        ),
+        (
+            "preserved_side_in_on",
+            "SELECT t.id FROM tickets t LEFT JOIN users u ON u.tenant_id = t.tenant_id AND t.tenant_id = $tenant",
+        ),
+        (
+            "exists_without_tenant",
+            "SELECT t.id FROM tickets t WHERE t.tenant_id = $tenant AND EXISTS (SELECT 1 FROM ticket_comments c WHERE c.ticket_id = t.id)",
+        ),
+        ("unknown_table", "SELECT nmae FROM custmers"),
+        ("unknown_column", "SELECT statsu FROM customers"),
+        ("update_everything", "UPDATE tasks SET done = true"),
+        (
+            "insert_for_caller",
+            "INSERT INTO tasks (tenant_id, title) VALUES ($org, 'x')",
+        ),
+        (
+            "insert_without_tenant",
+            "INSERT INTO tasks (title) VALUES ('x')",
+        ),
+        (
+            "move_to_tenant",
+            "UPDATE tasks SET tenant_id = $org WHERE tenant_id = $tenant",
+        ),
+        (
+            "cascade",
+            "DELETE FROM tickets WHERE tenant_id = $tenant AND id = $id",
+        ),
+        (
+            "upsert_on_id",
+            "INSERT INTO tasks (id, tenant_id, title) VALUES ($id, $tenant, 'mine') ON CONFLICT (id) DO UPDATE SET title = excluded.title",
+        ),
+        (
+            "leaky_cast",
+            "SELECT id FROM orders WHERE tenant_id = $tenant AND (meta ->> 'score')::int > 10",
+        ),
+        ("set_config", "SELECT set_config('app.tenant_id', $x, true)"),
+        (
+            "extension_function",
+            "SELECT similarity(title, $q) FROM deals WHERE tenant_id = $tenant",
+        ),
+        ("definer_view", "SELECT * FROM v_open_tickets"),
+        ("definer_function", "SELECT customer_count()"),
+        (
+            "write_global",
+            "INSERT INTO products (sku, name, category, price) VALUES ('a', 'b', 'c', 1)",
+        ),
+        ("undeclared", "SELECT value FROM system_settings"),
+        ("two_statements", "SELECT 1; DELETE FROM tasks"),
+        ("not_a_query", "TRUNCATE tasks"),
+        ("metadata", "SELECT relname FROM pg_class"),
+        ("mixed_parameters", "SELECT $1, $name"),
+    ];
+    for (name, sql) in mistakes {
+        insta::assert_snapshot!(name, refusal(sql));
+    }
+}
+
+#[test]
+fn a_derivation_names_the_conditions() {
+    let catalog = common::catalog();
+    let sql = "SELECT i.sku, c.name, p.name FROM orders o \
+        JOIN order_items i ON i.order_id = o.id AND i.tenant_id = o.tenant_id \
+        JOIN customers c ON c.id = o.customer_id JOIN products p ON p.sku = i.sku \
+        WHERE o.tenant_id = $tenant AND o.id = $id";
+    let proof = common::judge(&catalog, sql).unwrap();
+    let lines: Vec<String> = proof
+        .occurrences
+        .iter()
+        .map(|o| format!("{} {}: {}", o.relation, o.class, o.reasons.join("; ")))
+        .collect();
+    insta::assert_snapshot!("derivation", lines.join("\n"));
+}

@@ -1,0 +1,384 @@
+//! Each rule with what passes and what fails, over schemas of a few lines.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{catalog, catalog_of, judge};
+use watertight_analysis::prove::{Grade, prove_system, prove_unproved};
+use watertight_analysis::{Catalog, Code, Config, TenantBinding, prepare};
+
+/// The codes of the refusal; empty when it is proved.
+fn codes(catalog: &Catalog, sql: &str) -> Vec<Code> {
+    judge(catalog, sql)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|problem| problem.code)
+        .collect()
+}
+
+fn proved(catalog: &Catalog, sql: &str) {
+    assert_eq!(codes(catalog, sql), [], "{sql}");
+}
+
+fn refused(catalog: &Catalog, sql: &str, code: Code) {
+    let found = codes(catalog, sql);
+    assert!(found.contains(&code), "{sql}: {found:?}");
+}
+
+#[test]
+fn equality_follows_joins_but_not_every_condition() {
+    let c = catalog();
+    proved(
+        &c,
+        "SELECT 1 FROM orders WHERE (tenant_id, id) = ($tenant, $id)",
+    );
+    proved(&c, "SELECT 1 FROM orders WHERE tenant_id IN ($tenant)");
+    proved(
+        &c,
+        "SELECT 1 FROM orders WHERE (tenant_id = $tenant) IS TRUE",
+    );
+    proved(
+        &c,
+        "SELECT 1 FROM orders WHERE tenant_id OPERATOR(pg_catalog.=) $tenant",
+    );
+    proved(
+        &c,
+        "SELECT 1 FROM orders o JOIN users u ON u.tenant_id = o.tenant_id JOIN teams t ON t.tenant_id = u.tenant_id WHERE t.tenant_id = $tenant",
+    );
+    for condition in [
+        "NOT (tenant_id <> $tenant)",
+        "tenant_id = $tenant OR false",
+        "(tenant_id = $tenant) IS NOT FALSE",
+        "tenant_id IN ($tenant, $other)",
+        "tenant_id BETWEEN $tenant AND $tenant",
+        "coalesce(tenant_id, $tenant) = $tenant",
+        "tenant_id = nullif($tenant, id)",
+        "tenant_id = $tenant::varchar(8)::uuid",
+        "CASE WHEN true THEN tenant_id = $tenant END",
+        "tenant_id::text LIKE $tenant::text",
+    ] {
+        let sql = format!("SELECT 1 FROM orders WHERE {condition}");
+        assert!(!codes(&c, &sql).is_empty(), "{sql}");
+    }
+}
+
+#[test]
+fn outer_joins_keep_what_they_preserve() {
+    let c = catalog();
+    let on = |kind: &str, on: &str, filter: &str| {
+        format!("SELECT 1 FROM orders o {kind} JOIN users u ON {on} WHERE {filter}")
+    };
+    proved(
+        &c,
+        &on("LEFT", "u.tenant_id = o.tenant_id", "o.tenant_id = $tenant"),
+    );
+    proved(
+        &c,
+        &on(
+            "RIGHT",
+            "u.tenant_id = o.tenant_id",
+            "u.tenant_id = $tenant",
+        ),
+    );
+    proved(
+        &c,
+        &on("FULL", "u.tenant_id = o.tenant_id", "u.tenant_id = $tenant"),
+    );
+    proved(
+        &c,
+        &on(
+            "LEFT",
+            "true",
+            "o.tenant_id = $tenant AND u.tenant_id = o.tenant_id",
+        ),
+    );
+    refused(
+        &c,
+        &on(
+            "LEFT",
+            "u.tenant_id = $tenant AND o.tenant_id = $tenant",
+            "true",
+        ),
+        Code::OUTER_JOIN,
+    );
+    refused(
+        &c,
+        &on(
+            "FULL",
+            "u.tenant_id = $tenant AND o.tenant_id = $tenant",
+            "true",
+        ),
+        Code::OUTER_JOIN,
+    );
+    refused(
+        &c,
+        &on(
+            "RIGHT",
+            "u.tenant_id = o.tenant_id",
+            "o.id IS NULL AND o.tenant_id IS NULL",
+        ),
+        Code::UNPINNED,
+    );
+    // A value of a nullable side is not the tenant in every row.
+    refused(
+        &c,
+        "INSERT INTO leads (tenant_id, email) SELECT s.t, x.name FROM teams x LEFT JOIN (SELECT $tenant::uuid AS t, 'a' AS k) s ON s.k = x.name WHERE x.tenant_id = $tenant",
+        Code::FOREIGN_WRITE,
+    );
+}
+
+#[test]
+fn sub_queries_hold_the_tenant_only_where_every_row_does() {
+    let c = catalog();
+    let anchored =
+        |query: &str| format!("SELECT 1 FROM ({query}) s JOIN orders o ON o.tenant_id = s.t");
+    proved(
+        &c,
+        &anchored("SELECT tenant_id AS t FROM users WHERE tenant_id = $tenant GROUP BY tenant_id"),
+    );
+    proved(
+        &c,
+        &anchored(
+            "SELECT tenant_id AS t FROM users WHERE tenant_id = $tenant UNION ALL SELECT $tenant",
+        ),
+    );
+    proved(
+        &c,
+        &anchored("SELECT tenant_id AS t FROM customers LIMIT 3"),
+    );
+    refused(
+        &c,
+        &anchored(
+            "SELECT tenant_id AS t FROM users WHERE tenant_id = $tenant UNION SELECT $org::uuid",
+        ),
+        Code::UNPINNED,
+    );
+    refused(
+        &c,
+        &anchored("SELECT id AS t FROM users WHERE tenant_id = $tenant"),
+        Code::UNPINNED,
+    );
+    refused(
+        &c,
+        "SELECT 1 FROM tickets t, LATERAL (SELECT t.tenant_id AS x, count(*) FROM users u WHERE u.tenant_id = $tenant AND t.tenant_id = $tenant) s WHERE s.x = t.tenant_id",
+        Code::WRONG_PLACE,
+    );
+    refused(
+        &c,
+        "INSERT INTO leads (tenant_id, email) SELECT tenant_id, count(*)::text FROM teams WHERE tenant_id = $tenant GROUP BY ROLLUP (tenant_id)",
+        Code::FOREIGN_WRITE,
+    );
+}
+
+#[test]
+fn errors_that_tell_are_refused_wherever_the_planner_may_move_them() {
+    let c = catalog();
+    let raise = "1 / (total - 100)";
+    for sql in [
+        format!("SELECT 1 FROM orders WHERE tenant_id = $tenant AND {raise} < 5"),
+        format!("SELECT x FROM (SELECT {raise} AS x FROM orders WHERE tenant_id = $tenant) s WHERE x < 5"),
+        format!("WITH s AS (SELECT {raise} AS x FROM orders WHERE tenant_id = $tenant) SELECT x FROM s WHERE x < 5"),
+        format!("SELECT status FROM orders WHERE tenant_id = $tenant GROUP BY status, total HAVING {raise} < 5"),
+        format!("SELECT 1 FROM orders o JOIN countries c ON {raise} < 5 WHERE o.tenant_id = $tenant"),
+        format!("SELECT 1 FROM orders WHERE tenant_id = $tenant AND (SELECT {raise}) < 5"),
+        format!("UPDATE orders SET status = 'x' WHERE tenant_id = $tenant AND {raise} < 5"),
+        "SELECT 1 FROM order_items WHERE tenant_id = $tenant AND qty + $n > 0".to_owned(),
+        "SELECT 1 FROM tickets WHERE tenant_id = $tenant AND subject ~ $q".to_owned(),
+        "SELECT 1 FROM tickets WHERE tenant_id = $tenant AND subject LIKE $q".to_owned(),
+        "SELECT 1 FROM orders o WHERE o.tenant_id = $tenant AND o.total > (SELECT i.qty FROM order_items i WHERE i.tenant_id = o.tenant_id)".to_owned(),
+    ] {
+        refused(&c, &sql, Code::LEAKY_ERROR);
+    }
+    for sql in [
+        format!("SELECT {raise} FROM orders WHERE tenant_id = $tenant ORDER BY {raise}"),
+        format!("WITH s AS MATERIALIZED (SELECT {raise} AS x FROM orders WHERE tenant_id = $tenant) SELECT x FROM s WHERE x < 5"),
+        format!("SELECT status FROM orders WHERE tenant_id = $tenant GROUP BY status HAVING sum({raise}) < 5"),
+        "SELECT 1 FROM customers WHERE 1 / (balance - 100) < 5".to_owned(),
+        "SELECT 1 FROM products WHERE 1 / price < 5".to_owned(),
+        "SELECT 1 FROM tickets WHERE tenant_id = $tenant AND subject ~ '^a+$'".to_owned(),
+        "SELECT 1 FROM tickets WHERE tenant_id = $tenant AND subject ILIKE '%' || $q || '%'".to_owned(),
+        "SELECT 1 FROM tickets WHERE tenant_id = $tenant AND created_at::date = $day AND lower(subject) = lower($q)".to_owned(),
+    ] {
+        proved(&c, &sql);
+    }
+}
+
+#[test]
+fn grades_and_columns() {
+    let c = catalog();
+    let grade = |sql: &str| judge(&c, sql).unwrap().grade;
+    assert_eq!(grade("SELECT name FROM customers"), Grade::Rls);
+    assert_eq!(grade("SELECT code FROM countries"), Grade::Rls);
+    assert_eq!(
+        grade("SELECT 1 FROM customers c JOIN orders o ON o.tenant_id = c.tenant_id"),
+        Grade::Predicate
+    );
+    assert_eq!(
+        grade("INSERT INTO tasks (tenant_id, title) VALUES ($tenant, 'a')"),
+        Grade::Predicate
+    );
+    let marked = |sql: &str| -> Vec<(String, bool)> {
+        let columns = judge(&c, sql).unwrap().columns.unwrap();
+        columns
+            .into_iter()
+            .map(|c| (c.name.unwrap_or_default(), c.from_tenant))
+            .collect()
+    };
+    let is = |name: &str, from: bool| (name.to_owned(), from);
+    assert_eq!(
+        marked(
+            "SELECT name, tenant_id AS t, tenant_id::text, count(*) OVER (), to_jsonb(c) FROM customers c"
+        ),
+        [
+            is("name", false),
+            is("t", true),
+            is("tenant_id", true),
+            is("count", false),
+            is("to_jsonb", true)
+        ]
+    );
+    assert_eq!(
+        marked("SELECT x.a FROM (SELECT min(tenant_id::text) AS a FROM customers) x"),
+        [is("a", true)]
+    );
+    assert_eq!(
+        marked("SELECT $tenant::text AS t, current_setting('app.tenant_id')"),
+        [is("t", true), is("current_setting", true)]
+    );
+    assert!(marked("SELECT * FROM customers").contains(&is("tenant_id", true)));
+    assert!(marked("SELECT * FROM v_customers_inv").contains(&is("tenant_id", true)));
+    let strict = Config::parse("require-rls = true").unwrap();
+    let c = catalog_of(&strict, "CREATE TABLE t (id int, tenant_id uuid NOT NULL);");
+    refused(
+        &c,
+        "SELECT id FROM t WHERE tenant_id = $tenant",
+        Code::GRADE,
+    );
+}
+
+#[test]
+fn what_migrations_define_is_not_taken_for_a_built_in() {
+    let table = "CREATE TABLE t (id int, tenant_id uuid NOT NULL, name text, code varchar(9));";
+    let with = |more: &str| catalog_of(&Config::default(), &format!("{table} {more}"));
+    let select = "SELECT lower(name) FROM t WHERE tenant_id = $tenant";
+    proved(&with(""), select);
+    let lower = "CREATE FUNCTION public.lower(v varchar) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(name, ',') FROM t $$;";
+    assert!(!codes(&with(lower), select).is_empty());
+    let equal = "CREATE FUNCTION same(a varchar, b varchar) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$; CREATE OPERATOR public.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = same);";
+    assert!(!codes(&with(equal), select).is_empty());
+    refused(
+        &with(equal),
+        "SELECT 1 FROM t WHERE tenant_id = $tenant AND code = $c",
+        Code::SHADOWED,
+    );
+    let loose = "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);";
+    let c = catalog_of(
+        &Config::parse("[tenant]\ntype = \"text\"").unwrap(),
+        &format!(
+            "{loose} CREATE TABLE t (id int, tenant_id text COLLATE loose); CREATE TABLE u (id int, tenant_id text);"
+        ),
+    );
+    assert!(!codes(&c, "SELECT id FROM t WHERE tenant_id = $tenant").is_empty());
+    proved(&c, "SELECT id FROM u WHERE tenant_id = $tenant");
+    assert!(
+        !codes(
+            &c,
+            "SELECT id FROM u WHERE tenant_id COLLATE loose = $tenant"
+        )
+        .is_empty()
+    );
+}
+
+#[test]
+fn functions_by_their_body() {
+    let c = catalog();
+    proved(
+        &c,
+        "SELECT fmt_money(total, currency) FROM orders WHERE tenant_id = $tenant",
+    );
+    proved(&c, "SELECT id, name FROM search_customers($q)");
+    proved(&c, "SELECT id FROM my_orders()");
+    refused(&c, "SELECT customer_count()", Code::UNPINNED);
+    refused(&c, "SELECT order_total($o)", Code::FUNCTION_BODY);
+    refused(&c, "SELECT run_report($q)", Code::FUNCTION_BODY);
+    refused(&c, "SELECT no_such_function(1)", Code::UNKNOWN_FUNCTION);
+}
+
+#[test]
+fn other_questions() {
+    let c = catalog();
+    let ask = |sql: &str| prepare(sql, TenantBinding::LastParameter, c.config()).unwrap();
+    assert!(
+        prove_unproved(
+            &c,
+            &ask("SELECT name FROM customers WHERE 1 / balance > $x OR name ~ $q")
+        )
+        .is_ok()
+    );
+    let problem = |sql: &str| prove_unproved(&c, &ask(sql)).unwrap_err()[0].code;
+    assert_eq!(
+        problem("SELECT 1 FROM orders WHERE tenant_id = $tenant"),
+        Code::UNPROVED_TABLE
+    );
+    assert_eq!(
+        problem("SELECT 1 FROM customers; SELECT 2"),
+        Code::NOT_ONE_STATEMENT
+    );
+    assert_eq!(
+        problem("SELECT set_config('a.b', 'c', true) FROM customers"),
+        Code::REFUSED_FUNCTION
+    );
+    let tables = ["api_keys".to_owned(), "users".to_owned()];
+    let system = |sql: &str| prove_system(&c, &ask(sql), &tables);
+    assert!(system("SELECT u.email FROM api_keys k JOIN users u ON u.tenant_id = k.tenant_id WHERE k.key_hash = $hash").is_ok());
+    assert!(
+        system("UPDATE api_keys SET revoked = true WHERE key_hash = $hash RETURNING tenant_id")
+            .is_ok()
+    );
+    assert!(
+        system("INSERT INTO users (tenant_id, email, full_name) VALUES ($t, $e, $n) RETURNING id")
+            .is_ok()
+    );
+    assert_eq!(
+        system("SELECT 1 FROM customers").unwrap_err()[0].code,
+        Code::SYSTEM_TABLE
+    );
+    assert_eq!(
+        system("SELECT 1 FROM v_customers_inv").unwrap_err()[0].code,
+        Code::SYSTEM_TABLE
+    );
+    assert_eq!(
+        system("SELECT pg_sleep(1) FROM users").unwrap_err()[0].code,
+        Code::REFUSED_FUNCTION
+    );
+    assert_eq!(
+        system("SELECT 1 FROM users WHERE tenant_id = $tenant").unwrap_err()[0].code,
+        Code::UNKNOWN_PARAMETER
+    );
+}
+
+#[test]
+fn writes_return_rows_only_where_they_say_so() {
+    let c = catalog();
+    let flags = |sql: &str| {
+        let proof = judge(&c, sql).unwrap();
+        (proof.writes, proof.returns_rows, proof.parameters)
+    };
+    assert_eq!(flags("SELECT 1 FROM customers"), (false, true, 0));
+    assert_eq!(flags("SELECT 1 FROM customers FOR UPDATE"), (true, true, 0));
+    assert_eq!(
+        flags("DELETE FROM tasks WHERE tenant_id = $tenant AND id = $id"),
+        (true, false, 2)
+    );
+    assert_eq!(
+        flags("UPDATE customers SET name = $n RETURNING id"),
+        (true, true, 1)
+    );
+    assert_eq!(
+        flags(
+            "WITH d AS (DELETE FROM tasks WHERE tenant_id = $tenant RETURNING id) SELECT count(*) FROM d"
+        ),
+        (true, true, 1)
+    );
+}
