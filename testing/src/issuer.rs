@@ -86,7 +86,6 @@ impl Issuer {
     }
 
     /// A token for `audience` about `subject`, valid for an hour; add claims, then sign it.
-    #[must_use]
     pub fn token(&self, audience: impl Into<String>, subject: impl Into<String>) -> Token<'_> {
         let now = now();
         let mut claims = Map::new();
@@ -127,6 +126,11 @@ impl Token<'_> {
     /// The scopes, separated by spaces.
     pub fn scopes(self, scopes: &str) -> Self {
         self.claim("scope", scopes)
+    }
+
+    /// Makes it valid for this long from now.
+    pub fn valid_for(self, time: Duration) -> Self {
+        self.claim("exp", now().saturating_add(time.as_secs()))
     }
 
     /// Makes it a token that ran out this long ago.

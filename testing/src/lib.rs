@@ -4,9 +4,15 @@
 //! from an authenticator, tools are called over the protocol. This is a crate and never a feature of
 //! `watertight`, so that feature unification can't put it into a release.
 
+mod bed;
 mod error;
+mod isolation;
 mod issuer;
+mod recorder;
+mod tenant;
 
+pub use bed::{Answer, TestBed, TestBedBuilder};
 pub use error::{Error, Result};
 pub use issuer::{Issuer, Token};
+pub use tenant::TestTenant;
 pub use watertight_devdb as devdb;

@@ -42,6 +42,12 @@ impl Catalog {
         self.id
     }
 
+    /// How the tenant reaches the database.
+    #[must_use]
+    pub const fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// The relations that the migrations define.
     #[must_use]
     pub const fn relations(&self) -> &'static [Relation] {
