@@ -51,7 +51,9 @@ pub async fn fill(owner_url: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(owner_url).await?;
     for organisation in &ORGANISATIONS {
         let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(AssertSqlSafe(statements(organisation))).execute(&mut *transaction).await?;
+        sqlx::raw_sql(AssertSqlSafe(statements(organisation)))
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
     }
     sqlx::raw_sql("ANALYZE").execute(&mut connection).await?;

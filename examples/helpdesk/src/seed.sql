@@ -41,7 +41,7 @@ SELECT '{tenant}', {ticket}, 1000 + n,
               'Please delete my old address', 'Card was charged twice', 'How do I add a colleague?',
               'The report shows last month', 'Printer drops the last page'])[1 + n % 8],
        (ARRAY['open', 'pending', 'closed'])[1 + n % 3],
-       (ARRAY['low', 'normal', 'normal', 'urgent'])[1 + n % 4],
+       (ARRAY['low', 'normal', 'urgent', 'normal', 'low', 'normal', 'normal'])[1 + n % 7],
        timestamptz '2026-03-01 08:00Z' + n * interval '90 minutes',
        CASE WHEN n % 3 = 2 THEN timestamptz '2026-03-02 09:00Z' + n * interval '90 minutes' END
 FROM generate_series(1, 2 * {customers}) n;
