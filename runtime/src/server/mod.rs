@@ -10,7 +10,9 @@ mod serve;
 mod stdio;
 
 pub use builder::ServerBuilder;
-pub(crate) use caller::{Caller, ServerState};
+pub(crate) use caller::Caller;
+#[cfg(test)]
+pub(crate) use caller::ServerState;
 pub use error::ServerError;
 pub use guard::{Guard, GuardBuilder, GuardLayer, GuardService};
 pub use handler::McpServer;

@@ -4,7 +4,6 @@
 //! The value is looked for first, which settles nearly every result without looking at names.
 
 use memchr::memmem::Finder;
-use serde_json::Value;
 use watertight_analysis::words::{Extra, Tier, classify};
 
 /// The longest member name, and the longest run of list items, that is looked back over.
@@ -35,20 +34,6 @@ impl MemberWire {
                 && member_name(bytes.get(..start).unwrap_or_default())
                     .is_some_and(|name| self.is_tenant_word(name))
         })
-    }
-
-    /// As [`MemberWire::finds`], for a member of a value in memory.
-    pub(super) fn is_in_member(&self, name: &str, value: &Value) -> bool {
-        let is_id = |value: &Value| match value {
-            Value::String(text) => text.as_bytes() == self.id.needle(),
-            Value::Number(number) => number.to_string().as_bytes() == self.id.needle(),
-            _ => false,
-        };
-        let holds = match value {
-            Value::Array(items) => items.iter().any(is_id),
-            value => is_id(value),
-        };
-        holds && self.is_tenant_word(name.as_bytes())
     }
 
     fn is_tenant_word(&self, name: &[u8]) -> bool {

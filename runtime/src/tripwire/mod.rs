@@ -13,8 +13,6 @@ mod uuid;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
-
 use crate::id::{TenantId, TenantKind};
 
 /// Text identifiers shorter than this are ordinary words and are looked for in members only.
@@ -50,20 +48,6 @@ impl Tripwire {
             Self::Uuid(wire) => wire.finds(bytes),
             Self::Text(wire) => wire.finds(bytes),
             Self::Member(wire) => wire.finds(bytes),
-        }
-    }
-
-    /// Whether a JSON value contains the identifier, in a text, a key or a number.
-    pub(crate) fn finds_in(&self, value: &Value) -> bool {
-        match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-            Value::String(text) => self.finds(text.as_bytes()),
-            Value::Array(items) => items.iter().any(|item| self.finds_in(item)),
-            Value::Object(members) => members.iter().any(|(name, value)| {
-                self.finds(name.as_bytes())
-                    || self.finds_in(value)
-                    || matches!(self, Self::Member(wire) if wire.is_in_member(name, value))
-            }),
         }
     }
 }

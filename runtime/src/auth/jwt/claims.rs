@@ -63,15 +63,12 @@ impl ClaimNames {
             .lookup_tenant(claims)
             .ok_or_else(|| AuthError::rejected("the token has no tenant claim"))?;
         let tenant = match (self.tenant_kind, value) {
-            (TenantKind::Uuid, Value::String(text)) => {
-                // Only the hyphenated form: the parser would also take braces and a URN.
-                (text.len() == 36)
-                    .then(|| text.parse().ok())
-                    .flatten()
-                    .map(TenantId::uuid)
+            // Only the hyphenated form: the parser would also take braces and a URN.
+            (TenantKind::Uuid, Value::String(text)) if text.len() != 36 => None,
+            (kind @ (TenantKind::Uuid | TenantKind::Text), Value::String(text)) => {
+                TenantId::parse(kind, text).ok()
             }
             (TenantKind::Bigint, Value::Number(number)) => number.as_i64().map(TenantId::bigint),
-            (TenantKind::Text, Value::String(text)) => TenantId::text(text).ok(),
             _ => None,
         };
         tenant.ok_or_else(|| AuthError::rejected("the tenant claim is not of the configured type"))

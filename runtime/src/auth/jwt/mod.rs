@@ -57,7 +57,6 @@ pub struct JwtAuthenticator {
 impl JwtAuthenticator {
     /// Starts with the safe defaults: asymmetric algorithms only, a leeway of one minute, tenants
     /// that are uuids.
-    #[must_use]
     pub fn builder() -> JwtAuthenticatorBuilder {
         JwtAuthenticatorBuilder::default()
     }

@@ -210,11 +210,12 @@ pub(crate) fn withheld(message: &Value, is_tool_call: bool, reference: Reference
     let id = message.get("id").cloned()?;
     if message.get("result").is_some() && is_tool_call {
         let text = crate::error::ToolError::internal("").client_text(reference);
-        let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
-        // Present since 2026-07-28, where clients insist on it, and absent before.
-        if message.pointer("/result/resultType").is_some() {
-            result["resultType"] = json!("complete");
-        }
+        let content = json!([{ "type": "text", "text": text }]);
+        // The type is there since 2026-07-28, where clients insist on it, and not before.
+        let result = match message.pointer("/result/resultType") {
+            Some(_) => json!({ "content": content, "isError": true, "resultType": "complete" }),
+            None => json!({ "content": content, "isError": true }),
+        };
         return Some(json!({ "jsonrpc": "2.0", "id": id, "result": result }));
     }
     if message.get("method").is_some() {

@@ -96,18 +96,17 @@ impl Resource {
         scopes: &[String],
         name: Option<&str>,
     ) -> serde_json::Value {
-        let mut document = json!({
-            "resource": self.text,
-            "authorization_servers": authorization_servers,
-            "bearer_methods_supported": ["header"],
-        });
+        let mut document = serde_json::Map::new();
+        document.insert("resource".into(), json!(self.text));
+        document.insert("authorization_servers".into(), json!(authorization_servers));
+        document.insert("bearer_methods_supported".into(), json!(["header"]));
         if !scopes.is_empty() {
-            document["scopes_supported"] = json!(scopes);
+            document.insert("scopes_supported".into(), json!(scopes));
         }
         if let Some(name) = name {
-            document["resource_name"] = json!(name);
+            document.insert("resource_name".into(), json!(name));
         }
-        document
+        document.into()
     }
 }
 
