@@ -113,7 +113,7 @@ impl fmt::Display for ToolErrorKind {
 /// There is deliberately no conversion from `sqlx::Error`: an error of the database reaches a tool
 /// as [`DbError`](crate::DbError), and `?` turns that into the right variant.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn convert(error: sqlx::Error) -> watertight::ToolError {
 ///     error.into()
 /// }

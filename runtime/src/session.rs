@@ -15,11 +15,11 @@ use crate::id::TenantId;
 ///
 /// Cheap to clone. `Debug` prints the subject and the issuer, never the tenant.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// // A session can't be made from nothing, nor from data.
 /// let session: watertight::Session = Default::default();
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn from_data(json: &str) -> watertight::Session {
 ///     serde_json::from_str(json).unwrap()
 /// }

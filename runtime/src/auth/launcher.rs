@@ -11,7 +11,7 @@ use crate::session::{Grant, Session};
 /// The operating system's user who can start the process is trusted with the tenant, as with any
 /// command-line tool. The name is recorded as the issuer of every call.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # use watertight::{Server, TenantId, auth::LauncherAuthenticator};
 /// // It can't be mounted over HTTP.
 /// let launcher = LauncherAuthenticator::new("cli", "me", TenantId::bigint(1));
