@@ -59,6 +59,10 @@ pub struct Count {
     count: u32,
 }
 
+#[allow(
+    missing_docs,
+    reason = "the macro makes `tool_router` public without a comment"
+)]
 #[rmcp::tool_router(vis = "pub")]
 impl Foreign {
     /// The caller, by our extractor.

@@ -28,14 +28,13 @@ struct Search {
 impl Careless {
     #[rmcp::tool]
     async fn search(&self, Parameters(search): Parameters<Search>) -> String {
-        format!(
-            "{search:?} {}",
-            search
-                .filters
-                .iter()
-                .map(|it| it.organisation.len())
-                .sum::<usize>()
-        )
+        let Search {
+            text,
+            filters,
+            anything,
+        } = search;
+        let organisations = filters.into_iter().map(|filter| filter.organisation);
+        format!("{text} {anything} {}", organisations.collect::<String>())
     }
 }
 
