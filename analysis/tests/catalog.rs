@@ -3,6 +3,14 @@
 //! `expected.txt` names the class of each object at the end; `a|b` means that either is right,
 //! `denied` may always be reported as `protected`, and `!` marks what was judged by hand.
 
+// Helpers of tests may panic: that is how a test fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

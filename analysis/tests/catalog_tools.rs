@@ -1,5 +1,13 @@
 //! Notations of migration tools, end to end: what counts is what the tool applies on the way up.
 
+// Helpers of tests may panic: that is how a test fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 use watertight_analysis::catalog::Command;
 use watertight_analysis::migrations::{SourceFile, order};
 use watertight_analysis::{Catalog, Code, Config};

@@ -3,11 +3,12 @@
 //! Invariant: a change that a stored expression depends on is carried into that expression, or the
 //! expression is no longer understood.
 
+use super::apply_policy::{policy_mentions_column, policy_reads};
 use super::bind;
 use super::build::Builder;
-use super::model::{ColumnDefault, Policy, PolicyExpr, Relation, RelationId, RelationKind};
+use super::model::{ColumnDefault, PolicyExpr, Relation, RelationId, RelationKind};
 use super::walk::{self, Visitor, mentions, query_mentions};
-use crate::ddl::ir::{Action, ColumnSpec, Maybe, PolicyStatement, Ref};
+use crate::ddl::ir::{Action, ColumnSpec, Maybe, Ref};
 use crate::ir::{Expr, ExprKind};
 
 impl Builder {
@@ -418,128 +419,12 @@ impl Builder {
             }
         }
     }
-
-    // ------------------------------------------------------------------ policies
-
-    fn policy_expr(&self, expr: Option<Maybe<Expr>>) -> PolicyExpr {
-        match expr {
-            None => PolicyExpr::None,
-            Some(Err(why)) => PolicyExpr::Opaque(why),
-            Some(Ok(mut expr)) => match bind::expr(&mut expr, self) {
-                Ok(_) => PolicyExpr::Expr(expr),
-                Err(why) => PolicyExpr::Opaque(why),
-            },
-        }
-    }
-
-    pub(super) fn create_policy(&mut self, policy: PolicyStatement) {
-        let Some(id) = self.target(&policy.table) else {
-            self.missing("table", &policy.table);
-            return;
-        };
-        let (using, check) = (
-            self.policy_expr(policy.using),
-            self.policy_expr(policy.check),
-        );
-        let written_in = self.at.path.clone();
-        let Some(relation) = self.relation_mut(id) else {
-            return;
-        };
-        if relation
-            .policies
-            .iter()
-            .any(|existing| existing.name == policy.name)
-        {
-            self.unknown(
-                id,
-                &format!("its policy `{}` is created twice", policy.name),
-            );
-            return;
-        }
-        relation.policies.push(Policy {
-            name: policy.name,
-            permissive: policy.permissive,
-            command: policy.command,
-            roles: policy.roles,
-            using,
-            check,
-            written_in,
-        });
-    }
-
-    pub(super) fn alter_policy(&mut self, change: PolicyStatement) {
-        let Some(id) = self.target(&change.table) else {
-            self.missing("table", &change.table);
-            return;
-        };
-        let using = change.using.map(|expr| self.policy_expr(Some(expr)));
-        let check = change.check.map(|expr| self.policy_expr(Some(expr)));
-        let written_in = self.at.path.clone();
-        let Some(relation) = self.relation_mut(id) else {
-            return;
-        };
-        let Some(policy) = relation
-            .policies
-            .iter_mut()
-            .find(|policy| policy.name == change.name)
-        else {
-            self.unknown(
-                id,
-                &format!(
-                    "its policy `{}` is changed, but no migration creates it",
-                    change.name
-                ),
-            );
-            return;
-        };
-        policy.written_in = written_in;
-        if !change.roles.is_empty() {
-            policy.roles = change.roles;
-        }
-        if let Some(using) = using {
-            policy.using = using;
-        }
-        if let Some(check) = check {
-            policy.check = check;
-        }
-    }
 }
 
 fn set_default(relation: &mut Relation, column: &str, default: &ColumnDefault) {
     if let Some(column) = relation.columns.iter_mut().find(|c| c.name == column) {
         column.default = default.clone();
     }
-}
-
-/// Whether a policy depends on a column of its own table; nothing where that can't be told.
-fn policy_mentions_column(policy: &Policy, name: &str) -> Option<bool> {
-    let mut found = false;
-    for expr in [&policy.using, &policy.check] {
-        match expr {
-            PolicyExpr::None => {}
-            PolicyExpr::Opaque(_) => return None,
-            PolicyExpr::Expr(expr) => {
-                let seen = mentions(expr);
-                let named = seen.columns.iter().any(|column| column == name);
-                if seen.complex && named {
-                    return None;
-                }
-                found |= named;
-            }
-        }
-    }
-    Some(found)
-}
-
-/// Whether a policy has a sub-query over this relation.
-pub(super) fn policy_reads(policy: &Policy, relation: &[String]) -> bool {
-    [&policy.using, &policy.check]
-        .into_iter()
-        .any(|expr| match expr {
-            PolicyExpr::Expr(expr) => mentions(expr).relations.iter().any(|name| name == relation),
-            PolicyExpr::None => false,
-            PolicyExpr::Opaque(_) => true,
-        })
 }
 
 fn rename_strings(list: &mut [String], from: &str, to: &str) {

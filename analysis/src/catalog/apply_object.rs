@@ -1,6 +1,6 @@
 //! Drops, renames and moves objects, with what depends on them.
 
-use super::apply_alter::policy_reads;
+use super::apply_policy::policy_reads;
 use super::build::{Builder, TEMPORARY};
 use super::model::{PolicyExpr, RelationId, RelationKind};
 use super::walk::{self, Mentions, Visitor, mentions, query_mentions};

@@ -182,7 +182,7 @@ impl Expander<'_> {
 
     fn select(&mut self, select: &mut Select) -> Result<(), String> {
         for item in &mut select.from {
-            self.from_item(item)?;
+            self.item(item)?;
         }
         let mut sub = SubQueries {
             expander: self,
@@ -248,13 +248,13 @@ impl Expander<'_> {
         Ok(())
     }
 
-    fn from_item(&mut self, item: &mut FromItem) -> Result<(), String> {
+    fn item(&mut self, item: &mut FromItem) -> Result<(), String> {
         match item {
             FromItem::Relation(_) | FromItem::Function { .. } => Ok(()),
             FromItem::Subquery { query, .. } => self.query(query),
             FromItem::Join(join) => {
-                self.from_item(&mut join.left)?;
-                self.from_item(&mut join.right)?;
+                self.item(&mut join.left)?;
+                self.item(&mut join.right)?;
                 self.natural(join)
             }
         }

@@ -143,8 +143,15 @@ impl Builder {
         let rolls_back = steps.iter().any(|step| matches!(step.ddl, Ddl::Rollback));
         let mut previous = 0;
         let mut untouched = true;
+        let mut counted = 0;
+        self.at.line = 1;
         for step in steps {
-            self.at.line = line(&migration.text, step.span.start);
+            let between = migration
+                .text
+                .get(counted..step.span.start)
+                .unwrap_or_default();
+            self.at.line += between.matches('\n').count();
+            counted = step.span.start;
             let before = migration
                 .text
                 .get(previous..step.span.start)

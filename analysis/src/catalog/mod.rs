@@ -6,7 +6,9 @@
 
 mod apply;
 mod apply_alter;
+mod apply_constraint;
 mod apply_object;
+mod apply_policy;
 mod apply_routine;
 mod apply_table;
 mod bind;

@@ -68,24 +68,21 @@ impl<V: Visitor> Walk<'_, V> {
                     self.columns(&mut assignment.columns);
                     self.expr(&mut assignment.value);
                 }
-                update.from.iter_mut().for_each(|item| self.from_item(item));
+                update.from.iter_mut().for_each(|item| self.item(item));
                 self.optional(update.filter.as_mut());
                 self.targets(&mut update.returning);
             }
             Statement::Delete(delete) => {
                 self.with(delete.with.as_mut());
                 self.relation(&mut delete.target, false);
-                delete
-                    .using
-                    .iter_mut()
-                    .for_each(|item| self.from_item(item));
+                delete.using.iter_mut().for_each(|item| self.item(item));
                 self.optional(delete.filter.as_mut());
                 self.targets(&mut delete.returning);
             }
             Statement::Merge(merge) => {
                 self.with(merge.with.as_mut());
                 self.relation(&mut merge.target, false);
-                self.from_item(&mut merge.source);
+                self.item(&mut merge.source);
                 self.expr(&mut merge.on);
                 for branch in &mut merge.branches {
                     self.optional(branch.condition.as_mut());
@@ -173,7 +170,7 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     fn select(&mut self, select: &mut Select) {
-        select.from.iter_mut().for_each(|item| self.from_item(item));
+        select.from.iter_mut().for_each(|item| self.item(item));
         self.exprs(select.distinct.iter_mut().flatten());
         self.targets(&mut select.targets);
         self.exprs(
@@ -189,7 +186,7 @@ impl<V: Visitor> Walk<'_, V> {
             .for_each(|window| self.window(window));
     }
 
-    fn from_item(&mut self, item: &mut FromItem) {
+    fn item(&mut self, item: &mut FromItem) {
         match item {
             FromItem::Relation(relation) => {
                 let cte =
@@ -202,8 +199,8 @@ impl<V: Visitor> Walk<'_, V> {
             }
             FromItem::Join(join) => {
                 self.visitor.join(join);
-                self.from_item(&mut join.left);
-                self.from_item(&mut join.right);
+                self.item(&mut join.left);
+                self.item(&mut join.right);
                 match &mut join.constraint {
                     JoinConstraint::On(expr) => self.expr(expr),
                     JoinConstraint::None

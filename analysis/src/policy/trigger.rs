@@ -181,7 +181,7 @@ fn understood(catalog: &Catalog, table: &Relation, trigger: &Trigger) -> Result<
         plpgsql::read(text).map_err(|reason| why(format!("is not understood ({reason})")))?;
     items
         .iter()
-        .try_for_each(|item| item_understood(catalog, table, item).map_err(|reason| why(reason)))
+        .try_for_each(|item| item_understood(catalog, table, item).map_err(&why))
 }
 
 fn item_understood(catalog: &Catalog, table: &Relation, item: &Item) -> Result<(), String> {

@@ -1,0 +1,201 @@
+//! Adds constraints and indexes, under the names that PostgreSQL gives them.
+
+use super::build::Builder;
+use super::model::{Check, ForeignKey, Key, KeyKind, Relation, RelationId};
+use super::walk::mentions;
+use crate::ddl::ir::{ConstraintSpec, CreateIndex};
+use crate::ir;
+
+impl Builder {
+    pub(super) fn add_constraint(&mut self, id: RelationId, constraint: ConstraintSpec) {
+        match constraint {
+            ConstraintSpec::Key {
+                name,
+                kind,
+                columns,
+                operators,
+                partial,
+                expressions,
+                index,
+            } => {
+                let bound: Vec<Option<ir::Expr>> =
+                    expressions.into_iter().map(Result::ok).collect();
+                let Some(relation) = self.relation(id) else {
+                    return;
+                };
+                let name = name.or_else(|| index.clone()).or_else(|| {
+                    let suffix = match kind {
+                        KeyKind::Primary => "pkey",
+                        KeyKind::Unique => "key",
+                        KeyKind::Exclusion => "excl",
+                    };
+                    let listed: Vec<&str> = match kind {
+                        KeyKind::Primary => Vec::new(),
+                        _ => columns
+                            .iter()
+                            .map(|c| c.as_deref().unwrap_or("expr"))
+                            .collect(),
+                    };
+                    default_name(relation, &listed, suffix)
+                });
+                let Some(relation) = self.relation_mut(id) else {
+                    return;
+                };
+                if let Some(index) = index {
+                    // `ADD CONSTRAINT … USING INDEX` renames the index.
+                    if let Some(key) = relation.keys.iter_mut().find(|key| key.name == index) {
+                        key.constraint = true;
+                        key.kind = kind;
+                        key.name = name.unwrap_or(index);
+                    }
+                    return;
+                }
+                if kind == KeyKind::Primary {
+                    for column in columns.iter().flatten() {
+                        if let Some(column) =
+                            relation.columns.iter_mut().find(|c| c.name == *column)
+                        {
+                            column.not_null = true;
+                        }
+                    }
+                }
+                relation.index_expressions.extend(bound);
+                relation.keys.push(Key {
+                    name: name.unwrap_or_default(),
+                    kind,
+                    columns,
+                    operators,
+                    partial,
+                    constraint: true,
+                });
+            }
+            ConstraintSpec::Foreign {
+                name,
+                columns,
+                target,
+                target_columns,
+                on_update,
+                on_delete,
+            } => {
+                // A table that no migration creates (such as `auth.users`) can't be written by a
+                // proved statement, so what its keys do here never happens within a scope.
+                let Some(target_id) = self.find(&target) else {
+                    return;
+                };
+                let target_columns = if target_columns.is_empty() {
+                    self.relation(target_id)
+                        .and_then(|target| {
+                            target.keys.iter().find(|key| key.kind == KeyKind::Primary)
+                        })
+                        .map(|key| key.columns.iter().flatten().cloned().collect())
+                        .unwrap_or_default()
+                } else {
+                    target_columns
+                };
+                let Some(relation) = self.relation(id) else {
+                    return;
+                };
+                let listed: Vec<&str> = columns.iter().map(String::as_str).collect();
+                let name = name
+                    .or_else(|| default_name(relation, &listed, "fkey"))
+                    .unwrap_or_default();
+                if let Some(relation) = self.relation_mut(id) {
+                    relation.foreign_keys.push(ForeignKey {
+                        name,
+                        columns,
+                        target: target_id,
+                        target_columns,
+                        on_update,
+                        on_delete,
+                    });
+                }
+            }
+            ConstraintSpec::Check { name, expr } => {
+                let Some(relation) = self.relation(id) else {
+                    return;
+                };
+                let name = name
+                    .or_else(|| default_name(relation, &[], "check"))
+                    .unwrap_or_default();
+                if let Some(relation) = self.relation_mut(id) {
+                    relation.checks.push(Check {
+                        name,
+                        expr: expr.ok(),
+                    });
+                }
+            }
+            ConstraintSpec::NotNull { columns } => {
+                if let Some(relation) = self.relation_mut(id) {
+                    for column in &mut relation.columns {
+                        column.not_null |= columns.contains(&column.name);
+                    }
+                }
+            }
+            ConstraintSpec::Attribute => {}
+        }
+    }
+
+    pub(super) fn create_index(&mut self, index: CreateIndex) {
+        let Some(id) = self.target(&index.table) else {
+            self.missing("table", &index.table);
+            return;
+        };
+        let Some(relation) = self.relation(id) else {
+            return;
+        };
+        let listed: Vec<&str> = index
+            .columns
+            .iter()
+            .map(|c| c.as_deref().unwrap_or("expr"))
+            .collect();
+        let name = index
+            .name
+            .or_else(|| default_name(relation, &listed, "idx"))
+            .unwrap_or_default();
+        if index.if_not_exists && relation.keys.iter().any(|key| key.name == name) {
+            return;
+        }
+        let bound: Vec<Option<ir::Expr>> = index.expressions.into_iter().map(Result::ok).collect();
+        let called: Vec<String> = bound
+            .iter()
+            .flatten()
+            .flat_map(|expr| mentions(expr).functions)
+            .collect();
+        self.evaluates(Vec::new(), called);
+        if let Some(relation) = self.relation_mut(id) {
+            relation.index_expressions.extend(bound);
+            if index.unique {
+                relation.keys.push(Key {
+                    name,
+                    kind: KeyKind::Unique,
+                    columns: index.columns,
+                    operators: Vec::new(),
+                    partial: index.partial,
+                    constraint: false,
+                });
+            }
+        }
+    }
+}
+
+/// The name that PostgreSQL chooses; nothing where it would shorten it, because then a later
+/// `DROP CONSTRAINT` must not find it by accident.
+fn default_name(relation: &Relation, columns: &[&str], suffix: &str) -> Option<String> {
+    let mut base = relation.name.clone();
+    for column in columns {
+        base.push('_');
+        base.push_str(column);
+    }
+    let taken = |name: &str| {
+        relation.keys.iter().any(|key| key.name == name)
+            || relation.foreign_keys.iter().any(|key| key.name == name)
+            || relation.checks.iter().any(|check| check.name == name)
+    };
+    let mut name = format!("{base}_{suffix}");
+    let mut number = 0;
+    while taken(&name) {
+        number += 1;
+        name = format!("{base}_{suffix}{number}");
+    }
+    (name.len() <= 63).then_some(name)
+}
