@@ -204,6 +204,53 @@ fn errors_that_tell_are_refused_wherever_the_planner_may_move_them() {
     }
 }
 
+/// An aggregate without groups gives a row even where its conditions let none through, so what
+/// stands beside it can't rest on them; nor can what PostgreSQL evaluates before them.
+#[test]
+fn conditions_of_the_query_around_are_trusted_only_where_they_have_been_applied() {
+    let c = catalog();
+    let beside = |select: &str, tail: &str| {
+        format!(
+            "SELECT l.* FROM (VALUES ($org::uuid)) o (t), LATERAL (SELECT {select} FROM customers c WHERE o.t = $tenant {tail}) l"
+        )
+    };
+    let count = "(SELECT count(*) FROM users u WHERE u.tenant_id = o.t)";
+    proved(&c, &beside(count, ""));
+    proved(
+        &c,
+        &beside(&format!("c.status, {count}"), "GROUP BY c.status"),
+    );
+    for (select, tail) in [
+        (format!("count(*), {count}"), String::new()),
+        (
+            format!("c.status, {count}"),
+            "GROUP BY ROLLUP (c.status)".to_owned(),
+        ),
+        (count.to_owned(), "HAVING true".to_owned()),
+        (count.to_owned(), "ORDER BY count(*)".to_owned()),
+        ("1".to_owned(), format!("HAVING {count} > 3")),
+        ("1".to_owned(), format!("LIMIT {count}")),
+    ] {
+        refused(&c, &beside(&select, &tail), Code::UNPINNED);
+    }
+    let raise = "(SELECT sum(1 / (x.total - 100)) FROM orders x WHERE x.tenant_id = o.t)";
+    proved(
+        &c,
+        &format!("SELECT {raise} FROM (VALUES ($org::uuid)) o (t) WHERE o.t = $tenant"),
+    );
+    for sql in [
+        format!("SELECT 1 FROM (VALUES ($org::uuid)) o (t) WHERE o.t = $tenant AND {raise} > 0"),
+        format!("SELECT 1 FROM (VALUES ($org::uuid)) o (t) LEFT JOIN LATERAL {raise} l ON o.t = $tenant"),
+        "SELECT 1 FROM (VALUES ($org::uuid)) o (t) WHERE o.t = $tenant AND (SELECT x.total FROM orders x WHERE x.tenant_id = o.t) > 0".to_owned(),
+    ] {
+        refused(&c, &sql, Code::LEAKY_ERROR);
+    }
+    proved(
+        &c,
+        "SELECT o.id, l.s FROM orders o CROSS JOIN LATERAL (SELECT sum(i.qty) AS s FROM order_items i WHERE i.tenant_id = o.tenant_id AND i.order_id = o.id) l WHERE o.tenant_id = $tenant",
+    );
+}
+
 #[test]
 fn grades_and_columns() {
     let c = catalog();

@@ -153,12 +153,12 @@ impl<'a> Prover<'a> {
             info.absorb(&operand);
         }
         info.constant = false;
-        self.called(call, span, &mut info);
+        self.called(call, &operands, span, &mut info);
         info
     }
 
     /// What the function itself is.
-    fn called(&mut self, call: &'a Call, span: &Span, info: &mut Info) {
+    fn called(&mut self, call: &'a Call, operands: &[Info], span: &Span, info: &mut Info) {
         let (schema, name) = match call.name.parts.as_slice() {
             [name] => (None, name.as_str()),
             [schema, name] => (Some(schema.as_str()), name.as_str()),
@@ -197,7 +197,7 @@ impl<'a> Prover<'a> {
             self.function(function, call, span, info);
         }
         match own {
-            Some(own) => self.builtin(own, call, name, span, info),
+            Some(own) => self.builtin(own, call, operands, name, span, info),
             None if name == "current_setting" && self.own_setting(call) => {
                 info.from_tenant = true;
             }
@@ -242,7 +242,15 @@ impl<'a> Prover<'a> {
                 if name.contains('.') && prefix(name) == prefix(&self.catalog.config().tenant.setting))
     }
 
-    fn builtin(&mut self, own: &Builtin, call: &Call, name: &str, span: &Span, info: &mut Info) {
+    fn builtin(
+        &mut self,
+        own: &Builtin,
+        call: &Call,
+        operands: &[Info],
+        name: &str,
+        span: &Span,
+        info: &mut Info,
+    ) {
         match own.verdict {
             Verdict::Refused("sequence") if name == "nextval" && self.context.default_value => {}
             Verdict::Refused(reason) => {
@@ -265,6 +273,13 @@ impl<'a> Prover<'a> {
                     Errors::NeverWith(count) => call.args.len() == count,
                     Errors::NeverWithLiteral => literal && call.args.len() == 2,
                 };
+                // Sums of integers are wider than what they sum, and those of numerics have no end.
+                let exact = operands.first().and_then(|operand| operand.ty.as_ref());
+                let never = never
+                    || (matches!(name, "sum" | "avg")
+                        && exact.is_some_and(|ty| {
+                            !ty.array && matches!(&*ty.name, "int2" | "int4" | "int8" | "numeric")
+                        }));
                 if !never {
                     info.raises(span, format!("the function `{name}`"));
                 }

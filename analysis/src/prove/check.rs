@@ -190,6 +190,19 @@ impl<'a> Prover<'a> {
         let node = Node::Column(rte, column);
         let reached = self.reached(block, &guard, memo);
         if reached.contains(node) {
+            // Pinned by conditions of the query around it, which may be evaluated later than this
+            // block: then nothing in it may raise an error.
+            let leak = self
+                .blocks
+                .get(block)
+                .filter(|block| block.early)
+                .and_then(|block| block.leak.clone());
+            if let Some((leak, exposed)) = leak
+                && !self.reached_by_itself(block, &guard, node)
+            {
+                let diagnostic = self.leak_diagnostic(&leak, &exposed);
+                self.problem_in(diagnostic, context);
+            }
             let path: Vec<String> = reached.path(node).into_iter().map(str::to_owned).collect();
             let name = self.rtes.get(rte).map_or("", |rte| &rte.name);
             let reason = format!("`{name}` is pinned: {}", path.join(", "));

@@ -133,7 +133,16 @@ impl Prover<'_> {
                 "filter by the tenant inside of it".to_owned()
             });
         } else {
-            let condition = format!("{}.{} = $tenant", quote(&name), quote(tenant));
+            // An alias may have renamed the column.
+            let renamed = self
+                .scopes
+                .iter()
+                .flat_map(|scope| &scope.namespace.tables)
+                .filter(|table| table.rte == Some(rte))
+                .flat_map(|table| table.columns.iter().flat_map(|columns| columns.iter()))
+                .find(|visible| visible.info.node == Some(node))
+                .map_or_else(|| tenant.to_owned(), |visible| visible.name.to_string());
+            let condition = format!("{}.{} = $tenant", quote(&name), quote(&renamed));
             let replaced = caller
                 .map(|(miss, _)| miss)
                 .and_then(|miss| self.replaced(&miss.span, "$tenant"));

@@ -18,6 +18,11 @@ impl<'a> Prover<'a> {
         if !info.exposed.is_empty() {
             self.observe(&info.exposed, info.leak.as_ref());
         }
+        if let (Some(leak), Some(block)) = (&info.leak, self.blocks.get_mut(env.block))
+            && block.leak.is_none()
+        {
+            block.leak = Some((leak.clone(), info.exposed.clone()));
+        }
         info
     }
 
@@ -331,7 +336,24 @@ impl<'a> Prover<'a> {
             outer: Vec::new(),
             leak: None,
         });
+        let (early, first) = (self.early, self.blocks.len());
+        self.early = env.condition;
         let output = self.query(query, Some(env.block), &env.guard, Some(env.scope));
+        self.early = early;
+        let several = matches!(kind, SubqueryKind::Scalar | SubqueryKind::RowCompare { .. })
+            && !at_most_one(query);
+        if several {
+            // The error of a second row tells as much as any other.
+            for block in self.blocks.iter_mut().skip(first) {
+                block.leak.get_or_insert_with(|| {
+                    let leak = Leak {
+                        span: span.clone(),
+                        what: "a sub-query that may return several rows".to_owned(),
+                    };
+                    (leak, block.rtes.clone())
+                });
+            }
+        }
         let watched = self.watch.pop();
         self.watch.truncate(watermark);
         let columns = self

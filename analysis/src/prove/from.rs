@@ -273,7 +273,9 @@ impl<'a> Prover<'a> {
         if let Some(select) = super::query::mergeable(query) {
             return self.merged(select, place, outer);
         }
+        let early = std::mem::replace(&mut self.early, true);
         let output = self.query(query, Some(place.block), &place.guard, outer);
+        self.early = early;
         let columns = self.output_columns(output, span)?;
         let fenced = self
             .outputs

@@ -173,6 +173,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         joins: 0,
         equality_shadowed: false,
         watch: Vec::new(),
+        early: false,
         last_output: None,
         misses: Vec::new(),
         insertions: Vec::new(),

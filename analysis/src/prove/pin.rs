@@ -61,7 +61,17 @@ impl Prover<'_> {
         if let Some(known) = memo.get(&key) {
             return known.clone();
         }
-        let edges = self.edges(block);
+        let reached = std::rc::Rc::new(self.search(&self.edges(block, true), guard));
+        memo.insert(key, reached.clone());
+        reached
+    }
+
+    /// Whether a value equals the tenant by the facts of its own block alone.
+    pub(super) fn reached_by_itself(&self, block: BlockId, guard: &Guard, node: Node) -> bool {
+        self.search(&self.edges(block, false), guard).contains(node)
+    }
+
+    fn search(&self, edges: &[Edge<'_>], guard: &Guard) -> Reached {
         let mut present: std::collections::HashSet<u32> = guard.iter().copied().collect();
         let mut waiting: Vec<&Edge<'_>> = edges.iter().collect();
         let mut active: Vec<&Edge<'_>> = Vec::new();
@@ -104,13 +114,11 @@ impl Prover<'_> {
                 }
             }
         }
-        let reached = std::rc::Rc::new(reached);
-        memo.insert(key, reached.clone());
         reached
     }
 
     /// The facts of a block and of the blocks around it, those that its entries imply included.
-    fn edges(&self, block: BlockId) -> Vec<Edge<'_>> {
+    fn edges(&self, block: BlockId, around: bool) -> Vec<Edge<'_>> {
         let mut edges = Vec::new();
         let mut next = Some(block);
         while let Some(block) = next.and_then(|block| self.blocks.get(block)) {
@@ -142,7 +150,7 @@ impl Prover<'_> {
             for id in &block.rtes {
                 self.implied(*id, &mut edges);
             }
-            next = block.parent;
+            next = block.parent.filter(|_| around);
         }
         edges
     }

@@ -53,7 +53,11 @@ impl<'a> Prover<'a> {
         }
         let output = match &query.body {
             QueryBody::Select(select) => {
-                let (output, env) = self.select(select, parent, guard, outer);
+                let ordered = query
+                    .order_by
+                    .iter()
+                    .any(|item| walk::has_aggregate(&item.expr));
+                let (output, env) = self.select(select, ordered, parent, guard, outer);
                 self.order_by(&query.order_by, select, &env);
                 self.lock(&query.locking, env.scope);
                 output
@@ -102,6 +106,8 @@ impl<'a> Prover<'a> {
             facts: Vec::new(),
             memberships: Vec::new(),
             rtes: Vec::new(),
+            early: parent.is_some_and(|parent| self.is_early(parent)) || self.early,
+            leak: None,
         });
         self.blocks.len() - 1
     }
@@ -110,6 +116,17 @@ impl<'a> Prover<'a> {
         self.blocks
             .get(block)
             .map_or_else(|| Guard::from([]), |block| block.guard.clone())
+    }
+
+    /// Whether a block may be evaluated before the conditions around it.
+    pub(super) fn is_early(&self, block: BlockId) -> bool {
+        self.blocks.get(block).is_some_and(|block| block.early)
+    }
+
+    fn set_early(&mut self, block: BlockId, early: bool) {
+        if let Some(block) = self.blocks.get_mut(block) {
+            block.early |= early;
+        }
     }
 
     /// The entries of a block so far.
@@ -147,6 +164,7 @@ impl<'a> Prover<'a> {
     fn select(
         &mut self,
         select: &'a Select,
+        ordered_by_aggregate: bool,
         parent: Option<BlockId>,
         guard: &Guard,
         outer: Option<usize>,
@@ -172,8 +190,28 @@ impl<'a> Prover<'a> {
                 "WHERE",
             );
         }
+        // An ungrouped aggregate and a grouping set give a row even where no row satisfies the
+        // conditions, so what is computed of it can't rest on them.
+        let over_nothing = select.grouping_sets
+            || (select.group_by.is_empty()
+                && (ordered_by_aggregate
+                    || select.having.is_some()
+                    || select
+                        .targets
+                        .iter()
+                        .map(|target| &target.expr)
+                        .chain(select.distinct.iter().flatten())
+                        .any(walk::has_aggregate)));
+        let env = if over_nothing {
+            let early = self.is_early(block);
+            let block = self.block(parent, guard);
+            self.set_early(block, early);
+            self.env(block, scope, false)
+        } else {
+            env
+        };
         let columns = self.targets(&select.targets, &env);
-        let mut aggregated = select.having.is_some() && select.group_by.is_empty();
+        let mut aggregated = over_nothing;
         if let Some(columns) = &columns
             && select.group_by.is_empty()
         {
@@ -206,6 +244,15 @@ impl<'a> Prover<'a> {
         // An ungrouped aggregate gives a row even where no row satisfies the conditions, and a
         // grouping set gives rows with NULL in place of the grouped columns.
         let from_rows = !aggregated && !select.grouping_sets;
+        let leak = self
+            .blocks
+            .get(env.block)
+            .and_then(|block| block.leak.clone());
+        if let Some(own) = self.blocks.get_mut(block)
+            && own.leak.is_none()
+        {
+            own.leak = leak;
+        }
         let columns = columns.map(|mut columns| {
             for column in &mut columns {
                 if !from_rows && column.info.node != Some(Node::Tenant) {

@@ -199,6 +199,10 @@ pub(super) struct Block {
     pub(super) facts: Vec<Fact>,
     pub(super) memberships: Vec<Membership>,
     pub(super) rtes: Vec<RteId>,
+    /// Whether it may be evaluated before the conditions around it: in a condition, or in `FROM`.
+    pub(super) early: bool,
+    /// A part that can raise an error on a row without row-level security.
+    pub(super) leak: Option<(Leak, Vec<RteId>)>,
 }
 
 /// A column of a query's output.
@@ -284,6 +288,8 @@ pub(super) struct Prover<'a> {
     pub(super) tokens: crate::lower::tokens::Tokens,
     /// The sub-queries of expressions that are being read.
     pub(super) watch: Vec<super::leaky::Watch>,
+    /// Whether what is read now may be evaluated before the conditions around it.
+    pub(super) early: bool,
     /// The output of the sub-query that was read last.
     pub(super) last_output: Option<OutputId>,
     /// Comparisons of tenant columns that pin nothing, for messages.

@@ -99,6 +99,24 @@ pub(super) fn computes_over_rows(expr: &Expr) -> bool {
     here || children(expr).into_iter().any(computes_over_rows)
 }
 
+/// Whether an expression holds an aggregate of its own query level.
+pub(super) fn has_aggregate(expr: &Expr) -> bool {
+    let here = match &expr.kind {
+        ExprKind::Call(call) => {
+            call.over.is_none()
+                && call
+                    .name
+                    .parts
+                    .last()
+                    .and_then(|name| builtin(name))
+                    .is_some_and(|builtin| builtin.aggregate)
+        }
+        ExprKind::Grouping(_) => true,
+        _ => false,
+    };
+    here || children(expr).into_iter().any(has_aggregate)
+}
+
 /// Whether an expression holds a sub-query.
 pub(super) fn has_subquery(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Subquery { .. }) || children(expr).into_iter().any(has_subquery)
