@@ -94,7 +94,7 @@ impl Lower<'_> {
                     return Err(self.bug("a cast without a type"));
                 };
                 let ty = self.type_name(ty)?;
-                let mut span = join(&expr.span, &ty.name.span);
+                let mut span = join(&self.tokens.widen(&expr.span), &ty.name.span);
                 if cast.location >= 0 {
                     let at = self.at(cast.location);
                     if at < expr.span.start {
@@ -112,7 +112,12 @@ impl Lower<'_> {
             Node::BoolExpr(bool_expr) => {
                 let args = self.exprs(&bool_expr.args)?;
                 let at = self.tokens.token(self.at(bool_expr.location));
-                let span = hull(args.iter().map(|arg| &arg.span)).unwrap_or(at.clone());
+                // Brackets around an operand belong to the whole.
+                let operands: Vec<Span> = args
+                    .iter()
+                    .map(|arg| self.tokens.widen(&arg.span))
+                    .collect();
+                let span = hull(&operands).unwrap_or(at.clone());
                 let kind = match bool_expr.boolop {
                     BoolExprType::AND_EXPR => ExprKind::And(flatten(args, |kind| match kind {
                         ExprKind::And(args) => Ok(args),
@@ -342,7 +347,9 @@ impl Lower<'_> {
         let at = self.tokens.token(self.at(node.location));
         let name = self.name(&node.name, at.clone())?;
         let left = self.optional(node.lexpr.as_ref())?.map(Box::new);
-        let left_span = left.as_ref().map_or(at.clone(), |left| left.span.clone());
+        let left_span = left
+            .as_ref()
+            .map_or(at.clone(), |left| self.tokens.widen(&left.span));
         // The right side of IN and BETWEEN is a list.
         if let Some(Node::List(list)) = &node.rexpr {
             let right = self.exprs(list)?;
@@ -403,7 +410,7 @@ impl Lower<'_> {
             });
         }
         let right = self.boxed(node.rexpr.as_ref())?;
-        let span = join(&join(&left_span, &at), &right.span);
+        let span = join(&join(&left_span, &at), &self.tokens.widen(&right.span));
         let kind = match (node.kind, left) {
             (
                 A_Expr_Kind::AEXPR_OP

@@ -281,7 +281,9 @@ impl<'a> Prover<'a> {
             outer,
             ..place.clone()
         };
+        let before = self.rtes.len();
         let namespace = self.items(&select.from, &place);
+        self.note_insertion(before..self.rtes.len(), select.filter.as_ref());
         let scope = self.push_scope(namespace, outer);
         let env = Env {
             scope,
