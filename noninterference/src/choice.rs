@@ -17,12 +17,12 @@ impl Rng {
         let mut rng = Self(0x5eed);
         for part in parts {
             rng.0 ^= part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            rng.next();
+            rng.draw();
         }
         rng
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -31,7 +31,7 @@ impl Rng {
     }
 
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
+        (self.draw() % n.max(1) as u64) as usize
     }
 }
 

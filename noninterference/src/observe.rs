@@ -3,6 +3,7 @@
 //! Invariant: everything that the session can see takes part in the comparison: rows, their number,
 //! the error's code and text, and what became of the tables.
 
+use crate::statement::Keys;
 use std::fmt;
 
 /// What became of the tables, as hashes.
@@ -87,12 +88,15 @@ pub enum Verdict {
 const KEYS: [&str; 2] = ["23505", "23503"];
 const CANCELED: &str = "57014";
 
-/// Compares what a statement shows on the two sides. `existence`: it has an ON CONFLICT.
+/// The text of the error for a row that row-level security hides from ON CONFLICT DO UPDATE.
+const HIDDEN: &str = "(USING expression)";
+
+/// Compares what a statement shows on the two sides.
 pub fn compare(
     one: &Observation,
     two: &Observation,
     baselines: [&Effect; 2],
-    existence: bool,
+    keys: Keys,
 ) -> Verdict {
     let code = |o: &Observation| match o {
         Observation::Failed(failure) => failure.code.clone(),
@@ -102,15 +106,14 @@ pub fn compare(
         return Verdict::TooSlow;
     }
     for (observation, baseline) in [one, two].into_iter().zip(baselines) {
-        if let Observation::Done { effect, .. } = observation {
-            if let Some((now, was)) = effect
+        if let Observation::Done { effect, .. } = observation
+            && let Some((now, was)) = effect
                 .foreign
                 .iter()
                 .zip(&baseline.foreign)
                 .find(|(now, was)| now != was)
-            {
-                return Verdict::Difference(format!("rows of others changed: {was} became {now}"));
-            }
+        {
+            return Verdict::Difference(format!("rows of others changed: {was} became {now}"));
         }
     }
     match (one, two) {
@@ -118,6 +121,7 @@ pub fn compare(
         _ if KEYS.contains(&code(one).as_str()) || KEYS.contains(&code(two).as_str()) => {
             Verdict::Covert
         }
+        _ if keys.hidden && (hidden(one) || hidden(two)) => Verdict::Covert,
         (
             Observation::Done {
                 rows: a,
@@ -133,7 +137,7 @@ pub fn compare(
             if a == b && m == n && x.own == y.own {
                 return Verdict::Same { worked: *m > 0 };
             }
-            let fewer_keys = existence && (m != n || x.own != y.own);
+            let fewer_keys = keys.skipped && (m != n || x.own != y.own);
             if a != b {
                 let only = |a: &[String], b: &[String]| a.iter().find(|r| !b.contains(r)).cloned();
                 return match (fewer_keys, only(a, b), only(b, a)) {
@@ -155,6 +159,11 @@ pub fn compare(
         }
         (a, b) => Verdict::Difference(format!("{} against {}", outcome(a), outcome(b))),
     }
+}
+
+fn hidden(observation: &Observation) -> bool {
+    matches!(observation, Observation::Failed(failure)
+        if failure.code == "42501" && failure.text.contains(HIDDEN))
 }
 
 fn outcome(observation: &Observation) -> String {

@@ -5,6 +5,7 @@ use crate::observe::Verdict;
 use crate::run::{Case, Outcome, key};
 use crate::schema::Schema;
 use crate::shrink::Smaller;
+use crate::statement::Statement;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
@@ -92,12 +93,25 @@ pub struct Summary {
     pub refused_leaks: u64,
     /// Refused, ran, returned or changed rows, and showed nothing.
     pub refused_safe: u64,
+    /// Of these and of the accepted ones: those that were written to be safe.
+    pub refused_intended: u64,
+    pub accepted_intended: u64,
     pub refused_safe_by_code: BTreeMap<String, u64>,
     pub false_refusals: Vec<FalseRefusal>,
     pub elapsed: Duration,
 }
 
 impl Summary {
+    /// The same of the statements that were written to be safe.
+    pub fn intended_share(&self) -> Option<f64> {
+        let refused = match self.sampled {
+            0 => return None,
+            sampled => self.refused_intended as f64 * 100.0 / f64::from(sampled),
+        };
+        let accepted = self.accepted_intended as f64;
+        Some(accepted / (accepted + refused).max(1.0))
+    }
+
     /// Accepted statements that returned or changed rows and showed nothing, as a share of all such.
     pub fn share(&self) -> Option<f64> {
         let proved = self
@@ -142,8 +156,15 @@ impl fmt::Display for Summary {
         if let Some(share) = self.share() {
             writeln!(f, "safe by observation and proved: {:.1} %", share * 100.0)?;
         }
+        if let Some(share) = self.intended_share() {
+            writeln!(
+                f,
+                "written to be safe, safe by observation, and proved: {:.1} %",
+                share * 100.0
+            )?;
+        }
         for (code, count) in &self.refused_safe_by_code {
-            writeln!(f, "  refused though safe, {code}: {count}")?;
+            writeln!(f, "  refused though written to be safe, {code}: {count}")?;
         }
         write!(f, "time                 {:>9} s", self.elapsed.as_secs())
     }
@@ -207,7 +228,7 @@ impl Report {
         });
     }
 
-    pub fn ran(&self, _: &Accepted, outcome: &Outcome) {
+    pub fn ran(&self, intended: bool, outcome: &Outcome) {
         self.with(|s| {
             if matches!(outcome, Outcome::Invalid(_)) {
                 s.invalid += 1;
@@ -216,7 +237,10 @@ impl Report {
             s.ran += 1;
             match outcome {
                 Outcome::Ran { verdict, .. } => match verdict {
-                    Verdict::Same { worked } => s.idle += u64::from(!worked),
+                    Verdict::Same { worked } => {
+                        s.idle += u64::from(!worked);
+                        s.accepted_intended += u64::from(*worked && intended);
+                    }
                     Verdict::Failed => s.failed_equally += 1,
                     Verdict::Covert => s.covert += 1,
                     Verdict::TooSlow => s.too_slow += 1,
@@ -227,7 +251,13 @@ impl Report {
         });
     }
 
-    pub fn refused(&self, refused: &Refused, sql: &str, case: &Case, outcome: &Outcome) {
+    pub fn refused(
+        &self,
+        refused: &Refused,
+        statement: &Statement,
+        case: &Case,
+        outcome: &Outcome,
+    ) {
         self.with(|s| {
             let Outcome::Ran { verdict, .. } = outcome else {
                 return;
@@ -237,12 +267,16 @@ impl Report {
                 Verdict::Difference(_) => s.refused_leaks += 1,
                 Verdict::Same { worked: true } => {
                     s.refused_safe += 1;
+                    if !statement.intended {
+                        return;
+                    }
+                    s.refused_intended += 1;
                     *s.refused_safe_by_code.entry(key(refused)).or_default() += 1;
                     if s.false_refusals.len() < 4000 {
                         s.false_refusals.push(FalseRefusal {
                             code: refused.code.clone(),
                             headline: refused.headline.clone(),
-                            sql: sql.to_owned(),
+                            sql: statement.sql.clone(),
                             text: refused.text.clone(),
                             schema: case.number,
                         });

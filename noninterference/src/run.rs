@@ -188,7 +188,7 @@ impl Bench {
                     .await
             }
             Err(refused) => {
-                report.refused(&refused, &statement.sql, case, &outcome);
+                report.refused(&refused, &statement, case, &outcome);
                 Ok(())
             }
         }
@@ -205,7 +205,7 @@ impl Bench {
         outcome: Outcome,
         report: &Report,
     ) -> Result<()> {
-        report.ran(&accepted, &outcome);
+        report.ran(statement.intended, &outcome);
         if let Outcome::Unstable(what) = &outcome {
             report.note(&format!(
                 "unstable {}.{index}: {what}\n{}",
@@ -271,7 +271,7 @@ impl Bench {
         let baselines = [one.baseline().clone(), two.baseline().clone()];
         let mut best = (Verdict::Failed, String::new());
         for ((a, b), arguments) in first.iter().zip(&second).zip(&choices) {
-            let verdict = compare(a, b, [&baselines[0], &baselines[1]], statement.on_conflict);
+            let verdict = compare(a, b, [&baselines[0], &baselines[1]], statement.keys);
             if let Verdict::Difference(what) = &verdict {
                 // Rows of others that changed are a fault under any plan.
                 if !what.starts_with("rows of others") && self.unstable(arguments, a, b).await {

@@ -1,7 +1,7 @@
 //! Calls, operators and types: PostgreSQL's own by list, functions of the migrations by their body.
 
-use super::state::{Context, Env, FunctionResult, Info, Prover, Visible};
-use crate::catalog::{Body, Function, FunctionKind, Lookup, TypeKind, type_text};
+use super::state::{Context, Env, FunctionResult, Info, Prover, RteId, RteKind, Visible};
+use crate::catalog::{Body, Function, FunctionKind, Lookup, TypeKind, Volatility, type_text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::Ty;
 use crate::functions::{Builtin, Errors, Verdict, builtin, operators};
@@ -333,7 +333,10 @@ impl<'a> Prover<'a> {
                 return refuse(self, "it calls itself".to_owned());
             }
             // Read before with other rights counts as read again below.
-            Some(FunctionResult::Done) if !function.security_definer && !self.context.definer => {
+            Some(FunctionResult::Done(exposed))
+                if !function.security_definer && !self.context.definer =>
+            {
+                info.exposed.extend(exposed);
                 return;
             }
             _ => {}
@@ -362,6 +365,7 @@ impl<'a> Prover<'a> {
         };
         self.functions
             .insert(signature.clone(), FunctionResult::Reading);
+        let before = self.rtes.len();
         self.within(context, |this| {
             for statement in statements {
                 match statement {
@@ -375,7 +379,25 @@ impl<'a> Prover<'a> {
                 }
             }
         });
-        self.functions.insert(signature, FunctionResult::Done);
+        let exposed = self.exposed_by(function, before);
+        info.exposed.extend(&exposed);
+        self.functions
+            .insert(signature, FunctionResult::Done(exposed));
+    }
+
+    /// The entries of a body, read since `before`, that conditions outside may be evaluated on:
+    /// PostgreSQL puts the body of such a function in the place of its call in FROM.
+    fn exposed_by(&self, function: &Function, before: RteId) -> Vec<RteId> {
+        let replaced = function.returns_set && function.volatility != Volatility::Volatile;
+        let bare = |rte: &RteId| {
+            self.rtes.get(*rte).is_some_and(
+                |rte| matches!(&rte.kind, RteKind::Base(base) if !base.protected && !base.global),
+            )
+        };
+        if !replaced || function.security_definer || !function.settings.is_empty() {
+            return Vec::new();
+        }
+        (before..self.rtes.len()).filter(bare).collect()
     }
 
     /// Whether a function's `SET search_path` finds the same names as the session's.

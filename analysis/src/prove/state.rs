@@ -316,8 +316,9 @@ pub(super) enum Mode<'a> {
 pub(super) enum FunctionResult {
     /// It is being read: a recursion.
     Reading,
-    /// It was read.
-    Done,
+    /// It was read; these entries of its body have no row-level security, and conditions outside
+    /// may be evaluated on their rows.
+    Done(Vec<RteId>),
 }
 
 /// A common table expression in scope.

@@ -103,6 +103,10 @@ pub struct Table {
     pub partition: Option<(String, Option<String>)>,
     /// The writer's guess that policies protect it: only used to leave predicates out more often.
     pub guarded: bool,
+    /// The policies written for it are sound.
+    pub sound: bool,
+    /// The analysis is told whose rows it holds: by the column's usual name or by a directive.
+    pub declared: bool,
 }
 
 impl Table {

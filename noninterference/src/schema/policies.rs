@@ -73,6 +73,7 @@ pub(super) fn generate(schema: &mut Schema, c: &mut Choices) {
             }
         };
         schema.tables[index].guarded = guarded;
+        schema.tables[index].sound = guarded && shape < 4;
     }
 }
 

@@ -62,12 +62,10 @@ fn registry(schema: &mut Schema, c: &mut Choices) {
     let sql =
         format!("CREATE TABLE tenants (id {kind} PRIMARY KEY, name text NOT NULL, qty integer)");
     schema.add("tenants", sql);
-    let owner = if c.chance(60) {
+    let declared = c.chance(60);
+    if declared {
         schema.add("tenants", "COMMENT ON TABLE tenants IS '@tenant id'");
-        Owner::Tenant("id".to_owned())
-    } else {
-        Owner::Tenant("id".to_owned())
-    };
+    }
     schema.tables.push(Table {
         name: "tenants".to_owned(),
         columns: vec![
@@ -75,12 +73,14 @@ fn registry(schema: &mut Schema, c: &mut Choices) {
             column("name", Ty::Text, true),
             column("qty", Ty::Int, false),
         ],
-        owner,
+        owner: Owner::Tenant("id".to_owned()),
         keys: vec![vec!["id".to_owned()]],
         references: Vec::new(),
         parent: None,
         partition: None,
         guarded: false,
+        sound: false,
+        declared,
     });
 }
 
@@ -101,6 +101,8 @@ fn global(schema: &mut Schema) {
         parent: None,
         partition: None,
         guarded: true,
+        sound: false,
+        declared: true,
     });
 }
 
@@ -123,6 +125,8 @@ fn undeclared(schema: &mut Schema) {
         parent: None,
         partition: None,
         guarded: false,
+        sound: false,
+        declared: false,
     });
 }
 
@@ -284,7 +288,8 @@ fn tenant_table(schema: &mut Schema, c: &mut Choices, name: &str) {
         name,
         format!("CREATE TABLE {name} (\n    {}\n)", parts.join(",\n    ")),
     );
-    if tenant == "org_id" && c.chance(60) {
+    let directive = tenant == "org_id" && c.chance(60);
+    if directive {
         schema.add(name, format!("COMMENT ON TABLE {name} IS '@tenant org_id'"));
     }
     schema.tables.push(Table {
@@ -296,6 +301,8 @@ fn tenant_table(schema: &mut Schema, c: &mut Choices, name: &str) {
         parent: None,
         partition: None,
         guarded: false,
+        sound: false,
+        declared: directive || tenant == "tenant_id",
     });
 }
 
@@ -322,6 +329,8 @@ fn partitioned(schema: &mut Schema, c: &mut Choices) {
         parent,
         partition,
         guarded: false,
+        sound: false,
+        declared: true,
     };
     schema
         .tables
@@ -368,6 +377,7 @@ fn child(schema: &mut Schema, c: &mut Choices) {
         references: Vec::new(),
         parent: Some(parent),
         guarded: false,
+        sound: false,
         ..table.clone()
     };
     schema.add("old_rows", sql);

@@ -32,7 +32,11 @@ impl Writer<'_> {
         }
         let (alias, name) = found[self.c.below(found.len())].clone();
         // Alone in its block, a range variable may go without its name.
-        if level + 1 == self.scopes.len() && self.scopes[level].len() == 1 && self.c.chance(20) {
+        if self.bare
+            && level + 1 == self.scopes.len()
+            && self.scopes[level].len() == 1
+            && self.c.chance(20)
+        {
             return Some(name);
         }
         Some(format!("{alias}.{name}"))
@@ -383,6 +387,7 @@ impl Writer<'_> {
         if found.is_empty() {
             return None;
         }
+        self.intended = false;
         let function = found[self.c.below(found.len())].clone();
         let arguments: Vec<String> = function
             .arguments

@@ -1,7 +1,7 @@
 //! FROM clauses: range variables of every kind, joined in every way.
 
 use super::{Rel, Writer};
-use crate::schema::Ty;
+use crate::schema::{Table, Ty};
 use std::collections::HashMap;
 
 /// A FROM clause, and the predicates that are left for WHERE.
@@ -22,12 +22,13 @@ struct Item {
 
 impl Writer<'_> {
     /// Opens a block: pushes a scope with the range variables of a new FROM clause.
-    pub(super) fn from(&mut self, depth: usize) -> From {
+    pub(super) fn tables(&mut self, depth: usize) -> From {
         let count = 1 + self.c.pick(&[52, 34, 14]);
-        self.from_of(depth, count, true)
+        self.tables_of(depth, count, true)
     }
 
-    pub(super) fn from_of(&mut self, depth: usize, count: usize, commas: bool) -> From {
+    pub(super) fn tables_of(&mut self, depth: usize, count: usize, commas: bool) -> From {
+        let outer = std::mem::replace(&mut self.bare, count == 1);
         let mut rels: Vec<Rel> = Vec::new();
         let mut text = String::new();
         let mut conjuncts = Vec::new();
@@ -95,6 +96,8 @@ impl Writer<'_> {
                     for rel in &item.rels {
                         if self.c.chance(50) {
                             self.place(rel, &known, &mut conjuncts);
+                        } else {
+                            self.intended &= rel.sound || rel.tenant.is_none();
                         }
                     }
                 }
@@ -104,10 +107,10 @@ impl Writer<'_> {
                             *ty == Ty::Tenant && item.rels[0].tenant.as_deref() == Some(name)
                         });
                         let mut using: Vec<String> = Vec::new();
-                        if let Some((name, _)) = tenant {
-                            if self.c.chance(80) {
-                                using.push(name.clone());
-                            }
+                        if let Some((name, _)) = tenant
+                            && self.c.chance(80)
+                        {
+                            using.push(name.clone());
                         }
                         let plain: Vec<&(String, Ty)> = columns
                             .iter()
@@ -141,6 +144,7 @@ impl Writer<'_> {
             }
             rels.extend(item.rels);
         }
+        self.bare = outer;
         self.scopes.push(rels);
         From {
             text,
@@ -177,10 +181,10 @@ impl Writer<'_> {
             .filter(|r| !item.rels.iter().any(|i| i.alias == r.alias))
             .cloned()
             .collect();
-        if let (Some(a), Some(b)) = (pair(&mut self.c, &left), pair(&mut self.c, &item.rels)) {
-            if self.c.chance(70) {
-                parts.push(format!("{a} = {b}"));
-            }
+        if let (Some(a), Some(b)) = (pair(&mut self.c, &left), pair(&mut self.c, &item.rels))
+            && self.c.chance(70)
+        {
+            parts.push(format!("{a} = {b}"));
         }
         if self.c.chance(20) {
             parts.push(self.bool(1));
@@ -197,12 +201,11 @@ impl Writer<'_> {
             }
         }
         // Sometimes the other side's predicate stands here, where it may not filter that side.
-        if self.c.chance(8) {
-            if let Some(rel) = left.first() {
-                if let Some(tenant) = &rel.tenant {
-                    parts.push(format!("{}.{tenant} = $tenant", rel.alias));
-                }
-            }
+        if self.c.chance(8)
+            && let Some(rel) = left.first()
+            && let Some(tenant) = &rel.tenant
+        {
+            parts.push(format!("{}.{tenant} = $tenant", rel.alias));
         }
         self.scopes.pop();
         if parts.is_empty() {
@@ -248,6 +251,7 @@ impl Writer<'_> {
             0 => self.table(before),
             1 => {
                 let view = self.schema.views[self.c.below(self.schema.views.len())].clone();
+                self.intended = false;
                 self.source(&view.name, view.columns)
             }
             2 => {
@@ -260,11 +264,12 @@ impl Writer<'_> {
                 let function = self.schema.set_functions
                     [self.c.below(self.schema.set_functions.len())]
                 .clone();
+                self.intended = false;
                 let mut argument = self.literal(Ty::Int);
-                if lateral {
-                    if let (true, Some(column)) = (self.c.chance(50), pair(&mut self.c, before)) {
-                        argument = column;
-                    }
+                if lateral
+                    && let (true, Some(column)) = (self.c.chance(50), pair(&mut self.c, before))
+                {
+                    argument = column;
                 }
                 self.source(&function.name.replace('%', &argument), function.columns)
             }
@@ -313,6 +318,7 @@ impl Writer<'_> {
     /// A table, with `ONLY`, a schema, or no alias of its own.
     fn table(&mut self, before: &[Rel]) -> Item {
         let table = self.schema.tables[self.c.below(self.schema.tables.len())].clone();
+        self.intended &= table.declared;
         let columns: Vec<(String, Ty)> = table
             .columns
             .iter()
@@ -362,6 +368,8 @@ impl Writer<'_> {
             columns,
             tenant: table.tenant().map(str::to_owned),
             guarded: table.guarded,
+            sound: table.sound,
+            unique: self.unique(&table),
         };
         Item {
             text: named,
@@ -369,6 +377,23 @@ impl Writer<'_> {
             conjuncts: Vec::new(),
             table: true,
         }
+    }
+
+    /// Whether an id of one tenant names one row, children included.
+    fn unique(&self, table: &Table) -> bool {
+        let id = |key: &Vec<String>| {
+            key.contains(&"id".to_owned())
+                && key
+                    .iter()
+                    .all(|k| k == "id" || Some(k.as_str()) == table.tenant())
+        };
+        let child = |other: &Table| {
+            other.name == table.name
+                || other
+                    .parent
+                    .is_some_and(|p| self.schema.tables[p].name == table.name)
+        };
+        table.keys.iter().any(id) && self.schema.tables.iter().filter(|t| child(t)).count() == 1
     }
 
     fn source(&mut self, name: &str, columns: Vec<(String, Ty)>) -> Item {
@@ -382,6 +407,8 @@ impl Writer<'_> {
             columns,
             tenant,
             guarded: true,
+            sound: true,
+            unique: false,
         };
         Item {
             text: format!("{name} {alias}"),
@@ -423,6 +450,8 @@ impl Writer<'_> {
             columns,
             tenant,
             guarded: true,
+            sound: true,
+            unique: false,
         };
         Item {
             text: format!("{word}({text}) AS {alias}{list}"),
@@ -434,7 +463,7 @@ impl Writer<'_> {
 
     /// A join in parentheses.
     fn nested(&mut self, depth: usize) -> Item {
-        let from = self.from_of(depth, 2, false);
+        let from = self.tables_of(depth, 2, false);
         let rels = self.scopes.pop().unwrap_or_default();
         Item {
             text: format!("({})", from.text),
@@ -451,6 +480,8 @@ fn bare(alias: &str, columns: Vec<(String, Ty)>) -> Rel {
         columns,
         tenant: None,
         guarded: true,
+        sound: true,
+        unique: false,
     }
 }
 

@@ -26,10 +26,22 @@ pub struct Parameter {
 pub struct Statement {
     pub sql: String,
     pub parameters: Vec<Parameter>,
-    /// Contains an ON CONFLICT: that another tenant's key exists shows without an error.
-    pub on_conflict: bool,
+    /// How the mere existence of another tenant's key may show in it.
+    pub keys: Keys,
+    /// Written to be safe: sound predicates everywhere, on tables that are declared.
+    pub intended: bool,
     /// The decisions behind it.
     pub choices: Vec<u32>,
+}
+
+/// How the existence of another tenant's key shows, where a key lacks the tenant: the declared
+/// channel beside the error of a plain INSERT. What the key's row holds must never show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// ON CONFLICT DO NOTHING, or DO UPDATE where the existing row is the tenant's: a row fewer.
+    pub skipped: bool,
+    /// ON CONFLICT DO UPDATE of a row that row-level security hides: an error of its own.
+    pub hidden: bool,
 }
 
 /// A range variable.
@@ -41,6 +53,10 @@ struct Rel {
     tenant: Option<String>,
     /// The writer believes that nothing needs to be written for it.
     guarded: bool,
+    /// And is right about it.
+    sound: bool,
+    /// At most one row of a tenant has an id.
+    unique: bool,
 }
 
 /// A common table expression in scope.
@@ -58,7 +74,12 @@ struct Writer<'s> {
     care: u32,
     /// How often an expression may be one that fails on some rows.
     risk: u32,
-    on_conflict: bool,
+    keys: Keys,
+    intended: bool,
+    /// Several rows of the other tables may match one row of the target.
+    several: bool,
+    /// Whether a column may be written without its range variable.
+    bare: bool,
     /// What follows the parentheses of the common table expression that is being written.
     suffix: String,
 }
@@ -74,14 +95,18 @@ pub fn generate(schema: &Schema, choices: Choices) -> Statement {
         aliases: 0,
         care: 0,
         risk: 0,
-        on_conflict: false,
+        keys: Keys::default(),
+        intended: true,
+        several: false,
+        bare: true,
         suffix: String::new(),
     };
     let sql = writer.statement();
     Statement {
         sql,
         parameters: writer.parameters,
-        on_conflict: writer.on_conflict,
+        keys: writer.keys,
+        intended: writer.intended,
         choices: writer.c.into_taken(),
     }
 }

@@ -24,9 +24,11 @@ impl Writer<'_> {
         let tenant = rel.tenant.clone()?;
         let column = format!("{}.{tenant}", rel.alias);
         if rel.guarded && self.c.chance(60) {
+            self.intended &= rel.sound;
             return None;
         }
         let careful = self.c.below(100) < self.care as usize;
+        self.intended &= careful || rel.sound;
         match careful {
             true => Some(self.sound(&column, rel, peers)),
             false if self.c.chance(65) => Some(self.unsound(&column, peers)),
@@ -53,7 +55,7 @@ impl Writer<'_> {
     fn sound(&mut self, column: &str, rel: &Rel, peers: &[Rel]) -> String {
         let term = self.term();
         // Alone in its block, the column may go without its range variable.
-        let bare = if peers.len() == 1 && self.c.chance(35) {
+        let bare = if self.bare && peers.len() == 1 && self.c.chance(35) {
             rel.tenant.clone()
         } else {
             None
@@ -126,9 +128,15 @@ impl Writer<'_> {
                 let (table, key) = tables[self.c.below(tables.len())].clone();
                 format!("{column} IN (SELECT u.{key} FROM {table} u)")
             }
-            19 => format!("lower({column}::text) = lower({term}::text)"),
+            19 => format!(
+                "lower({column}::text) = lower({term}::{}::text)",
+                self.sql_type(Ty::Tenant)
+            ),
             20 => format!("$q${column} = $tenant$q$ <> ''"),
-            21 => format!("{column}::text LIKE {term}::text || '%'"),
+            21 => format!(
+                "{column}::text LIKE {term}::{}::text || '%'",
+                self.sql_type(Ty::Tenant)
+            ),
             22 => format!(
                 "{column} = (SELECT max(u.id::text)::{} FROM tenants u)",
                 self.sql_type(Ty::Tenant)

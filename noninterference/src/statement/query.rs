@@ -15,6 +15,7 @@ impl Writer<'_> {
             let table = self.schema.tables[self.c.below(self.schema.tables.len())]
                 .name
                 .clone();
+            self.intended = false;
             return format!("TABLE {table}");
         }
         self.query(depth, None).0
@@ -28,13 +29,17 @@ impl Writer<'_> {
         } else {
             String::new()
         };
-        let (body, columns) = if depth > 0 && self.c.chance(14) {
-            self.set_operation(depth - 1, want)
-        } else {
-            self.block(depth, want, true)
-        };
+        let (body, columns) = self.body(depth, want);
         self.common.truncate(hidden);
         (format!("{prefix}{body}"), columns)
+    }
+
+    /// A query without `WITH`.
+    pub(super) fn body(&mut self, depth: usize, want: Option<&[Ty]>) -> (String, Columns) {
+        match depth > 0 && self.c.chance(14) {
+            true => self.set_operation(depth - 1, want),
+            false => self.block(depth, want, true),
+        }
     }
 
     /// `WITH ...`: what it defines stays in `common` for the caller to remove.
@@ -122,7 +127,12 @@ impl Writer<'_> {
             columns.push((tenant.clone(), Ty::Tenant));
         }
         let term = self.term();
-        let careful = |w: &mut Self| w.c.below(100) < w.care as usize;
+        let careful = |w: &mut Self| {
+            let careful = w.c.below(100) < w.care as usize;
+            w.intended &= careful;
+            careful
+        };
+        self.intended &= table.declared;
         let first = if careful(self) {
             format!("a.{tenant} = {term}")
         } else {
@@ -195,7 +205,7 @@ impl Writer<'_> {
             self.scopes.pop();
             return (format!("SELECT {list}"), columns);
         }
-        let from = self.from(depth);
+        let from = self.tables(depth);
         let mut conjuncts = from.conjuncts;
         for _ in 0..self.c.pick(&[45, 40, 15]) {
             let more = self.bool(depth.min(2));
@@ -398,9 +408,10 @@ impl Writer<'_> {
                 self.literal(Ty::Int)
             ),
             _ => format!(
-                " HAVING max({}::text) = $tenant::text",
+                " HAVING max({}::text) = $tenant::{}::text",
                 self.inner_column(Ty::Tenant)
-                    .unwrap_or_else(|| "1".to_owned())
+                    .unwrap_or_else(|| "1".to_owned()),
+                self.sql_type(Ty::Tenant)
             ),
         };
         (

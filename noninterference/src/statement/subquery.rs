@@ -72,7 +72,7 @@ impl Writer<'_> {
     /// Opens a block, with a condition that often looks at the block around it.
     fn inner(&mut self, depth: usize) -> (String, String) {
         let count = 1 + self.c.pick(&[80, 20]);
-        let from = self.from_of(depth.min(1), count, true);
+        let from = self.tables_of(depth.min(1), count, true);
         let mut conjuncts = from.conjuncts;
         if self.c.chance(55) {
             let level = self.scopes.len();

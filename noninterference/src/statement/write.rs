@@ -29,7 +29,7 @@ impl Writer<'_> {
     pub(super) fn data_modifying(&mut self, depth: usize) -> String {
         let prefix = self.common_list(depth.saturating_sub(1), true);
         let body = if self.c.chance(75) {
-            self.query(depth.saturating_sub(1), None).0
+            self.body(depth.saturating_sub(1), None).0
         } else {
             self.update(depth.saturating_sub(1), true)
         };
@@ -73,6 +73,7 @@ impl Writer<'_> {
     }
 
     fn target_rel(&mut self, table: &Table, word: &str) -> (String, Rel) {
+        self.intended &= table.declared && table.tenant().is_some();
         let alias = if self.c.chance(60) {
             self.alias()
         } else {
@@ -92,6 +93,8 @@ impl Writer<'_> {
                 .collect(),
             tenant: table.tenant().map(str::to_owned),
             guarded: table.guarded,
+            sound: table.sound,
+            unique: false,
         };
         (named, rel)
     }
@@ -105,7 +108,7 @@ impl Writer<'_> {
                 let rels = self.scopes.last().cloned().unwrap_or_default();
                 format!(" RETURNING {}.*", rels[self.c.below(rels.len())].alias)
             }
-            1 => " RETURNING *".to_owned(),
+            1 if !self.several => " RETURNING *".to_owned(),
             _ => {
                 let ty = self.type_of();
                 let (a, b) = (self.expression(Ty::Int, 1), self.expression(ty, 2));
@@ -119,6 +122,7 @@ impl Writer<'_> {
         if self.c.below(100) < self.care as usize {
             return self.term();
         }
+        self.intended = false;
         match self.c.below(6) {
             0 => format!("'{}'", self.schema.kind.ids()[1]),
             1 => self.parameter(Ty::Tenant),
@@ -152,6 +156,7 @@ impl Writer<'_> {
                 .and_then(|t| table.column(t))
                 .is_some_and(|c| c.default.is_some())
                 && self.c.chance(60));
+        self.intended &= !leave_out;
         let columns: Vec<(String, Ty)> = table
             .columns
             .iter()
@@ -188,6 +193,7 @@ impl Writer<'_> {
         } else {
             String::new()
         };
+        self.several = false;
         let returning = self.returning(own);
         if own {
             self.scopes.pop();
@@ -262,7 +268,7 @@ impl Writer<'_> {
         tenant: Option<&str>,
     ) -> String {
         let outer = std::mem::take(&mut self.scopes);
-        let from = self.from(depth - 1);
+        let from = self.tables(depth - 1);
         let mut conjuncts = from.conjuncts;
         if self.c.chance(40) {
             conjuncts.push(self.bool(1));
@@ -304,7 +310,12 @@ impl Writer<'_> {
     }
 
     fn conflict(&mut self, table: &Table, rel: &Rel) -> String {
-        self.on_conflict = true;
+        let tenant = table.tenant();
+        // DO NOTHING without a target is about every key.
+        let lacking = table
+            .keys
+            .iter()
+            .any(|key| !key.iter().any(|column| Some(column.as_str()) == tenant));
         let target = if table.keys.is_empty() || self.c.chance(15) {
             String::new()
         } else {
@@ -317,8 +328,10 @@ impl Writer<'_> {
             }
         };
         if target.is_empty() || self.c.chance(40) {
+            self.keys.skipped |= lacking;
             return format!(" ON CONFLICT{target} DO NOTHING");
         }
+        let bare = std::mem::replace(&mut self.bare, false);
         let mut sets = Vec::new();
         for column in &table.columns {
             if !column.generated
@@ -330,21 +343,25 @@ impl Writer<'_> {
                 sets.push(format!("{0} = excluded.{0}", column.name));
             }
         }
-        if let Some(tenant) = table.tenant() {
-            if self.c.chance(6) {
-                sets.push(format!("{tenant} = excluded.{tenant}"));
-            }
+        if let Some(tenant) = table.tenant()
+            && self.c.chance(6)
+        {
+            sets.push(format!("{tenant} = excluded.{tenant}"));
         }
         if sets.is_empty() {
             sets.push("id = excluded.id".to_owned());
         }
         let filter = match self.c.pick(&[55, 30, 15]) {
-            0 => String::new(),
             1 => self
                 .predicate(rel, std::slice::from_ref(rel))
                 .map_or_else(String::new, |p| format!(" WHERE {p}")),
-            _ => format!(" WHERE {}", self.bool(1)),
+            2 => format!(" WHERE {}", self.bool(1)),
+            _ => String::new(),
         };
+        self.intended &= !lacking;
+        self.keys.hidden |= lacking && filter.is_empty();
+        self.keys.skipped |= lacking && filter.contains(" = ");
+        self.bare = bare;
         format!(
             " ON CONFLICT{target} DO UPDATE SET {}{filter}",
             sets.join(", ")
@@ -375,11 +392,11 @@ impl Writer<'_> {
             };
             sets.push(format!("{} = {value}", column.name));
         }
-        if let Some(tenant) = table.tenant() {
-            if self.c.chance(5) {
-                let value = self.new_tenant();
-                sets.push(format!("{tenant} = {value}"));
-            }
+        if let Some(tenant) = table.tenant()
+            && self.c.chance(5)
+        {
+            let value = self.new_tenant();
+            sets.push(format!("{tenant} = {value}"));
         }
         if table.column("qty").is_some() && self.c.chance(6) {
             sets.retain(|s| !s.starts_with("qty ="));
@@ -410,7 +427,7 @@ impl Writer<'_> {
         if self.c.chance(30) {
             // The target is not visible in the ON of the other tables, but in WHERE it is.
             let count = 1 + self.c.pick(&[80, 20]);
-            let from = self.from_of(depth.min(1), count, true);
+            let from = self.tables_of(depth.min(1), count, true);
             let rels = self.scopes.pop().unwrap_or_default();
             more = format!(" {word} {}", from.text);
             conjuncts.extend(from.conjuncts);
@@ -421,6 +438,7 @@ impl Writer<'_> {
             self.scopes.push(vec![rel]);
         }
         let peers = self.scopes.last().cloned().unwrap_or_default();
+        let mut single = peers.len() == 1;
         if let Some(predicate) = self.predicate(&peers[0], &peers) {
             conjuncts.push(predicate);
         }
@@ -435,11 +453,10 @@ impl Writer<'_> {
                 })
                 .collect();
             if !ids.is_empty() && table.column("id").is_some_and(|c| c.ty == Ty::Int) {
-                conjuncts.push(format!(
-                    "{}.id = {}",
-                    peers[0].alias,
-                    ids[self.c.below(ids.len())]
-                ));
+                let id = &ids[self.c.below(ids.len())];
+                conjuncts.push(format!("{}.id = {id}", peers[0].alias));
+                single |=
+                    peers.len() == 2 && peers[1].unique && *id == format!("{}.id", peers[1].alias);
             }
         }
         if self.c.chance(50) {
@@ -450,6 +467,11 @@ impl Writer<'_> {
         } else {
             format!(" WHERE {}", conjuncts.join(" AND "))
         };
+        // What is set and returned must not depend on which of several matches is taken.
+        self.several = !single;
+        if let (false, Some(scope)) = (single, self.scopes.last_mut()) {
+            scope.truncate(1);
+        }
         (more, filter)
     }
 
@@ -481,7 +503,7 @@ impl Writer<'_> {
     pub(super) fn merge(&mut self, depth: usize) -> String {
         let table = self.target();
         let (named, rel) = self.target_rel(&table, " AS");
-        let from = self.from_of(depth.min(1), 1, false);
+        let from = self.tables_of(depth.min(1), 1, false);
         let source = self.scopes.pop().unwrap_or_default();
         let mut all = vec![rel.clone()];
         all.extend(source.clone());
@@ -502,8 +524,9 @@ impl Writer<'_> {
             on.push(format!("{}.id = {}.{n}", rel.alias, s.alias));
         }
         let mut branches = Vec::new();
-        for _ in 0..1 + self.c.below(2) {
-            let and = if self.c.chance(40) {
+        let count = 1 + self.c.below(2);
+        for branch in 0..count {
+            let and = if branch + 1 < count || self.c.chance(40) {
                 format!(" AND {}", self.bool(0))
             } else {
                 String::new()
