@@ -214,7 +214,19 @@ impl Tokens {
                         token.word
                             && !matches!(
                                 token.kind,
-                                token::WHERE | token::AND | token::OR | token::NOT | token::ON
+                                token::WHERE
+                                    | token::AND
+                                    | token::OR
+                                    | token::NOT
+                                    | token::ON
+                                    | token::SELECT
+                                    | token::HAVING
+                                    | token::BY
+                                    | token::WHEN
+                                    | token::THEN
+                                    | token::ELSE
+                                    | token::LIMIT
+                                    | token::RETURNING
                             )
                     });
             match (encloses, self.get(before), self.get(last + 1)) {
