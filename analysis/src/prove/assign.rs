@@ -15,7 +15,6 @@ impl<'a> Prover<'a> {
         env: &Env,
         excluded: Option<RteId>,
     ) -> Vec<String> {
-        let tenant = relation.tenant_column;
         // Row-level security checks the new row; a system query has no tenant.
         let guarded = *class == Class::Protected || !self.tenant_mode();
         let mut assigned = Vec::new();
@@ -74,7 +73,6 @@ impl<'a> Prover<'a> {
                 }
             }
         }
-        let _ = tenant;
         assigned
     }
 

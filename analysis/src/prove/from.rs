@@ -73,7 +73,7 @@ impl<'a> Prover<'a> {
                 } else {
                     place.outer
                 };
-                let columns = self.derived(query, place, outer, span);
+                let columns = self.derived(query, place, outer);
                 // Without an alias the columns are visible without a qualifier only.
                 self.renamed(alias.as_ref(), None, columns, None, span)
             }
@@ -268,7 +268,6 @@ impl<'a> Prover<'a> {
         query: &'a crate::ir::Query,
         place: &Place,
         outer: Option<usize>,
-        span: &Span,
     ) -> Option<Vec<Visible>> {
         if let Some(select) = super::query::mergeable(query) {
             return self.merged(select, place, outer);
@@ -276,7 +275,7 @@ impl<'a> Prover<'a> {
         let early = std::mem::replace(&mut self.early, true);
         let output = self.query(query, Some(place.block), &place.guard, outer);
         self.early = early;
-        let columns = self.output_columns(output, span)?;
+        let columns = self.visible(output)?;
         let fenced = self
             .outputs
             .get(output)

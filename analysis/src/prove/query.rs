@@ -574,15 +574,6 @@ impl<'a> Prover<'a> {
             })
             .collect()
     }
-
-    pub(super) fn output_columns(
-        &mut self,
-        output: OutputId,
-        span: &Span,
-    ) -> Option<Rc<[Visible]>> {
-        let _ = span;
-        self.visible(output)
-    }
 }
 
 /// Whether an item of `ORDER BY` or `GROUP BY` is a number or an alias of the select list.

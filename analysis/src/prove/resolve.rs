@@ -57,7 +57,7 @@ impl Prover<'_> {
                 if let Some(table) = self.table(None, table, span, scope)? {
                     return self.qualified(table, column, span);
                 }
-                if self.argument(table, column) {
+                if self.argument(column) {
                     return Ok(Info::constant());
                 }
                 Err(self.no_table(table, span))
@@ -112,7 +112,7 @@ impl Prover<'_> {
         if let Some(table) = self.table(None, name, span, scope)? {
             return Ok(whole_row(table));
         }
-        if self.argument("", name) {
+        if self.argument(name) {
             return Ok(Info::constant());
         }
         let near = self
@@ -124,8 +124,7 @@ impl Prover<'_> {
     }
 
     /// Whether a name is an argument of the function whose body is read.
-    fn argument(&self, qualifier: &str, name: &str) -> bool {
-        let _ = qualifier;
+    fn argument(&self, name: &str) -> bool {
         self.context
             .arguments
             .as_ref()
