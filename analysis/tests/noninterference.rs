@@ -1,6 +1,7 @@
 //! Statements that once were proved and showed another tenant's rows on a real server, made small.
 //!
 //! Each pair holds the statement that must be refused and the nearest one that must be proved.
+#![allow(clippy::unwrap_used)]
 
 use watertight_analysis::migrations::{SourceFile, order};
 use watertight_analysis::{Catalog, Config, TenantBinding, prepare, prove};
