@@ -93,6 +93,23 @@ impl TenantId {
         Ok(Self(Inner::Text(id.into())))
     }
 
+    /// Reads an identifier of a known kind, as a token's claim spells it.
+    ///
+    /// # Errors
+    /// If the text is not of that kind.
+    pub(crate) fn parse(kind: TenantKind, text: &str) -> Result<Self, InvalidTenantId> {
+        match kind {
+            TenantKind::Uuid => Uuid::try_parse(text)
+                .map(Self::uuid)
+                .map_err(|_| InvalidTenantId(())),
+            TenantKind::Bigint => text
+                .parse()
+                .map(Self::bigint)
+                .map_err(|_| InvalidTenantId(())),
+            TenantKind::Text => Self::text(text),
+        }
+    }
+
     /// Which of the three kinds this is.
     pub const fn kind(&self) -> TenantKind {
         match self.0 {
@@ -217,5 +234,15 @@ mod tests {
             TenantId::text("ab").unwrap(),
             TenantId::text("abc").unwrap()
         );
+    }
+
+    #[test]
+    fn parse_follows_the_kind() {
+        assert_eq!(
+            TenantId::parse(TenantKind::Bigint, "7").unwrap(),
+            TenantId::bigint(7)
+        );
+        assert!(TenantId::parse(TenantKind::Uuid, "7").is_err());
+        assert!(TenantId::parse(TenantKind::Bigint, "7; DROP").is_err());
     }
 }
