@@ -52,6 +52,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether the server gave up because it took too long.
+    pub fn is_timeout(&self) -> bool {
+        self.code == CANCELED
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.text)

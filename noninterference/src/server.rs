@@ -23,7 +23,8 @@ pub const PLANS: [&str; 4] = [
 pub struct Side {
     connection: PgConnection,
     session: String,
-    check: String,
+    /// Whether a statement `s` is prepared.
+    prepared: bool,
     /// What the tables of others hold before any statement.
     baseline: Option<Effect>,
     _database: Database,
@@ -45,7 +46,7 @@ impl Side {
         Ok(Self {
             connection,
             session: String::new(),
-            check: String::new(),
+            prepared: false,
             baseline: None,
             _database: database,
         })
@@ -60,10 +61,10 @@ impl Side {
         };
         let ids = schema.kind.ids();
         self.session = format!(
-            "SET LOCAL app.tenant_id = '{}'; SET LOCAL app.org_id = '{}'; SET LOCAL statement_timeout = 4000; SET LOCAL SESSION AUTHORIZATION app",
+            "SET LOCAL app.tenant_id = '{}'; SET LOCAL app.org_id = '{}'; SET LOCAL statement_timeout = 700; SET LOCAL SESSION AUTHORIZATION app",
             ids[0], ids[1]
         );
-        self.check = check(schema);
+        self.prepared = false;
         let mut sql = format!(
             "ROLLBACK; RESET SESSION AUTHORIZATION; RESET session_replication_role; DEALLOCATE ALL; SET client_min_messages = error; DROP SCHEMA IF EXISTS public CASCADE; \
              CREATE SCHEMA public AUTHORIZATION {owner}; GRANT USAGE ON SCHEMA public TO app; SET SESSION AUTHORIZATION {owner};"
@@ -94,8 +95,9 @@ impl Side {
         self.execute(&sql)
             .await
             .with_context(|| format!("fill the tables:\n{sql}"))?;
-        let check = self.check.clone();
-        let rows = self.rows(&check).await?;
+        let rows = self
+            .rows(&format!("{}; EXECUTE effect", check(schema)))
+            .await?;
         self.baseline = Some(Effect::read(rows.last().map_or(&[], Vec::as_slice)));
         Ok(())
     }
@@ -117,34 +119,48 @@ impl Side {
 
     /// Prepares a statement as the application would. Fails if PostgreSQL refuses it.
     pub async fn prepare(&mut self, sql: &str) -> std::result::Result<(), Failure> {
-        let text =
-            format!("ROLLBACK; DEALLOCATE ALL; SET SESSION AUTHORIZATION app; PREPARE s AS {sql}");
+        let old = if self.prepared { "DEALLOCATE s;" } else { "" };
+        let text = format!(
+            "ROLLBACK; RESET SESSION AUTHORIZATION; {old} SET SESSION AUTHORIZATION app; PREPARE s AS {sql}"
+        );
         let answers = self.send(&text).await;
-        let after = self.send("RESET SESSION AUTHORIZATION").await;
-        match answers.failure.or(after.failure) {
+        // The change of role is undone with a failed PREPARE, the DEALLOCATE is not.
+        self.prepared = answers.failure.is_none();
+        match answers.failure {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
 
-    /// Runs the prepared statement with each choice of arguments.
-    pub async fn observe(&mut self, choices: &[String], plan: Option<&str>) -> Vec<Observation> {
+    /// Runs the prepared statement with each choice of arguments. `reads`: it says that it only
+    /// reads, so what became of the tables is looked at once.
+    pub async fn observe(
+        &mut self,
+        choices: &[String],
+        reads: bool,
+        plan: Option<&str>,
+    ) -> Vec<Observation> {
         let mut seen = Vec::new();
+        let plan = plan.map_or(String::new(), |plan| format!("{plan};"));
         while seen.len() < choices.len() {
             // As many in one message as succeed; the first failure ends the message.
-            let mut text = String::from("ROLLBACK;");
-            let plan = plan.map_or(String::new(), |plan| format!("{plan};"));
-            for arguments in &choices[seen.len()..] {
+            let mut text = String::from("ROLLBACK; RESET SESSION AUTHORIZATION;");
+            let rest = &choices[seen.len()..];
+            for (index, arguments) in rest.iter().enumerate() {
+                let check = match reads && index + 1 < rest.len() {
+                    true => "SELECT NULL WHERE false",
+                    false => "EXECUTE effect",
+                };
                 text += &format!(
-                    "BEGIN; {plan} {}; EXECUTE s{arguments}; SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; {}; ROLLBACK;",
-                    self.session, self.check
+                    "BEGIN; {plan} {}; EXECUTE s{arguments}; SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; {check}; ROLLBACK;",
+                    self.session
                 );
             }
             let answers = self.send(&text).await;
-            // One for ROLLBACK; then per choice the same number of commands.
+            // Two at the start; then per choice the same number of commands.
             let before = 1 + plan.matches(';').count() + self.session.matches(';').count() + 1;
-            let each = before + 6;
-            for part in answers.done.get(1..).unwrap_or_default().chunks(each) {
+            let each = before + 5;
+            for part in answers.done.get(2..).unwrap_or_default().chunks(each) {
                 if part.len() < each {
                     break;
                 }
@@ -152,7 +168,10 @@ impl Side {
                 let mut rows: Vec<String> =
                     statement.rows.iter().map(|row| row.join("|")).collect();
                 rows.sort_unstable();
-                let effect = Effect::read(part[before + 4].rows.last().map_or(&[], Vec::as_slice));
+                let effect = match part[before + 3].rows.last() {
+                    Some(row) => Effect::read(row),
+                    None => self.baseline().clone(),
+                };
                 seen.push(Observation::Done {
                     rows,
                     count: statement.count,
@@ -160,7 +179,11 @@ impl Side {
                 });
             }
             if let Some(failure) = answers.failure {
-                seen.push(Observation::Failed(failure));
+                // What is too slow once is not tried again.
+                let times = if failure.is_timeout() { rest.len() } else { 1 };
+                for _ in 0..times.min(choices.len() - seen.len()) {
+                    seen.push(Observation::Failed(failure.clone()));
+                }
             }
         }
         seen
@@ -232,18 +255,17 @@ fn check(schema: &Schema) -> String {
         match &table.owner {
             Owner::Tenant(column) => {
                 foreign.push(hash(format!(
-                    "h.{column}::text COLLATE \"C\" IS DISTINCT FROM '{own}'"
+                    "h.{column}::text COLLATE \"C\" IS DISTINCT FROM '{own}'::text"
                 )));
                 mine.push(hash(format!(
-                    "h.{column}::text COLLATE \"C\" IS NOT DISTINCT FROM '{own}'"
+                    "h.{column}::text COLLATE \"C\" IS NOT DISTINCT FROM '{own}'::text"
                 )));
             }
             _ => foreign.push(hash("true".to_owned())),
         }
     }
-    // The equality of a schema may be its own; this one must not.
     format!(
-        "SET LOCAL search_path = pg_catalog; SELECT {}, '|' , {}",
+        "PREPARE effect AS SELECT {}, '|' , {}",
         foreign.join(", "),
         mine.join(", ")
     )
