@@ -11,6 +11,14 @@ use std::path::PathBuf;
 /// The release that is fetched; any patch level of it that is already there is used as it is.
 const VERSION: &str = "^18";
 
+/// The download's HTTP client is built without a TLS provider of its own, and feature unification
+/// gives that client to the whole program: any other use of it would panic until a provider is
+/// chosen. So one is, unless the program already has. It is the one that sqlx brings along.
+pub(crate) fn prepare_tls() {
+    // An error says that the program has chosen: that is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// The folder of the programs.
 pub(crate) async fn downloaded() -> Result<PathBuf> {
     let cache = cache_folder();

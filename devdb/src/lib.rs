@@ -65,6 +65,8 @@ impl DevDb {
     /// # Errors
     /// [`Error::NotInstalled`] with the line that installs one; [`Error::Start`] with the server's log.
     pub async fn start() -> Result<Self> {
+        #[cfg(feature = "download")]
+        download::prepare_tls();
         let bin = programs().await?;
         let password = roles::random_word()?;
         let blocking = {
@@ -99,6 +101,8 @@ impl DevDb {
     }
 
     async fn external(url: &str, variable: &'static str) -> Result<Self> {
+        #[cfg(feature = "download")]
+        download::prepare_tls();
         let admin = parse(url, variable)?;
         let passwords = roles::ensure(&admin, variable).await?;
         Ok(Self {
