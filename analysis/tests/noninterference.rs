@@ -40,3 +40,39 @@ fn a_condition_over_a_function_that_is_put_in_its_place() {
     assert!(codes(&schema("VOLATILE"), pattern).is_empty());
     assert!(codes(&stable, "SELECT 1 / m.n FROM mine() m WHERE m.id = $id").is_empty());
 }
+
+const PROTECTED: &str =
+    "CREATE TABLE notes (id integer PRIMARY KEY, tenant_id uuid NOT NULL, note text, flag boolean);
+     ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+     ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+     CREATE POLICY own ON notes USING (tenant_id = current_setting('app.tenant_id')::uuid);";
+
+/// Before 15.20 the WHERE of DO UPDATE is evaluated on a row that row-level security hides: false
+/// is silence, true is an error.
+#[test]
+fn a_condition_on_a_hidden_row_that_conflicts() {
+    let insert = "INSERT INTO notes (id, tenant_id) VALUES ($id, $tenant) ON CONFLICT (id) DO UPDATE SET note = 'x'";
+    assert!(codes(PROTECTED, insert).is_empty());
+    assert!(!codes(PROTECTED, &format!("{insert} WHERE notes.flag")).is_empty());
+    assert!(
+        codes(
+            PROTECTED,
+            &format!("{insert} WHERE notes.tenant_id = $tenant")
+        )
+        .is_empty()
+    );
+}
+
+/// MERGE joins every tenant's rows where no column of the target is read, and then raises an error
+/// on them.
+#[test]
+fn a_merge_that_reads_no_column_of_its_target() {
+    let merge = |on: &str| {
+        format!(
+            "MERGE INTO notes t USING (SELECT 1 AS id) s ON {on} WHEN MATCHED THEN UPDATE SET note = 'x'"
+        )
+    };
+    assert!(!codes(PROTECTED, &merge("true")).is_empty());
+    assert!(!codes(PROTECTED, &merge("s.id = 1")).is_empty());
+    assert!(codes(PROTECTED, &merge("t.id = s.id")).is_empty());
+}

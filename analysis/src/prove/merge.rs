@@ -73,6 +73,19 @@ impl<'a> Prover<'a> {
             .or_else(|| classes.first())
             .cloned()
             .unwrap_or(Class::Scoped);
+        let name = merge
+            .target
+            .alias
+            .as_ref()
+            .map_or_else(|| relation.name.clone(), |alias| alias.name.clone());
+        // Row-level security filters the target only where a column of it is read; else every
+        // tenant's rows are matched, and the policies of the write raise an error on them.
+        let weakest = match weakest {
+            Class::Protected if self.tenant_mode() && !reads(&merge.on, &name, relation) => {
+                Class::Scoped
+            }
+            class => class,
+        };
         let protected = weakest == Class::Protected;
         // The target is on the nullable side: a row of the source without a match is kept.
         let matched_guard = self.guard_with_new(&place.guard);
@@ -80,11 +93,6 @@ impl<'a> Prover<'a> {
             guard: matched_guard.clone(),
             ..place.clone()
         };
-        let name = merge
-            .target
-            .alias
-            .as_ref()
-            .map_or_else(|| relation.name.clone(), |alias| alias.name.clone());
         let rte = self.push_rte(
             &matched,
             Rte {
@@ -224,5 +232,19 @@ impl<'a> Prover<'a> {
         }
         self.defaults(relation, &assigned, span);
         self.evaluated_on_write(relation, span);
+    }
+}
+
+/// Whether an expression reads a column of the target itself, sub-queries not counted.
+fn reads(expr: &Expr, target: &str, relation: &Relation) -> bool {
+    match &expr.kind {
+        ExprKind::Column(parts) => match parts.as_slice() {
+            [column] => relation.column(column).is_some(),
+            [.., table, column] => table == target && relation.column(column).is_some(),
+            [] => false,
+        },
+        _ => super::walk::children(expr)
+            .into_iter()
+            .any(|part| reads(part, target, relation)),
     }
 }

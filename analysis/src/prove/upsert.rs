@@ -26,11 +26,18 @@ impl<'a> Prover<'a> {
             outer,
         };
         let tenant = !matches!(self.mode, Mode::System(_));
+        let holds_tenant = self.conflict_key_holds_tenant(relation, conflict);
         let class = match &conflict.update {
-            Some(_) => self.class(relation, Command::Update),
+            Some(update) => match self.class(relation, Command::Update) {
+                // PostgreSQL before 15.20 evaluates the WHERE on a row that row-level security
+                // hides: only a condition that pins the row tells nothing about another's.
+                Class::Protected if !holds_tenant && update.filter.is_some() && tenant => {
+                    Class::Scoped
+                }
+                class => class,
+            },
             None => self.class(relation, Command::Insert),
         };
-        let holds_tenant = self.conflict_key_holds_tenant(relation, conflict);
         // The row that is there: the tenant's where the key holds the tenant.
         let name = insert
             .target
