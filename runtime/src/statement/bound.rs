@@ -142,7 +142,7 @@ impl<'s> Entered<'s> {
     ///
     /// # Errors
     /// Those of the database, and of a row that does not fit.
-    pub async fn fetch_all<D: Decoder>(self, decoder: D) -> DbResult<Vec<D::Output>> {
+    pub async fn fetch_all<T: Send, D: Decoder<T>>(self, decoder: D) -> DbResult<Vec<T>> {
         let (target, query) = self.ready?;
         let decode = move |row| decoder.decode(&row);
         run::all(target, &self.statement, self.writes, query, decode).await
@@ -152,7 +152,7 @@ impl<'s> Entered<'s> {
     ///
     /// # Errors
     /// As `fetch_all`, and if there is a second row.
-    pub async fn fetch_optional<D: Decoder>(self, decoder: D) -> DbResult<Option<D::Output>> {
+    pub async fn fetch_optional<T: Send, D: Decoder<T>>(self, decoder: D) -> DbResult<Option<T>> {
         let (target, query) = self.ready?;
         let decode = move |row| decoder.decode(&row);
         run::first(target, &self.statement, self.writes, true, query, decode).await
@@ -162,15 +162,12 @@ impl<'s> Entered<'s> {
     ///
     /// # Errors
     /// As `fetch_all`, and if there is no row or a second one.
-    pub async fn fetch_one<D: Decoder>(self, decoder: D) -> DbResult<D::Output> {
+    pub async fn fetch_one<T: Send, D: Decoder<T>>(self, decoder: D) -> DbResult<T> {
         not_found(self.fetch_optional(decoder).await?)
     }
 
     /// Row by row. A stream that is dropped before its end closes the connection.
-    pub fn stream<D: Decoder + 's>(self, decoder: D) -> Rows<'s, D::Output>
-    where
-        D::Output: 's,
-    {
+    pub fn stream<T: Send + 's, D: Decoder<T> + 's>(self, decoder: D) -> Rows<'s, T> {
         match self.ready {
             Ok((target, query)) => {
                 let decode = move |row| decoder.decode(&row);

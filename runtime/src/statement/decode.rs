@@ -9,16 +9,14 @@ use std::marker::PhantomData;
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, FromRow, Postgres, Row as _, Type};
 
-/// Reads one row.
-pub trait Decoder: Copy + Send {
-    /// What a row becomes.
-    type Output: Send;
-
+/// Reads one row as a `T`. A parameter and not an associated type: then what a function returns is
+/// known although no row can become it, and nothing else is wrong.
+pub trait Decoder<T>: Copy + Send {
     /// Reads it.
     ///
     /// # Errors
     /// If a column is missing or of another type.
-    fn decode(self, row: &PgRow) -> Result<Self::Output, sqlx::Error>;
+    fn decode(self, row: &PgRow) -> Result<T, sqlx::Error>;
 }
 
 /// Asks for the decoder of `T`.
@@ -125,15 +123,13 @@ macro_rules! copy {
 
 copy!(RowDecoder, ColumnDecoder, NoDecoder, Hidden);
 
-impl<T: Send + for<'r> FromRow<'r, PgRow>> Decoder for RowDecoder<T> {
-    type Output = T;
+impl<T: Send + for<'r> FromRow<'r, PgRow>> Decoder<T> for RowDecoder<T> {
     fn decode(self, row: &PgRow) -> Result<T, sqlx::Error> {
         T::from_row(row)
     }
 }
 
-impl<T: Send + Type<Postgres> + for<'r> Decode<'r, Postgres>> Decoder for ColumnDecoder<T> {
-    type Output = T;
+impl<T: Send + Type<Postgres> + for<'r> Decode<'r, Postgres>> Decoder<T> for ColumnDecoder<T> {
     fn decode(self, row: &PgRow) -> Result<T, sqlx::Error> {
         if row.len() != 1 {
             // sqlx would take the first column in silence.
@@ -147,15 +143,13 @@ impl<T: Send + Type<Postgres> + for<'r> Decode<'r, Postgres>> Decoder for Column
     }
 }
 
-impl<T: Output + Send> Decoder for NoDecoder<T> {
-    type Output = T;
+impl<T: Output + Send> Decoder<T> for NoDecoder<T> {
     fn decode(self, _: &PgRow) -> Result<T, sqlx::Error> {
         Err(sqlx::Error::Decode("no row can become this type".into()))
     }
 }
 
-impl<T: SpelledOut + Send> Decoder for Hidden<T> {
-    type Output = T;
+impl<T: SpelledOut + Send> Decoder<T> for Hidden<T> {
     fn decode(self, _: &PgRow) -> Result<T, sqlx::Error> {
         Err(sqlx::Error::Decode(
             "the return type hides its shape".into(),

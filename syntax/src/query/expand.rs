@@ -118,10 +118,14 @@ fn decoder(krate: &Path, ty: &syn::Type, look_for_shapes: bool) -> TokenStream {
         true => (quote!(ByShape as _,), quote!(&)),
         false => (TokenStream::new(), TokenStream::new()),
     };
-    quote_spanned! {ty.span()=> {
+    let wanted =
+        quote_spanned!(ty.span()=> (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder());
+    // The block keeps the macro's own span: the compiler tells an unfit type once at the argument
+    // and once at the future, and drops the second only where both stand at one place.
+    quote! {{
         #[allow(unused_imports)]
         use #krate::__private::{#shape ByRow as _, ByColumn as _, ByNothing as _};
-        (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder()
+        #wanted
     }}
 }
 
