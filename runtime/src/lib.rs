@@ -11,6 +11,7 @@ mod error;
 mod id;
 mod server;
 mod session;
+#[doc(hidden)]
 pub mod statement;
 pub mod tool;
 mod tripwire;
@@ -26,6 +27,7 @@ pub mod __private {
     pub use crate::tool::generated::*;
 }
 
+pub use auth::{Authenticator, JwtAuthenticator, LauncherAuthenticator};
 pub use db::{
     DbError, DbErrorKind, DbResult, Scope, SystemPool, SystemScope, TenantPool, WriteScope, migrate,
 };

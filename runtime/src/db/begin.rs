@@ -50,10 +50,16 @@ impl Messages {
             .into_iter()
             .map(quote_name)
             .collect::<Result<Vec<_>, _>>()?;
-        // `public` is the path that names are resolved with at compile time. `pg_temp` is named, and
-        // last: otherwise PostgreSQL searches temporary tables first (manual, 20.11.1).
+        // The path that names were resolved with at compile time: another one would find another
+        // table of the same name. `pg_temp` is named, and last: otherwise PostgreSQL searches
+        // temporary tables first (manual, 20.11.1).
+        let mut search_path = String::new();
+        for schema in catalog.settings.search_path {
+            search_path.push_str(&quote_name(schema)?);
+            search_path.push_str(", ");
+        }
         let assumptions = format!(
-            "SET LOCAL search_path = public, pg_temp; \
+            "SET LOCAL search_path = {search_path}pg_temp; \
              SET LOCAL standard_conforming_strings = on; \
              SET LOCAL row_security = on; \
              SET LOCAL transform_null_equals = off; \
@@ -196,6 +202,7 @@ mod tests {
             tenant_column: "tenant_id",
             tenant_kind: TenantKind::Text,
             setting,
+            search_path: &["public"],
             application_role: "app",
             require_rls: false,
             relax_force: false,
@@ -218,7 +225,10 @@ mod tests {
             text.starts_with("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; "),
             "{text}"
         );
-        assert!(text.contains("search_path = public, pg_temp; "), "{text}");
+        assert!(
+            text.contains("search_path = \"public\", pg_temp; "),
+            "{text}"
+        );
         assert!(
             text.ends_with(r#"SET LOCAL "app"."tenant_id" = 'acme'"#),
             "{text}"

@@ -80,6 +80,9 @@ pub struct Settings {
     pub tenant_kind: TenantKind,
     /// The setting that policies read, `app.tenant_id` unless configured.
     pub setting: &'static str,
+    /// The schemas that the proofs resolved unqualified names in; a scope sets exactly these, then
+    /// `pg_temp`.
+    pub search_path: &'static [&'static str],
     /// The role that tools' connections use, `app` unless configured.
     pub application_role: &'static str,
     /// Refuse a tenant's table that row-level security does not protect.

@@ -75,12 +75,14 @@ fn settings(krate: &Path, project: &Project) -> TokenStream {
     };
     let setting = &config.tenant.setting;
     let role = &config.application_role;
+    let search_path = project.catalog.search_path();
     let (require_rls, relax_force) = (config.require_rls, config.relax_force);
     quote! {
         #krate::__private::Settings {
             tenant_column: #column,
             tenant_kind: #krate::__private::TenantKind::#kind,
             setting: #setting,
+            search_path: &[#(#search_path),*],
             application_role: #role,
             require_rls: #require_rls,
             relax_force: #relax_force,

@@ -15,6 +15,7 @@ pub(super) const SETTINGS: Settings = Settings {
     tenant_column: "tenant_id",
     tenant_kind: TenantKind::Bigint,
     setting: "app.tenant_id",
+    search_path: &["public"],
     application_role: "app",
     require_rls: false,
     relax_force: false,
