@@ -1,0 +1,5 @@
+//! Rebuilds the benchmarks when a migration changes.
+
+fn main() {
+    watertight_build::track();
+}
