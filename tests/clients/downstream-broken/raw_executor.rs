@@ -20,7 +20,7 @@ async fn list_customers(
     #[tool(range(1..=100), default = 20)] limit: u32,
 ) -> ToolResult<Vec<Customer>> {
     let mut db = cx.read().await?;
-    Ok(sqlx::query_as("SELECT id, name, plan FROM customers").fetch_all(&mut *db).await.map_err(watertight::ToolError::internal)?)
+    Ok(sqlx::query_as("SELECT id, name, plan FROM customers").fetch_all(&mut db).await.map_err(watertight::ToolError::internal)?)
 }
 
 #[tokio::main]
