@@ -1,6 +1,15 @@
 //! Statements that must compile: each file in `ui/query/pass` is a small program, here a module
 //! whose `main` is run.
 
+// The files are programs as users write them, and mean to compile rather than to be called.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 /// One test for each file.
 macro_rules! cases {
     ($($name:ident = $path:literal),* $(,)?) => {
