@@ -1,6 +1,16 @@
 //! What must compile, and do what it says: each file in `ui/*/pass` is a small program, here a
 //! module whose `main` is run.
 
+// The files are programs as users write them, and mean to compile rather than to be called.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 /// One test for each file.
 macro_rules! cases {
     ($($name:ident = $path:literal),* $(,)?) => {

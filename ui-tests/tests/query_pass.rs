@@ -6,6 +6,7 @@
     dead_code,
     unreachable_pub,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used
 )]
