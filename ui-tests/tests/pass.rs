@@ -5,6 +5,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    clippy::box_collection,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
