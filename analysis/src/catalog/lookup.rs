@@ -162,20 +162,28 @@ pub(crate) fn nearest<'a, T>(
         .map(|(_, value)| value)
 }
 
-/// The Levenshtein distance, ignoring case.
+/// The edit distance, ignoring case, in which a swap of neighbours counts once (optimal string
+/// alignment): `nmae` is one slip away from `name`.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
+    let mut last = None;
     for (i, x) in a.to_lowercase().chars().enumerate() {
-        let mut previous = i;
         let mut next = vec![i + 1];
-        for (y, above) in b.iter().zip(row.iter().skip(1)) {
-            let replaced = previous + usize::from(x != *y);
-            let left = next.last().copied().unwrap_or(0);
-            next.push(replaced.min(above + 1).min(left + 1));
-            previous = *above;
+        for (j, y) in b.iter().enumerate() {
+            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX / 2);
+            let mut cost = (at(&row, j) + usize::from(x != *y))
+                .min(at(&row, j + 1) + 1)
+                .min(at(&next, j) + 1);
+            let swapped = j > 0 && last == Some(*y) && b.get(j - 1) == Some(&x);
+            if swapped {
+                cost = cost.min(at(&before, j - 1) + 1);
+            }
+            next.push(cost);
         }
-        row = next;
+        before = std::mem::replace(&mut row, next);
+        last = Some(x);
     }
     row.last().copied().unwrap_or(0)
 }
@@ -190,6 +198,9 @@ mod tests {
         assert_eq!(distance("custmers", "Customers"), 1);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("nmae", "name"), 1);
+        assert_eq!(distance("ab", "ba"), 1);
+        assert_eq!(distance("abc", "ca"), 3);
     }
 
     #[test]

@@ -406,8 +406,14 @@ impl<'a> Prover<'a> {
             format!("no migration creates the relation `{shown}`"),
         )
         .at(relation.name.span.clone());
-        if let Some(near) = self.catalog.did_you_mean_relation(schema, name) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        match self.catalog.did_you_mean_relation(schema, name) {
+            Some(near) => diagnostic = diagnostic.help(format!("did you mean `{near}`?")),
+            None => {
+                diagnostic = diagnostic.help(format!(
+                    "add a migration that creates `{shown}`, or name its folder under \
+                     `migrations` in watertight.toml; `cargo watertight catalog` lists what is known"
+                ));
+            }
         }
         diagnostic
     }
