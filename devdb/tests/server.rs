@@ -158,7 +158,13 @@ fn killing_the_program_leaves_nothing_behind() {
 #[cfg(unix)]
 #[test]
 fn ending_the_watchdog_stops_the_server() {
-    for signal in ["TERM", "INT", "HUP"] {
+    for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
+        // A shell can't trap what was ignored when it started (POSIX, `trap`), as HUP is under
+        // `nohup` and INT in the background of a script.
+        if ignored(number) {
+            eprintln!("SIG{signal} is ignored here: not tried");
+            continue;
+        }
         let (mut program, folder, pid) = start_victim();
         let watchdog = parent_of(pid);
         assert_ne!(watchdog, program.id());
@@ -167,6 +173,15 @@ fn ending_the_watchdog_stops_the_server() {
         kill("KILL", program.id());
         program.wait().unwrap();
     }
+}
+
+/// Whether this process, and so every child of it, ignores the signal.
+#[cfg(unix)]
+fn ignored(number: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (number - 1) & 1 == 1)
 }
 
 async fn whereabouts(admin_url: &str) -> (PathBuf, u32) {
