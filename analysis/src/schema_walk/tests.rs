@@ -1,3 +1,5 @@
+//! The walk finds tenant names wherever a schema can hide them, and nothing else.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Names that are tenants', and names that only look like it.
+
 use super::*;
 
 fn tier(name: &str) -> Option<Tier> {
