@@ -53,6 +53,14 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether both are about a new row that a constraint refuses, and differ in the row alone.
+    fn same_on_another_row(&self, other: &Failure) -> bool {
+        const ROW: &str = "Failing row contains";
+        let message = |text: &str| text.split_once(ROW).map(|(before, _)| before.to_owned());
+        self.code == other.code
+            && message(&self.text).is_some_and(|own| message(&other.text) == Some(own))
+    }
+
     /// Whether the server gave up because it took too long.
     pub fn is_timeout(&self) -> bool {
         self.code == CANCELED
@@ -87,6 +95,8 @@ pub enum Verdict {
     Covert,
     /// Too slow in one of them, so nothing can be said.
     TooSlow,
+    /// Both failed for the same reason, on another row first: the text leaves the order open.
+    Order,
     /// A leak, in words.
     Difference(String),
 }
@@ -125,6 +135,9 @@ pub fn compare(
     }
     match (one, two) {
         (Observation::Failed(a), Observation::Failed(b)) if a == b => Verdict::Failed,
+        (Observation::Failed(a), Observation::Failed(b)) if a.same_on_another_row(b) => {
+            Verdict::Order
+        }
         _ if KEYS.contains(&code(one).as_str()) || KEYS.contains(&code(two).as_str()) => {
             Verdict::Covert
         }

@@ -244,6 +244,7 @@ impl Report {
                     Verdict::Failed => s.failed_equally += 1,
                     Verdict::Covert => s.covert += 1,
                     Verdict::TooSlow => s.too_slow += 1,
+                    Verdict::Order => s.unstable += 1,
                     Verdict::Difference(_) => s.difference_count += 1,
                 },
                 _ => s.unstable += 1,

@@ -323,7 +323,7 @@ impl Bench {
 fn rank(verdict: &Verdict) -> u32 {
     match verdict {
         Verdict::Failed => 0,
-        Verdict::TooSlow => 1,
+        Verdict::TooSlow | Verdict::Order => 1,
         Verdict::Same { worked: false } => 2,
         Verdict::Same { worked: true } => 3,
         Verdict::Covert => 4,

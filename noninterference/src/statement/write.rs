@@ -351,7 +351,8 @@ impl Writer<'_> {
         if sets.is_empty() {
             sets.push("id = excluded.id".to_owned());
         }
-        let filter = match self.c.pick(&[55, 30, 15]) {
+        let kind = self.c.pick(&[55, 30, 15]);
+        let filter = match kind {
             1 => self
                 .predicate(rel, std::slice::from_ref(rel))
                 .map_or_else(String::new, |p| format!(" WHERE {p}")),
@@ -360,7 +361,7 @@ impl Writer<'_> {
         };
         self.intended &= !lacking;
         self.keys.hidden |= lacking && filter.is_empty();
-        self.keys.skipped |= lacking && filter.contains(" = ");
+        self.keys.skipped |= lacking && kind == 1 && !filter.is_empty();
         self.bare = bare;
         format!(
             " ON CONFLICT{target} DO UPDATE SET {}{filter}",
