@@ -75,7 +75,17 @@ fn settings(krate: &Path, project: &Project) -> TokenStream {
     };
     let setting = &config.tenant.setting;
     let role = &config.application_role;
-    let search_path = project.catalog.search_path();
+    // Without the schemas that the migrations leave empty, `"$user"` above all: whoever could
+    // create one of them would come between a name and the table that was proved.
+    let catalog = &project.catalog;
+    let search_path = catalog.search_path().iter().filter(|schema| {
+        *schema == "public"
+            || catalog.relations().any(|found| found.schema == **schema)
+            || catalog
+                .all_functions()
+                .iter()
+                .any(|found| found.schema == **schema)
+    });
     let (require_rls, relax_force) = (config.require_rls, config.relax_force);
     quote! {
         #krate::__private::Settings {
