@@ -11,7 +11,6 @@ mod error;
 mod id;
 mod server;
 mod session;
-#[doc(hidden)]
 pub mod statement;
 pub mod tool;
 mod tripwire;
