@@ -3,7 +3,7 @@
 //! Invariant: a class is `Protected` only where every policy that could apply was understood to
 //! imply equality of the tenant column with a tenant term.
 
-mod builtin;
+pub(crate) mod builtin;
 mod content;
 pub(crate) mod judge;
 pub mod term;

@@ -1,6 +1,7 @@
 //! Calls, operators and types: PostgreSQL's own by list, functions of the migrations by their body.
 
-use super::state::{Context, Env, FunctionResult, Info, Prover, RteId, RteKind, Visible};
+use super::state::{Context, Env, FunctionResult, Info, Level, Prover, RteId, RteKind, Visible};
+use super::walk;
 use crate::catalog::{Body, Function, FunctionKind, Lookup, TypeKind, Volatility, type_text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::Ty;
@@ -135,6 +136,42 @@ impl<'a> Prover<'a> {
     }
 
     pub(super) fn call(&mut self, call: &'a Call, span: &Span, env: &Env) -> Info {
+        self.aggregates.borrow_mut().push(Level {
+            scope: env.scope,
+            own: false,
+            outer: false,
+        });
+        let (operands, mut info) = self.arguments(call, env);
+        let level = self.aggregates.borrow_mut().pop();
+        if call.over.is_none()
+            && walk::is_aggregate(call, self.catalog)
+            && level.is_some_and(|level| level.outer && !level.own)
+        {
+            self.outer_aggregate(&call.name.span);
+        }
+        if let Some(over) = &call.over {
+            let operand = self.window(over, env);
+            info.absorb(&operand);
+        }
+        info.constant = false;
+        self.called(call, &operands, span, &mut info);
+        info
+    }
+
+    /// An aggregate over columns of a query around is computed there, and makes that query one
+    /// which gives a row where nothing meets its conditions.
+    pub(super) fn outer_aggregate(&mut self, span: &Span) {
+        self.problem(
+            Diagnostic::error(
+                Code::NOT_UNDERSTOOD,
+                "an aggregate over columns of the query around it is computed there, which is not understood yet",
+            )
+            .at(span.clone())
+            .help("write the aggregate in the query that its columns belong to"),
+        );
+    }
+
+    fn arguments(&mut self, call: &'a Call, env: &Env) -> (Vec<Info>, Info) {
         let operands: Vec<Info> = call.args.iter().map(|arg| self.expr(arg, env)).collect();
         let mut info = self.over(&operands.iter().collect::<Vec<_>>());
         for item in &call.order_by {
@@ -148,13 +185,7 @@ impl<'a> Prover<'a> {
             let operand = self.expr(filter, env);
             info.absorb(&operand);
         }
-        if let Some(over) = &call.over {
-            let operand = self.window(over, env);
-            info.absorb(&operand);
-        }
-        info.constant = false;
-        self.called(call, &operands, span, &mut info);
-        info
+        (operands, info)
     }
 
     /// What the function itself is.

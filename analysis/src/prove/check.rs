@@ -45,6 +45,15 @@ pub(super) enum Check<'a> {
         span: Span,
         context: Rc<Context>,
     },
+    /// A value that a branch of a MERGE gives for the tenant column is the tenant.
+    MergeTenant {
+        node: Node,
+        block: BlockId,
+        guard: Guard,
+        /// What is said if it is not.
+        otherwise: Box<Diagnostic>,
+        context: Rc<Context>,
+    },
     /// The arguments of a function in `FROM` raise an error on no foreign row.
     Lateral {
         exposed: Vec<RteId>,
@@ -119,7 +128,7 @@ impl<'a> Prover<'a> {
     /// Checks what collecting left to be checked.
     pub(super) fn run_checks(&mut self) {
         let checks = std::mem::take(&mut self.checks);
-        let mut memo = Memo::new();
+        let mut memo = Memo::default();
         for check in checks {
             // What is refused is refused; nobody reads the hundredth reason.
             if self.problems.len() >= PROBLEMS {
@@ -150,6 +159,17 @@ impl<'a> Prover<'a> {
                     if !pinned {
                         let diagnostic = self.explain_insert(relation, &span, output, index);
                         self.problem_in(diagnostic, &context);
+                    }
+                }
+                Check::MergeTenant {
+                    node,
+                    block,
+                    guard,
+                    otherwise,
+                    context,
+                } => {
+                    if !self.reached(block, &guard, &mut memo).contains(node) {
+                        self.problem_in(*otherwise, &context);
                     }
                 }
                 Check::Lateral {
@@ -198,7 +218,7 @@ impl<'a> Prover<'a> {
                 .filter(|block| block.early)
                 .and_then(|block| block.leak.clone());
             if let Some((leak, exposed)) = leak
-                && !self.reached_by_itself(block, &guard, node)
+                && !self.reached_by_itself(block, &guard, node, memo)
             {
                 let diagnostic = self.leak_diagnostic(&leak, &exposed);
                 self.problem_in(diagnostic, context);
@@ -249,8 +269,9 @@ impl<'a> Prover<'a> {
             .filter(|block| block.rtes.contains(&rte))
             .flat_map(|block| &block.facts)
             .any(|fact| {
-                let direct = (fact.a == node && fact.b == Node::Tenant)
-                    || (fact.b == node && fact.a == Node::Tenant);
+                let direct = fact.kind == super::state::FactKind::Filter
+                    && ((fact.a == node && fact.b == Node::Tenant)
+                        || (fact.b == node && fact.a == Node::Tenant));
                 // In force at the scan: not a condition of a join that the entry's row survives.
                 direct
                     && fact

@@ -1,11 +1,11 @@
-//! Conditions to facts: which conjuncts equate which values.
+//! Conditions to facts: each conjunct, the operands that are followed, and which are comparable.
 //!
 //! Invariant: a fact is a strict equality of PostgreSQL's own `=` on types where equal means the
 //! same; it holds in every combination of rows that passes the condition.
 
-use super::state::{Env, Fact, Guard, Info, Membership, Node, Prover};
+use super::state::{Env, Existence, Fact, Guard, Info, Membership, Node, OutputSource, Prover};
 use crate::functions::types::Ty;
-use crate::ir::{Expr, ExprKind, Name, SubqueryKind};
+use crate::ir::{Expr, ExprKind, IndirectionStep, SubqueryKind};
 
 impl<'a> Prover<'a> {
     /// Walks a condition of `WHERE` or `ON`, takes its facts and refuses errors that tell.
@@ -21,141 +21,83 @@ impl<'a> Prover<'a> {
     }
 
     fn conjunct(&mut self, expr: &'a Expr, env: &Env, place: &str) {
-        self.last_output = None;
         let info = self.expr(expr, env);
-        let output = self.last_output;
         self.leaks(&info);
         self.observe(&info.exposed, info.leak.as_ref());
         // Facts walk the operands once more, without a word about what the first walk reported.
         let problems = self.problems.len();
-        let text = format!("`{}` ({place})", self.text(expr));
-        self.facts(expr, env, &text, output);
+        let implied = self.implied(expr, true, env);
         self.problems.truncate(problems);
-    }
-
-    fn facts(&mut self, expr: &'a Expr, env: &Env, text: &str, output: Option<usize>) {
-        match &expr.kind {
-            ExprKind::IsBool {
-                expr,
-                test: crate::ir::BoolTest::True,
-            } => self.facts(expr, env, text, None),
-            ExprKind::Operator {
-                name,
-                left: Some(left),
-                right,
-            } if self.is_equality(name) => self.equate(left, right, env, text),
-            ExprKind::Distinct {
-                negated: true,
-                left,
-                right,
-            } if !self.equality_shadowed => {
-                // `$tenant` is never NULL; a setting can be.
-                for (value, other) in [(left, right), (right, left)] {
-                    if self.is_tenant_parameter(other) {
-                        self.equate(value, other, env, text);
-                    }
-                }
-            }
-            ExprKind::InList {
-                negated: false,
-                left,
-                list,
-            } if !self.equality_shadowed => {
-                if let [only] = list.as_slice() {
-                    self.equate(left, only, env, text);
-                }
-            }
-            ExprKind::Subquery {
-                kind: SubqueryKind::Any { left, operator },
-                ..
-            } if self.is_equality(operator) => {
-                if let Some(output) = output {
-                    let parts = match &left.kind {
-                        ExprKind::Row(parts) => parts.iter().collect(),
-                        _ => vec![&**left],
-                    };
-                    let nodes = self.membership_nodes(&parts, output, env);
-                    let membership = Membership {
-                        left: nodes,
-                        output,
-                        guard: env.guard.clone(),
-                        text: text.to_owned(),
-                    };
-                    if let Some(block) = self.blocks.get_mut(env.block) {
-                        block.memberships.push(membership);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn membership_nodes(
-        &mut self,
-        parts: &[&'a Expr],
-        output: usize,
-        env: &Env,
-    ) -> Vec<Option<Node>> {
-        let columns = self
-            .outputs
-            .get(output)
-            .and_then(|output| output.columns.clone())
-            .unwrap_or_default();
-        if columns.len() != parts.len() {
-            return Vec::new();
-        }
-        parts
-            .iter()
-            .zip(columns)
-            .map(|(part, column)| {
-                let info = self.operand(part, env)?;
-                self.comparable(&info, &column.info).then_some(info.node)?
-            })
-            .collect()
-    }
-
-    fn equate(&mut self, left: &'a Expr, right: &'a Expr, env: &Env, text: &str) {
-        if let (ExprKind::Row(a), ExprKind::Row(b)) = (&left.kind, &right.kind) {
-            if a.len() == b.len() {
-                for (left, right) in a.iter().zip(b) {
-                    self.equate(left, right, env, text);
-                }
-            }
-            return;
-        }
-        let (Some(a), Some(b)) = (self.operand(left, env), self.operand(right, env)) else {
-            return;
-        };
-        if let (Some(x), Some(y)) = (a.node, b.node)
-            && x != y
-            && self.comparable(&a, &b)
-        {
+        let text = format!("`{}` ({place})", self.text(expr));
+        for (a, b, kind) in implied.pairs {
             let fact = Fact {
-                a: x,
-                b: y,
+                a,
+                b,
                 guard: Guard::clone(&env.guard),
-                text: text.to_owned(),
+                kind,
+                text: text.clone(),
             };
             self.push_fact(env.block, fact);
+        }
+        for (left, output) in implied.members {
+            let membership = Membership {
+                left,
+                output,
+                guard: env.guard.clone(),
+                text: text.clone(),
+            };
+            if let Some(block) = self.blocks.get_mut(env.block) {
+                block.memberships.push(membership);
+            }
+        }
+        for sub_query in implied.existing {
+            // An aggregate gives a row where nothing meets the conditions.
+            let Some(OutputSource::Block {
+                block,
+                from_rows: true,
+            }) = self.outputs.get(sub_query.output).map(|o| &o.source)
+            else {
+                continue;
+            };
+            let existence = Existence {
+                block: *block,
+                inner: sub_query.inner,
+                guard: env.guard.clone(),
+                text: text.clone(),
+            };
+            if let Some(block) = self.blocks.get_mut(env.block) {
+                block.existences.push(existence);
+            }
         }
     }
 
     /// The value of an operand that facts are about; walking anything else again would count its
     /// sub-queries twice.
-    fn operand(&mut self, expr: &'a Expr, env: &Env) -> Option<Info> {
-        let simple =
-            |expr: &Expr| matches!(expr.kind, ExprKind::Column(_) | ExprKind::Parameter(_));
+    pub(super) fn operand(&mut self, expr: &'a Expr, env: &Env) -> Option<Info> {
+        let simple = |expr: &Expr| {
+            matches!(&expr.kind, ExprKind::Column(_) | ExprKind::Parameter(_))
+                // `(t).column`.
+                || matches!(&expr.kind, ExprKind::Indirection { expr, steps }
+                    if matches!(expr.kind, ExprKind::Column(_)) && matches!(steps.as_slice(), [IndirectionStep::Field(_)]))
+        };
         let followed = match &expr.kind {
             ExprKind::Cast { expr: inner, .. } => {
                 simple(inner)
                     || matches!(&inner.kind, ExprKind::Cast { expr, .. } if simple(expr))
-                    || self.is_setting(expr)
+                    || self.setting(expr).is_some()
             }
-            ExprKind::Call(_) | ExprKind::NullIf(..) => self.is_setting(expr),
-            ExprKind::Subquery { .. } => self.is_setting(expr) || self.is_tenant_parameter(expr),
+            ExprKind::Call(_) | ExprKind::NullIf(..) => self.setting(expr).is_some(),
+            ExprKind::Subquery { .. } => {
+                self.setting(expr).is_some() || self.is_tenant_parameter(expr)
+            }
             _ => simple(expr),
         };
         followed.then(|| self.expr(expr, env))
+    }
+
+    /// Whether a value has a type whose equality with the tenant's is identity.
+    pub(super) fn fits_tenant(&self, info: &Info) -> bool {
+        self.comparable(info, &self.tenant_info())
     }
 
     /// Whether two values are of one family, where equal means the same.
@@ -168,7 +110,7 @@ impl<'a> Prover<'a> {
     }
 
     /// Whether a column has a collation of its own under which different texts may be equal.
-    fn loose_collation(&self, node: Option<Node>) -> bool {
+    pub(super) fn loose_collation(&self, node: Option<Node>) -> bool {
         let Some(Node::Column(rte, index)) = node else {
             return false;
         };
@@ -180,15 +122,6 @@ impl<'a> Prover<'a> {
                 .and_then(|column| column.collation.as_ref())
                 .and_then(|collation| collation.parts.last())
                 .is_some_and(|name| self.catalog.shadows_collation(name)),
-            _ => false,
-        }
-    }
-
-    /// Whether an operator is PostgreSQL's own `=`.
-    fn is_equality(&self, name: &Name) -> bool {
-        match name.parts.as_slice() {
-            [name] => name == "=" && !self.equality_shadowed,
-            [schema, name] => schema == "pg_catalog" && name == "=",
             _ => false,
         }
     }

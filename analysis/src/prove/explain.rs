@@ -181,7 +181,7 @@ impl Prover<'_> {
         let mut all: Vec<u32> = all.into_iter().collect();
         all.sort_unstable();
         let guard: Guard = all.into();
-        let mut memo = super::pin::Memo::new();
+        let mut memo = super::pin::Memo::default();
         self.reached(block, &guard, &mut memo).contains(node)
     }
 

@@ -2,11 +2,11 @@
 //! depends on.
 
 use super::resolve::Resolved;
-use super::state::{Env, Info, Leak, Node, Prover};
+use super::state::{Env, Info, Leak, Level, Node, Prover, SubQuery};
 use super::walk;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::operators;
-use crate::functions::types::{Ty, cast_never_raises};
+use crate::functions::types::{Family, Ty, cast_never_raises};
 use crate::ir::{
     Expr, ExprKind, IndirectionStep, Literal, Name, Query, QueryBody, Span, SubqueryKind, Window,
 };
@@ -41,15 +41,23 @@ impl<'a> Prover<'a> {
                 ..Info::constant()
             },
             ExprKind::Parameter(number) => self.parameter(*number),
-            ExprKind::SqlValue(_) | ExprKind::Grouping(_) => {
-                for child in walk::children(expr) {
-                    self.expr(child, env);
+            ExprKind::SqlValue(_) => Info::constant(),
+            ExprKind::Grouping(_) => {
+                self.aggregates.borrow_mut().push(Level {
+                    scope: env.scope,
+                    own: false,
+                    outer: false,
+                });
+                self.children(expr, env);
+                let level = self.aggregates.borrow_mut().pop();
+                if level.is_some_and(|level| level.outer && !level.own) {
+                    self.outer_aggregate(&expr.span);
                 }
                 Info::constant()
             }
             ExprKind::Cast { expr: inner, ty } => {
-                if self.is_setting(expr) {
-                    return self.tenant_info();
+                if let Some(setting) = self.setting(expr) {
+                    return setting;
                 }
                 let operand = self.expr(inner, env);
                 self.check_type(ty);
@@ -62,6 +70,19 @@ impl<'a> Prover<'a> {
                     && target.as_ref().and_then(Ty::family) == same
                 {
                     info.node = operand.node;
+                    info.text_of = operand.text_of;
+                }
+                // The text of a uuid or an integer is made by the type itself, unless a migration
+                // defines a cast that takes its place.
+                if let (Some(Family::Uuid | Family::Integer), Some(Family::Text), true) = (
+                    same,
+                    target.as_ref().and_then(Ty::family),
+                    ty.modifiers.is_empty(),
+                ) && target
+                    .as_ref()
+                    .is_some_and(|target| !self.catalog.shadows_cast(None, &target.name))
+                {
+                    info.text_of = operand.node;
                 }
                 if !cast_never_raises(operand.ty.as_ref(), ty) {
                     info.raises(&expr.span, "this cast");
@@ -121,8 +142,8 @@ impl<'a> Prover<'a> {
                 info
             }
             ExprKind::Distinct { .. } | ExprKind::Between { .. } | ExprKind::NullIf(..) => {
-                if self.is_setting(expr) {
-                    return self.tenant_info();
+                if let Some(setting) = self.setting(expr) {
+                    return setting;
                 }
                 self.check_equality(&expr.span);
                 self.children(expr, env)
@@ -132,8 +153,14 @@ impl<'a> Prover<'a> {
             | ExprKind::Not(_)
             | ExprKind::IsNull { .. }
             | ExprKind::IsBool { .. } => self.children(expr, env),
-            ExprKind::Coalesce(_) | ExprKind::MinMax(_) | ExprKind::Array(_) | ExprKind::Row(_) => {
+            ExprKind::Coalesce(_) | ExprKind::MinMax(_) | ExprKind::Row(_) => {
                 self.children(expr, env)
+            }
+            ExprKind::Array(list) => {
+                let elements: Vec<Info> = list.iter().map(|item| self.expr(item, env)).collect();
+                let mut info = self.over(&elements.iter().collect::<Vec<_>>());
+                info.ty = array_type(list, &elements);
+                info
             }
             ExprKind::Case { operand, .. } => {
                 if operand.is_some() {
@@ -142,15 +169,15 @@ impl<'a> Prover<'a> {
                 self.children(expr, env)
             }
             ExprKind::Call(call) => {
-                if self.is_setting(expr) {
-                    return self.tenant_info();
+                if let Some(setting) = self.setting(expr) {
+                    return setting;
                 }
                 self.call(call, &expr.span, env)
             }
             ExprKind::Subquery { kind, query } => {
                 if matches!(kind, SubqueryKind::Scalar) {
-                    if self.is_setting(expr) {
-                        return self.tenant_info();
+                    if let Some(setting) = self.setting(expr) {
+                        return setting;
                     }
                     // `(SELECT $tenant)`.
                     if let Some(inner) = bare(query)
@@ -161,7 +188,10 @@ impl<'a> Prover<'a> {
                 }
                 self.subquery(kind, query, &expr.span, env)
             }
-            ExprKind::Indirection { steps, .. } => {
+            ExprKind::Indirection { expr: base, steps } => {
+                if let Some(info) = self.field_of_row(base, steps, env) {
+                    return info;
+                }
                 let mut info = self.children(expr, env);
                 if steps
                     .iter()
@@ -201,6 +231,37 @@ impl<'a> Prover<'a> {
                 info
             }
         }
+    }
+
+    /// Whether a query returns one row at most, whatever the tables hold.
+    fn at_most_one(&self, query: &Query) -> bool {
+        if let Some(limit) = &query.limit
+            && matches!(&limit.kind, ExprKind::Literal(Literal::Number(n)) if n == "1" || n == "0")
+        {
+            return true;
+        }
+        let aggregate = |expr: &Expr| walk::has_own_aggregate(expr);
+        match &query.body {
+            QueryBody::Select(select) => {
+                select.group_by.is_empty()
+                    && !select.grouping_sets
+                    && select.targets.iter().any(|target| aggregate(&target.expr))
+                    && select
+                        .targets
+                        .iter()
+                        .all(|target| !returns_set(&target.expr))
+            }
+            QueryBody::Values(rows) => rows.len() <= 1,
+            QueryBody::SetOperation { .. } => false,
+        }
+    }
+
+    /// `(t).column`, where `t` is an item of `FROM`: the column.
+    fn field_of_row(&self, base: &Expr, steps: &[IndirectionStep], env: &Env) -> Option<Info> {
+        let (ExprKind::Column(parts), [IndirectionStep::Field(field)]) = (&base.kind, steps) else {
+            return None;
+        };
+        self.column_of_row(parts, field, &base.span, env.scope)
     }
 
     fn children(&mut self, expr: &'a Expr, env: &Env) -> Info {
@@ -337,11 +398,12 @@ impl<'a> Prover<'a> {
             leak: None,
         });
         let (early, first) = (self.early, self.blocks.len());
+        let first_rte = self.rtes.len();
         self.early = env.condition;
         let output = self.query(query, Some(env.block), &env.guard, Some(env.scope));
         self.early = early;
         let several = matches!(kind, SubqueryKind::Scalar | SubqueryKind::RowCompare { .. })
-            && !at_most_one(query);
+            && !self.at_most_one(query);
         if several {
             // The error of a second row tells as much as any other.
             for block in self.blocks.iter_mut().skip(first) {
@@ -407,7 +469,7 @@ impl<'a> Prover<'a> {
                 let leak = watched.leak.or_else(|| {
                     let single =
                         !matches!(kind, SubqueryKind::Scalar | SubqueryKind::RowCompare { .. })
-                            || at_most_one(query);
+                            || self.at_most_one(query);
                     (!single).then(|| Leak {
                         span: span.clone(),
                         what: "a sub-query that may return several rows".to_owned(),
@@ -420,7 +482,11 @@ impl<'a> Prover<'a> {
         let exposed = info.exposed.clone();
         let leak = info.leak.clone();
         self.observe(&exposed, leak.as_ref());
-        self.last_output = Some(output);
+        let read = SubQuery {
+            output,
+            inner: first_rte..self.rtes.len(),
+        };
+        self.sub_queries.insert(std::ptr::from_ref(query), read);
         info
     }
 }
@@ -435,6 +501,29 @@ fn literal_type(literal: &Literal) -> Option<Ty> {
         // The type of a string is that of its surroundings.
         Literal::Null | Literal::String(_) | Literal::Bits(_) => None,
     }
+}
+
+/// The type of `ARRAY[…]` where all elements have one plain type, or are strings.
+fn array_type(list: &[Expr], elements: &[Info]) -> Option<Ty> {
+    let string = |expr: &Expr| matches!(&expr.kind, ExprKind::Literal(Literal::String(_)));
+    let mut types = list
+        .iter()
+        .zip(elements)
+        // A string takes the type of the others.
+        .filter(|(expr, _)| !string(expr))
+        .map(|(_, info)| info.ty.as_ref());
+    let element = match types.next() {
+        None if list.is_empty() => return None,
+        None => "text",
+        Some(first) => {
+            let first = first.filter(|ty| !ty.array)?;
+            types.all(|ty| ty == Some(first)).then_some(&*first.name)?
+        }
+    };
+    Some(Ty {
+        name: element.to_owned(),
+        array: true,
+    })
 }
 
 /// The only expression of a query without anything else: `(SELECT expr)`.
@@ -461,48 +550,6 @@ pub(super) fn bare(query: &Query) -> Option<&Expr> {
         [target] if plain => Some(&target.expr),
         _ => None,
     }
-}
-
-/// Whether a query returns one row at most, whatever the tables hold.
-fn at_most_one(query: &Query) -> bool {
-    if let Some(limit) = &query.limit
-        && matches!(&limit.kind, ExprKind::Literal(Literal::Number(n)) if n == "1" || n == "0")
-    {
-        return true;
-    }
-    match &query.body {
-        QueryBody::Select(select) => {
-            select.group_by.is_empty()
-                && !select.grouping_sets
-                && !select.targets.is_empty()
-                && select
-                    .targets
-                    .iter()
-                    .any(|target| is_aggregate(&target.expr))
-                && select
-                    .targets
-                    .iter()
-                    .all(|target| !returns_set(&target.expr))
-        }
-        QueryBody::Values(rows) => rows.len() <= 1,
-        QueryBody::SetOperation { .. } => false,
-    }
-}
-
-fn is_aggregate(expr: &Expr) -> bool {
-    let here = match &expr.kind {
-        ExprKind::Call(call) => {
-            call.over.is_none()
-                && call
-                    .name
-                    .parts
-                    .last()
-                    .and_then(|name| crate::functions::builtin(name))
-                    .is_some_and(|builtin| builtin.aggregate)
-        }
-        _ => false,
-    };
-    here || walk::children(expr).into_iter().any(is_aggregate)
 }
 
 fn returns_set(expr: &Expr) -> bool {

@@ -238,6 +238,7 @@ impl<'a> Prover<'a> {
         let visible = columns.iter().enumerate().map(|(index, column)| {
             let mut info = Info::clone(&column.info);
             info.node = Some(Node::Column(rte, index));
+            info.text_of = None;
             info.aggregate = false;
             info.constant = false;
             if fenced {

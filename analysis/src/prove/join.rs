@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use super::resolve::error;
-use super::state::{Fact, Guard, Info, Namespace, Prover, Table, Visible};
+use super::state::{
+    Fact, FactKind, Guard, Info, Namespace, Node, Prover, Rte, RteColumn, RteKind, Table, Visible,
+};
 use crate::diagnostic::Code;
 use crate::ir::{FromItem, Join, JoinConstraint, JoinKind};
 
@@ -61,7 +63,7 @@ impl<'a> Prover<'a> {
             ..place.clone()
         };
         let before = self.rtes.len();
-        let left = self.item(&join.left, &with_guard(left_guard), left_of);
+        let left = self.item(&join.left, &with_guard(left_guard.clone()), left_of);
         let left_rtes = before..self.rtes.len();
         // The right item sees the left one; a function there is lateral without the word.
         let right = if lateral(&join.right) {
@@ -69,9 +71,9 @@ impl<'a> Prover<'a> {
             seen.tables.extend(left.tables.iter().cloned());
             seen.columns.extend(left.columns.iter().cloned());
             seen.opaque |= left.opaque;
-            self.item(&join.right, &with_guard(right_guard), &seen)
+            self.item(&join.right, &with_guard(right_guard.clone()), &seen)
         } else {
-            self.item(&join.right, &with_guard(right_guard), left_of)
+            self.item(&join.right, &with_guard(right_guard.clone()), left_of)
         };
         let right_rtes = left_rtes.end..self.rtes.len();
         if let (JoinConstraint::On(condition), true) =
@@ -132,14 +134,12 @@ impl<'a> Prover<'a> {
         self.merge(&mut tables, left, &join.span);
         self.merge(&mut tables, right, &join.span);
         if let Some(names) = merged_columns {
-            let merged = self.using(
-                &names,
-                &left_columns,
-                &right_columns,
-                join,
-                place,
-                &on_guard,
-            );
+            let guards = Guards {
+                left: left_guard,
+                right: right_guard,
+                both: on_guard,
+            };
+            let merged = self.using(&names, &left_columns, &right_columns, join, place, &guards);
             if let Some(alias) = using_alias {
                 let columns: Rc<[Visible]> = merged.clone().into();
                 tables.tables.push(Table {
@@ -173,7 +173,7 @@ impl<'a> Prover<'a> {
         right: &[Visible],
         join: &Join,
         place: &Place,
-        on_guard: &Guard,
+        guards: &Guards,
     ) -> Vec<Visible> {
         let mut merged = Vec::new();
         if !names.is_empty() {
@@ -210,18 +210,20 @@ impl<'a> Prover<'a> {
                 _ => "USING",
             };
             let text = format!("`{name}` ({word})");
-            if let (Some(x), Some(y)) = (a.node, b.node)
-                && !self.equality_shadowed
-                && self.comparable(&a, &b)
-            {
-                let fact = Fact {
-                    a: x,
-                    b: y,
-                    guard: on_guard.clone(),
-                    text,
-                };
-                self.push_fact(place.block, fact);
-            }
+            let nodes = match (a.node, b.node) {
+                (Some(x), Some(y)) if !self.equality_shadowed && self.comparable(&a, &b) => {
+                    let fact = Fact {
+                        a: x,
+                        b: y,
+                        guard: guards.both.clone(),
+                        kind: FactKind::Filter,
+                        text: text.clone(),
+                    };
+                    self.push_fact(place.block, fact);
+                    Some((x, y))
+                }
+                _ => None,
+            };
             let mut info = match join.kind {
                 JoinKind::Inner | JoinKind::Left => Info {
                     node: a.node,
@@ -233,8 +235,8 @@ impl<'a> Prover<'a> {
                     ty: b.ty.clone(),
                     ..Info::default()
                 },
-                // The merged column of a full join is either side's.
                 JoinKind::Full => Info {
+                    node: nodes.map(|nodes| self.either(name, nodes, place, guards, &text)),
                     ty: a.ty.clone(),
                     ..Info::default()
                 },
@@ -248,6 +250,51 @@ impl<'a> Prover<'a> {
         }
         merged
     }
+
+    /// The merged column of a full join, which is `coalesce(left, right)`.
+    ///
+    /// Where the left row is there the column is the left one's: the rows of both sides meet only
+    /// where they are equal, so a NULL on the left meets nothing and leaves NULL. Likewise for the
+    /// right row. Neither equality is strict, and each holds only where its side is there.
+    fn either(
+        &mut self,
+        name: &str,
+        (left, right): (Node, Node),
+        place: &Place,
+        guards: &Guards,
+        text: &str,
+    ) -> Node {
+        let rte = self.push_rte(
+            place,
+            Rte {
+                name: name.to_owned(),
+                columns: vec![RteColumn {
+                    name: name.to_owned(),
+                }],
+                guard: place.guard.clone(),
+                kind: RteKind::Other,
+            },
+        );
+        let merged = Node::Column(rte, 0);
+        for (side, guard) in [(left, &guards.left), (right, &guards.right)] {
+            let fact = Fact {
+                a: merged,
+                b: side,
+                guard: guard.clone(),
+                kind: FactKind::Same,
+                text: text.to_owned(),
+            };
+            self.push_fact(place.block, fact);
+        }
+        merged
+    }
+}
+
+/// Under which conditions the rows of a join's sides take part.
+struct Guards {
+    left: Guard,
+    right: Guard,
+    both: Guard,
 }
 
 /// Whether an item may refer to what stands to its left.

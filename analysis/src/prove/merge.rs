@@ -1,6 +1,6 @@
 //! `MERGE`: the condition pins the target, and each branch writes the tenant's rows alone.
 
-use super::check::Purpose;
+use super::check::{Check, Purpose};
 use super::from::Place;
 use super::resolve::error;
 use super::state::{BlockId, Env, Guard, Info, Namespace, Node, OutputId, Prover, Rte, RteKind};
@@ -87,8 +87,17 @@ impl<'a> Prover<'a> {
             class => class,
         };
         let protected = weakest == Class::Protected;
-        // The target is on the nullable side: a row of the source without a match is kept.
-        let matched_guard = self.guard_with_new(&place.guard);
+        // A row of the source without a match is kept for `WHEN NOT MATCHED`: then the target is on
+        // the nullable side. Where every branch is for matched rows, the ON filters both sides.
+        let inner = merge
+            .branches
+            .iter()
+            .all(|branch| branch.matched == MergeMatch::Matched);
+        let matched_guard = if inner {
+            place.guard.clone()
+        } else {
+            self.guard_with_new(&place.guard)
+        };
         let matched = Place {
             guard: matched_guard.clone(),
             ..place.clone()
@@ -212,14 +221,27 @@ impl<'a> Prover<'a> {
                 let fine = info.node == Some(Node::Tenant)
                     || (is_default && self.tenant_default(relation));
                 if !fine && !guarded {
-                    self.problem(*error(
+                    let otherwise = *error(
                         Code::FOREIGN_WRITE,
                         format!(
                             "a new row of `{}` could be another tenant's: its tenant is not `$tenant`",
                             relation.display()
                         ),
                         &value.span,
-                    ));
+                    );
+                    match info.node {
+                        // A column of the source, which the source's own conditions may pin.
+                        Some(node) if self.fits_tenant(&info) => {
+                            self.checks.push(Check::MergeTenant {
+                                node,
+                                block: env.block,
+                                guard: env.guard.clone(),
+                                otherwise: Box::new(otherwise),
+                                context: self.context.clone(),
+                            });
+                        }
+                        _ => self.problem(otherwise),
+                    }
                 }
             }
         }

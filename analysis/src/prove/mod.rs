@@ -13,6 +13,7 @@ mod equality;
 mod explain;
 mod expr;
 mod from;
+mod implied;
 mod insert;
 mod join;
 mod leaky;
@@ -173,8 +174,9 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         joins: 0,
         equality_shadowed: false,
         watch: Vec::new(),
+        aggregates: std::cell::RefCell::default(),
         early: false,
-        last_output: None,
+        sub_queries: HashMap::new(),
         misses: Vec::new(),
         insertions: Vec::new(),
         insert_parameters: Vec::new(),

@@ -6,8 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
 
-use super::state::{BlockId, Guard, Node, OutputId, OutputSource, Prover, RteId, RteKind};
+use super::state::{
+    BlockId, Existence, FactKind, Guard, Node, OutputId, OutputSource, Prover, RteId, RteKind,
+};
 
 /// The values that equal the tenant under some guard, each with the fact that reaches it.
 #[derive(Debug, Default)]
@@ -35,8 +38,14 @@ impl Reached {
     }
 }
 
-/// Reached values by block and guard.
-pub(super) type Memo = BTreeMap<(BlockId, Vec<u32>), std::rc::Rc<Reached>>;
+/// What was found before, valid as long as nothing that it rests on changes.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    /// Reached values by block and guard.
+    reached: BTreeMap<(BlockId, Vec<u32>), Rc<Reached>>,
+    /// Values from around a sub-query that its own conditions make the tenant, by its block.
+    outside: HashMap<BlockId, Rc<[Node]>>,
+}
 
 /// A fact as the search sees it.
 struct Edge<'f> {
@@ -51,24 +60,26 @@ struct Edge<'f> {
 impl Prover<'_> {
     /// The values that equal the tenant wherever a row meets `guard`, by the facts of `block` and
     /// of the blocks around it.
-    pub(super) fn reached(
-        &self,
-        block: BlockId,
-        guard: &Guard,
-        memo: &mut Memo,
-    ) -> std::rc::Rc<Reached> {
+    pub(super) fn reached(&self, block: BlockId, guard: &Guard, memo: &mut Memo) -> Rc<Reached> {
         let key = (block, guard.to_vec());
-        if let Some(known) = memo.get(&key) {
+        if let Some(known) = memo.reached.get(&key) {
             return known.clone();
         }
-        let reached = std::rc::Rc::new(self.search(&self.edges(block, true), guard));
-        memo.insert(key, reached.clone());
+        let reached = Rc::new(self.search(&self.edges(block, true, memo), guard));
+        memo.reached.insert(key, reached.clone());
         reached
     }
 
     /// Whether a value equals the tenant by the facts of its own block alone.
-    pub(super) fn reached_by_itself(&self, block: BlockId, guard: &Guard, node: Node) -> bool {
-        self.search(&self.edges(block, false), guard).contains(node)
+    pub(super) fn reached_by_itself(
+        &self,
+        block: BlockId,
+        guard: &Guard,
+        node: Node,
+        memo: &mut Memo,
+    ) -> bool {
+        self.search(&self.edges(block, false, memo), guard)
+            .contains(node)
     }
 
     fn search(&self, edges: &[Edge<'_>], guard: &Guard) -> Reached {
@@ -118,7 +129,7 @@ impl Prover<'_> {
     }
 
     /// The facts of a block and of the blocks around it, those that its entries imply included.
-    fn edges(&self, block: BlockId, around: bool) -> Vec<Edge<'_>> {
+    fn edges(&self, block: BlockId, around: bool, memo: &mut Memo) -> Vec<Edge<'_>> {
         let mut edges = Vec::new();
         let mut next = Some(block);
         while let Some(block) = next.and_then(|block| self.blocks.get(block)) {
@@ -128,8 +139,19 @@ impl Prover<'_> {
                     b: fact.b,
                     guard: &fact.guard,
                     text: Cow::Borrowed(&fact.text),
-                    strict: true,
+                    strict: fact.kind != FactKind::Same,
                 });
+            }
+            for existence in &block.existences {
+                for node in self.outside(existence, memo).iter() {
+                    edges.push(Edge {
+                        a: Node::Tenant,
+                        b: *node,
+                        guard: &existence.guard,
+                        text: Cow::Borrowed(&existence.text),
+                        strict: true,
+                    });
+                }
             }
             for membership in &block.memberships {
                 let Some(output) = self.outputs.get(membership.output) else {
@@ -148,15 +170,34 @@ impl Prover<'_> {
                 }
             }
             for id in &block.rtes {
-                self.implied(*id, &mut edges);
+                self.entailed(*id, &mut edges);
             }
             next = block.parent.filter(|_| around);
         }
         edges
     }
 
+    /// What a sub-query that has a row says of the values around it, by its own conditions alone:
+    /// those of the blocks around it may rest on this very condition.
+    fn outside(&self, existence: &Existence, memo: &mut Memo) -> Rc<[Node]> {
+        if let Some(known) = memo.outside.get(&existence.block) {
+            return known.clone();
+        }
+        let edges = self.edges(existence.block, false, memo);
+        let reached = self.search(&edges, &self.block_guard(existence.block));
+        let mut nodes: Vec<Node> = reached
+            .from
+            .into_keys()
+            .filter(|node| matches!(node, Node::Column(rte, _) if !existence.inner.contains(rte)))
+            .collect();
+        nodes.sort_unstable();
+        let nodes: Rc<[Node]> = nodes.into();
+        memo.outside.insert(existence.block, nodes.clone());
+        nodes
+    }
+
     /// What an entry says by itself: row-level security, or the proof of a sub-query.
-    fn implied<'f>(&'f self, id: RteId, edges: &mut Vec<Edge<'f>>) {
+    fn entailed<'f>(&'f self, id: RteId, edges: &mut Vec<Edge<'f>>) {
         let Some(rte) = self.rtes.get(id) else {
             return;
         };
@@ -215,8 +256,7 @@ impl Prover<'_> {
     }
 
     fn pass(&mut self, from: OutputId, to: OutputId) {
-        // A memo is valid only as long as nothing that facts rest on changes.
-        let mut memo = Memo::new();
+        let mut memo = Memo::default();
         let mut id = from;
         while id < to {
             let recursive = match self.outputs.get(id).map(|output| &output.source) {
@@ -225,7 +265,7 @@ impl Prover<'_> {
             };
             if let Some((first, second)) = recursive {
                 self.pass_recursive(id, first, second);
-                memo.clear();
+                memo = Memo::default();
                 id = second.max(id) + 1;
                 continue;
             }
@@ -234,7 +274,9 @@ impl Prover<'_> {
                 && output.pinned != pinned
             {
                 output.pinned = pinned;
-                memo.clear();
+                // What is known of existing rows can only grow in this pass, and the next pass
+                // asks again.
+                memo.reached.clear();
             }
             id += 1;
         }

@@ -56,7 +56,7 @@ impl<'a> Prover<'a> {
                 let ordered = query
                     .order_by
                     .iter()
-                    .any(|item| walk::has_aggregate(&item.expr));
+                    .any(|item| walk::has_aggregate(&item.expr, self.catalog));
                 let (output, env) = self.select(select, ordered, parent, guard, outer);
                 self.order_by(&query.order_by, select, &env);
                 self.lock(&query.locking, env.scope);
@@ -105,6 +105,7 @@ impl<'a> Prover<'a> {
             guard: guard.clone(),
             facts: Vec::new(),
             memberships: Vec::new(),
+            existences: Vec::new(),
             rtes: Vec::new(),
             early: parent.is_some_and(|parent| self.is_early(parent)) || self.early,
             leak: None,
@@ -201,7 +202,8 @@ impl<'a> Prover<'a> {
                         .iter()
                         .map(|target| &target.expr)
                         .chain(select.distinct.iter().flatten())
-                        .any(walk::has_aggregate)));
+                        .chain(select.windows.iter().flat_map(walk::window_parts))
+                        .any(|expr| walk::has_aggregate(expr, self.catalog))));
         let env = if over_nothing {
             let early = self.is_early(block);
             let block = self.block(parent, guard);
@@ -258,6 +260,7 @@ impl<'a> Prover<'a> {
                 if !from_rows && column.info.node != Some(Node::Tenant) {
                     column.info.node = None;
                 }
+                column.info.text_of = None;
                 // No condition on the result of an aggregate reaches the rows below it.
                 if column.info.aggregate || column.info.window {
                     column.info.exposed.clear();
@@ -309,6 +312,9 @@ impl<'a> Prover<'a> {
                 // On the nullable side of a join even a constant can be NULL.
                 if nullable && column.info.node == Some(Node::Tenant) {
                     column.info.node = None;
+                }
+                if nullable && column.info.text_of == Some(Node::Tenant) {
+                    column.info.text_of = None;
                 }
                 column.info.constant = false;
                 Some(Visible {

@@ -28,12 +28,30 @@ impl Prover<'_> {
 
     /// The scopes from `scope` outwards.
     fn chain(&self, scope: usize) -> impl Iterator<Item = &Scope> {
+        self.numbered(scope).map(|(_, scope)| scope)
+    }
+
+    fn numbered(&self, scope: usize) -> impl Iterator<Item = (usize, &Scope)> {
         let mut next = Some(scope);
         std::iter::from_fn(move || {
-            let scope = self.scopes.get(next?)?;
+            let number = next?;
+            let scope = self.scopes.get(number)?;
             next = scope.parent;
-            Some(scope)
+            Some((number, scope))
         })
+    }
+
+    /// Notes for the aggregates being read that one of their arguments is a column of this scope.
+    fn note_level(&self, found: usize) {
+        let mut levels = self.aggregates.borrow_mut();
+        for level in levels.iter_mut() {
+            // Scopes are numbered as they are made, so those around have smaller numbers.
+            match found.cmp(&level.scope) {
+                std::cmp::Ordering::Equal => level.own = true,
+                std::cmp::Ordering::Less => level.outer = true,
+                std::cmp::Ordering::Greater => {}
+            }
+        }
     }
 
     /// Resolves a column reference of one to three parts.
@@ -76,7 +94,7 @@ impl Prover<'_> {
 
     fn unqualified(&self, name: &str, span: &Span, scope: usize) -> Result<Info, Box<Diagnostic>> {
         let mut opaque = false;
-        for scope in self.chain(scope) {
+        for (number, scope) in self.numbered(scope) {
             let mut found = scope
                 .namespace
                 .columns
@@ -86,7 +104,10 @@ impl Prover<'_> {
                 (Some(_), _) if opaque || scope.namespace.opaque => {
                     return Err(self.opaque(name, span));
                 }
-                (Some(visible), None) => return Ok(Info::clone(&visible.info)),
+                (Some(visible), None) => {
+                    self.note_level(number);
+                    return Ok(Info::clone(&visible.info));
+                }
                 (Some(_), Some(_)) => {
                     return Err(Box::new(
                         Diagnostic::error(
@@ -123,6 +144,31 @@ impl Prover<'_> {
         Err(self.no_column(name, None, near.map(ToString::to_string), span))
     }
 
+    /// `(t).column` where `t` is an item of `FROM` and no column is called so; nothing for a field of
+    /// any other value.
+    pub(super) fn column_of_row(
+        &self,
+        parts: &[String],
+        field: &str,
+        span: &Span,
+        scope: usize,
+    ) -> Option<Info> {
+        let [name] = parts else {
+            return None;
+        };
+        for scope in self.chain(scope) {
+            let named = |visible: &Visible| *visible.name == **name;
+            if scope.namespace.opaque || scope.namespace.columns.iter().any(named) {
+                return None;
+            }
+        }
+        let table = self.table(None, name, span, scope).ok()??;
+        if table.scalar {
+            return None;
+        }
+        self.qualified(table, field, span).ok()
+    }
+
     /// Whether a name is an argument of the function whose body is read.
     fn argument(&self, name: &str) -> bool {
         self.context
@@ -139,13 +185,16 @@ impl Prover<'_> {
         span: &Span,
         scope: usize,
     ) -> Result<Option<&Table>, Box<Diagnostic>> {
-        for scope in self.chain(scope) {
+        for (number, scope) in self.numbered(scope) {
             let mut found = scope.namespace.tables.iter().filter(|table| {
                 table.name == name
                     && schema.is_none_or(|schema| table.schema.as_deref() == Some(schema))
             });
             match (found.next(), found.next()) {
-                (Some(table), None) => return Ok(Some(table)),
+                (Some(table), None) => {
+                    self.note_level(number);
+                    return Ok(Some(table));
+                }
                 (Some(_), Some(_)) => {
                     return Err(error(
                         Code::AMBIGUOUS_COLUMN,

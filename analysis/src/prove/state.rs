@@ -2,13 +2,14 @@
 //!
 //! Everything is flat and refers by index. Collecting fills it; pinning and checking only read it.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::catalog::{Catalog, Relation};
 use crate::diagnostic::Diagnostic;
 use crate::functions::types::Ty;
-use crate::ir::Span;
+use crate::ir::{Query, Span};
 use crate::prepare::Prepared;
 
 /// The index of a range-table entry.
@@ -37,15 +38,40 @@ pub(super) struct Fact {
     pub(super) a: Node,
     pub(super) b: Node,
     pub(super) guard: Guard,
+    pub(super) kind: FactKind,
     /// How a derivation shows it.
     pub(super) text: String,
 }
 
-/// A comparison of values with the rows of a sub-query: `(a, b) IN (SELECT …)`.
+/// What stands behind a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FactKind {
+    /// A strict equality that is a conjunct of its own: where it names one entry only, it filters
+    /// the rows of that entry before they meet others.
+    Filter,
+    /// A strict equality that a larger condition implies; it holds where that one is evaluated.
+    Implied,
+    /// One value by two names, which may be NULL: the merged column of a full join.
+    Same,
+}
+
+/// A comparison of values with the rows of a sub-query: `(a, b) IN (SELECT …)`, `a = (SELECT …)`.
 #[derive(Clone, Debug)]
 pub(super) struct Membership {
     pub(super) left: Vec<Option<Node>>,
     pub(super) output: OutputId,
+    pub(super) guard: Guard,
+    pub(super) text: String,
+}
+
+/// `EXISTS (SELECT …)`: where it is true, some row of the sub-query meets its conditions, and what
+/// they say of values from around it holds.
+#[derive(Clone, Debug)]
+pub(super) struct Existence {
+    /// The block of the sub-query, whose rows are its own.
+    pub(super) block: BlockId,
+    /// The entries of the sub-query.
+    pub(super) inner: std::ops::Range<RteId>,
     pub(super) guard: Guard,
     pub(super) text: String,
 }
@@ -92,6 +118,9 @@ pub(super) struct RteColumn {
 pub(super) struct Info {
     /// The value that pinning follows, when the expression is one.
     pub(super) node: Option<Node>,
+    /// The value whose canonical text this is. The text form of a uuid or an integer is unique, so
+    /// two of them are equal only if the values are the same.
+    pub(super) text_of: Option<Node>,
     /// Its type, as far as it is known.
     pub(super) ty: Option<Ty>,
     /// Whether it is computed from a tenant column or the tenant.
@@ -198,6 +227,7 @@ pub(super) struct Block {
     pub(super) guard: Guard,
     pub(super) facts: Vec<Fact>,
     pub(super) memberships: Vec<Membership>,
+    pub(super) existences: Vec<Existence>,
     pub(super) rtes: Vec<RteId>,
     /// Whether it may be evaluated before the conditions around it: in a condition, or in `FROM`.
     pub(super) early: bool,
@@ -288,16 +318,39 @@ pub(super) struct Prover<'a> {
     pub(super) tokens: crate::lower::tokens::Tokens,
     /// The sub-queries of expressions that are being read.
     pub(super) watch: Vec<super::leaky::Watch>,
+    /// The aggregates whose arguments are being read.
+    pub(super) aggregates: RefCell<Vec<Level>>,
     /// Whether what is read now may be evaluated before the conditions around it.
     pub(super) early: bool,
-    /// The output of the sub-query that was read last.
-    pub(super) last_output: Option<OutputId>,
+    /// The sub-queries of expressions as they were read last, by the place of the query in memory:
+    /// the body of a view or a function is read once for each mention.
+    pub(super) sub_queries: HashMap<*const Query, SubQuery>,
     /// Comparisons of tenant columns that pin nothing, for messages.
     pub(super) misses: Vec<super::explain::Miss>,
     /// Where a condition on an entry would go, for messages.
     pub(super) insertions: Vec<(RteId, super::explain::Insertion)>,
     /// Parameters that a source of an INSERT gives for a column, for messages.
     pub(super) insert_parameters: Vec<(OutputId, usize, u32)>,
+}
+
+/// Where the arguments of an aggregate come from: PostgreSQL computes it at the level of the
+/// innermost of them, which can be a query around the one that it stands in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
+    /// The scope that the aggregate stands in.
+    pub(super) scope: usize,
+    /// Whether it reads a column of that scope.
+    pub(super) own: bool,
+    /// Whether it reads a column of a scope around.
+    pub(super) outer: bool,
+}
+
+/// A sub-query of an expression that was read.
+#[derive(Clone, Debug)]
+pub(super) struct SubQuery {
+    pub(super) output: OutputId,
+    /// The entries that it made.
+    pub(super) inner: std::ops::Range<RteId>,
 }
 
 /// What is asked.

@@ -4,7 +4,9 @@
 use super::check::Purpose;
 use super::from::Place;
 use super::resolve::error;
-use super::state::{BlockId, Env, Fact, Guard, Mode, Namespace, Node, Prover, Rte, RteKind, Table};
+use super::state::{
+    BlockId, Env, Fact, FactKind, Guard, Mode, Namespace, Node, Prover, Rte, RteKind, Table,
+};
 use crate::catalog::{Class, Command, Relation};
 use crate::diagnostic::Code;
 use crate::ir::{ConflictTarget, ExprKind, Insert, OnConflict};
@@ -68,6 +70,7 @@ impl<'a> Prover<'a> {
                     a: Node::Column(existing, index),
                     b: Node::Column(excluded, index),
                     guard: place.guard.clone(),
+                    kind: FactKind::Filter,
                     text: "the conflicting key holds the tenant column".to_owned(),
                 };
                 self.push_fact(block, fact);

@@ -1,10 +1,12 @@
 //! Questions about the shape of expressions and queries that need no catalog.
 
+use crate::catalog::Catalog;
 use crate::functions::builtin;
 use crate::ir::{
-    Expr, ExprKind, FromItem, IndirectionStep, Literal, Query, QueryBody, Statement, SubqueryKind,
-    TypeName, With,
+    Call, Expr, ExprKind, FromItem, IndirectionStep, Literal, Query, QueryBody, Statement,
+    SubqueryKind, TypeName, Window, With,
 };
+use crate::policy::builtin::of_an_extension;
 
 /// The operands of an expression, those of sub-queries not included.
 pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
@@ -65,15 +67,19 @@ pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
             .iter()
             .chain(call.order_by.iter().map(|item| &item.expr))
             .chain(&call.filter)
-            .chain(call.over.iter().flat_map(|window| {
-                window
-                    .partition_by
-                    .iter()
-                    .chain(window.order_by.iter().map(|item| &item.expr))
-                    .chain(&window.frame)
-            }))
+            .chain(call.over.iter().flat_map(window_parts))
             .collect(),
     }
+}
+
+/// The expressions of a window.
+pub(super) fn window_parts(window: &Window) -> impl Iterator<Item = &Expr> {
+    let ordered = window.order_by.iter().map(|item| &item.expr);
+    window
+        .partition_by
+        .iter()
+        .chain(ordered)
+        .chain(&window.frame)
 }
 
 /// Whether an expression holds an aggregate, a window function or a function that returns a set;
@@ -99,8 +105,37 @@ pub(super) fn computes_over_rows(expr: &Expr) -> bool {
     here || children(expr).into_iter().any(computes_over_rows)
 }
 
-/// Whether an expression holds an aggregate of its own query level.
-pub(super) fn has_aggregate(expr: &Expr) -> bool {
+/// Whether a call is an aggregate, or could be one: a function that only the configuration knows.
+pub(super) fn is_aggregate(call: &Call, catalog: &Catalog) -> bool {
+    let Some(name) = call.name.parts.last() else {
+        return true;
+    };
+    match builtin(name) {
+        Some(builtin) => builtin.aggregate,
+        None => {
+            let schema = call.name.parts.len() > 1;
+            let schema = schema.then(|| call.name.parts.first()).flatten();
+            let defined = catalog.functions(schema.map(String::as_str), name);
+            defined.is_empty() && !of_an_extension(name)
+        }
+    }
+}
+
+/// Whether an expression holds an aggregate of its own query level, or what could be one. Of a
+/// sub-query only an aggregate over columns from around it could be, and that is refused.
+pub(super) fn has_aggregate(expr: &Expr, catalog: &Catalog) -> bool {
+    let here = match &expr.kind {
+        ExprKind::Call(call) => call.over.is_none() && is_aggregate(call, catalog),
+        ExprKind::Grouping(_) => true,
+        _ => false,
+    };
+    here || children(expr)
+        .into_iter()
+        .any(|part| has_aggregate(part, catalog))
+}
+
+/// Whether an expression holds an aggregate of PostgreSQL's own.
+pub(super) fn has_own_aggregate(expr: &Expr) -> bool {
     let here = match &expr.kind {
         ExprKind::Call(call) => {
             call.over.is_none()
@@ -111,10 +146,9 @@ pub(super) fn has_aggregate(expr: &Expr) -> bool {
                     .and_then(|name| builtin(name))
                     .is_some_and(|builtin| builtin.aggregate)
         }
-        ExprKind::Grouping(_) => true,
         _ => false,
     };
-    here || children(expr).into_iter().any(has_aggregate)
+    here || children(expr).into_iter().any(has_own_aggregate)
 }
 
 /// Whether an expression holds a sub-query.
@@ -224,14 +258,11 @@ pub(super) fn mentions(query: &Query, name: &str) -> bool {
                         .chain(&select.group_by)
                         .chain(select.distinct.iter().flatten())
                         .any(|expr| expr_mentions(expr, name))
-                    || select.windows.iter().any(|window| {
-                        window
-                            .partition_by
-                            .iter()
-                            .chain(window.order_by.iter().map(|item| &item.expr))
-                            .chain(&window.frame)
-                            .any(|expr| expr_mentions(expr, name))
-                    })
+                    || select
+                        .windows
+                        .iter()
+                        .flat_map(window_parts)
+                        .any(|expr| expr_mentions(expr, name))
             }
             QueryBody::Values(rows) => rows.iter().flatten().any(|e| expr_mentions(e, name)),
             QueryBody::SetOperation { left, right, .. } => {

@@ -4,8 +4,8 @@ use super::check::Purpose;
 use super::from::{Place, split};
 use super::resolve::error;
 use super::state::{
-    BlockId, Env, Fact, Guard, Namespace, Node, OutputId, OutputSource, Prover, Rte, RteId,
-    RteKind, Table, Visible,
+    BlockId, Env, Fact, FactKind, Guard, Namespace, Node, OutputId, OutputSource, Prover, Rte,
+    RteId, RteKind, Table, Visible,
 };
 use crate::catalog::{Command, Lookup, Relation, RelationKind};
 use crate::diagnostic::{Code, Diagnostic};
@@ -135,6 +135,7 @@ impl<'a> Prover<'a> {
                 a: Node::Tenant,
                 b: Node::Column(rte, index),
                 guard: place.guard.clone(),
+                kind: FactKind::Filter,
                 text: format!("the new row of `{}` is the tenant's", relation.display()),
             };
             self.push_fact(place.block, fact);
@@ -173,7 +174,7 @@ impl<'a> Prover<'a> {
         };
         let mut namespace = self.changed(relation, &update.target, &place, Command::Update);
         let from = self.items(&update.from, &place);
-        self.merge(&mut namespace, from, &update.target.name.span);
+        self.merge(&mut namespace, from.clone(), &update.target.name.span);
         let scope = self.push_scope(namespace, outer);
         let env = self.env(block, scope, false);
         if let Some(filter) = &update.filter {
@@ -194,6 +195,33 @@ impl<'a> Prover<'a> {
         }
         let rtes = self.block_rtes(block);
         self.note_insertion(rtes, update.filter.as_ref());
+        // RETURNING sees the row as it is afterwards: what the WHERE says of the old row's columns
+        // does not hold for what SET, a trigger or a generated column put in their place.
+        let after = match relation {
+            Some(relation) if !update.returning.is_empty() => {
+                let name = update
+                    .target
+                    .alias
+                    .as_ref()
+                    .map_or(relation.name.as_str(), |alias| &alias.name);
+                let (rte, columns) = self.own_row(relation, name, &place, self.tenant_mode());
+                Namespace {
+                    tables: vec![self.target_table(&update.target, relation, rte, &columns)],
+                    columns,
+                    opaque: false,
+                }
+            }
+            _ => Namespace {
+                opaque: true,
+                ..Namespace::default()
+            },
+        };
+        let mut seen = after;
+        seen.tables.extend(from.tables);
+        seen.columns.extend(from.columns);
+        seen.opaque |= from.opaque;
+        let scope = self.push_scope(seen, outer);
+        let env = self.env(block, scope, false);
         let output = self.returning(&update.returning, &env);
         self.with.truncate(levels);
         output
