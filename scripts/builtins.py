@@ -51,7 +51,7 @@ def reviewed():
         if line.startswith("#"):
             continue
         for word in line.split():
-            name, flag = re.fullmatch(r"([a-z0-9_]+)(!|!/\d|\?\d)?", word).groups()
+            name, flag = re.fullmatch(r"([a-z0-9_]+)(!|!/\d|\?\d+)?", word).groups()
             if name in allowed:
                 sys.exit(f"{name} is reviewed twice")
             allowed[name] = {None: "may", "!": "never"}.get(flag) or (

@@ -44,6 +44,8 @@ pub struct Query {
     pub order_by: Vec<OrderBy>,
     /// `LIMIT`/`FETCH FIRST`.
     pub limit: Option<Expr>,
+    /// Whether rows that tie with the last one come as well.
+    pub with_ties: bool,
     /// `OFFSET`.
     pub offset: Option<Expr>,
     /// `FOR UPDATE` and its kin; any of them makes the statement a write.

@@ -101,6 +101,7 @@ impl<'a> Lowering<'a> {
             })),
             order_by: Vec::new(),
             limit: None,
+            with_ties: false,
             offset: None,
             locking: Vec::new(),
             span,

@@ -45,8 +45,8 @@ pub(crate) enum Errors {
     Never,
     /// Never when it is called with this many arguments.
     NeverWith(usize),
-    /// Never when its first argument is a literal.
-    NeverWithLiteral,
+    /// Never when the arguments of these numbers, where given, are literals.
+    NeverWithLiterals(&'static str),
 }
 
 impl Builtin {
@@ -96,7 +96,9 @@ fn entry(line: &'static str) -> Option<(&'static str, Builtin)> {
     let verdict = match (verdict, detail) {
         ("allowed", "may") => Verdict::Allowed(Errors::May),
         ("allowed", "never") => Verdict::Allowed(Errors::Never),
-        ("allowed", "constant/1") => Verdict::Allowed(Errors::NeverWithLiteral),
+        ("allowed", constant) if constant.starts_with("constant/") => Verdict::Allowed(
+            Errors::NeverWithLiterals(constant.strip_prefix("constant/")?),
+        ),
         ("allowed", never) => Verdict::Allowed(Errors::NeverWith(
             never.strip_prefix("never/")?.parse().ok()?,
         )),
@@ -114,6 +116,16 @@ fn entry(line: &'static str) -> Option<(&'static str, Builtin)> {
             result,
         },
     ))
+}
+
+impl Errors {
+    /// Whether the argument at a position, counted from zero, has to be a literal.
+    pub(crate) fn wants_literal(positions: &str, position: usize) -> bool {
+        u32::try_from(position + 1)
+            .ok()
+            .and_then(|number| char::from_digit(number, 10))
+            .is_some_and(|digit| positions.contains(digit))
+    }
 }
 
 #[cfg(test)]

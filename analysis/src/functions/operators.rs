@@ -1,4 +1,11 @@
-//! PostgreSQL's own operators by name, and which of them can raise an error.
+//! PostgreSQL's own operators by name, and which of them can raise an error on operands of which
+//! types.
+//!
+//! Invariant: an operator is said never to raise only for types that are looked at here one by one.
+//! `json` reads escapes as it goes, geometric types compute areas and distances that overflow, a
+//! `numeric` beside a float is cast to one, and rows are compared by operators found as they run.
+
+use super::types::Ty;
 
 /// Every operator of PostgreSQL's own (`pg_operator`); each computes from its operands alone.
 const OPERATORS: &[&str] = &[
@@ -9,22 +16,9 @@ const OPERATORS: &[&str] = &[
     "|&>", "|/", "|>>", "||", "||/", "~", "~*", "~<=~", "~<~", "~=", "~>=~", "~>~", "~~", "~~*",
 ];
 
-/// Those that never raise an error, whatever their operands are. Comparisons of rows without a
-/// comparison of a column fail before the first row is read, which tells nothing.
-const NEVER: &[&str] = &[
-    "=", "<>", "<", "<=", ">", ">=", "@>", "<@", "&&", "?", "?|", "?&", "->", "->>", "#>", "#>>",
-    "@@", "@?", "^@", "-|-", "&<", "&>", "<<", ">>", "<<=", ">>=", "*=", "*<>", "~<=~", "~<~",
-    "~>=~", "~>~",
-];
-
 /// Whether PostgreSQL has an operator of this name.
 pub(crate) fn is_builtin(name: &str) -> bool {
     OPERATORS.contains(&name)
-}
-
-/// Whether the operator never raises an error.
-pub(crate) fn never_raises(name: &str) -> bool {
-    NEVER.contains(&name)
 }
 
 /// `LIKE` and its kin: they raise an error when the pattern ends in a lone backslash.
@@ -35,4 +29,192 @@ pub(crate) fn is_like(name: &str) -> bool {
 /// Regular expressions: they raise an error when the pattern is not valid.
 pub(crate) fn is_regex(name: &str) -> bool {
     matches!(name, "~" | "!~" | "~*" | "!~*")
+}
+
+/// What is known of an operand's type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Operand<'t> {
+    /// A parameter, a string or NULL: it takes the type of the other side.
+    Open,
+    /// The type.
+    Known(&'t Ty),
+    /// Nothing, but it is one value for all rows.
+    Constant,
+    /// Nothing.
+    Unknown,
+}
+
+/// Types that behave alike under the operators below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Integer,
+    Numeric,
+    Float,
+    Text,
+    /// `date`, `timestamp`, `timestamptz`, which are compared across without a cast.
+    Moment,
+    Jsonb,
+    Hstore,
+    Network,
+    Range,
+    Vector,
+    Query,
+    /// Compared with its own type only, by a comparison that never fails.
+    Plain,
+    /// Anything whose comparison may fail, or does not exist.
+    Unsafe,
+}
+
+fn kind(name: &str) -> Kind {
+    match name {
+        "int2" | "int4" | "int8" => Kind::Integer,
+        "numeric" => Kind::Numeric,
+        "float4" | "float8" => Kind::Float,
+        "text" | "varchar" | "bpchar" | "name" | "citext" => Kind::Text,
+        "date" | "timestamp" | "timestamptz" => Kind::Moment,
+        "jsonb" => Kind::Jsonb,
+        "hstore" => Kind::Hstore,
+        "inet" | "cidr" => Kind::Network,
+        "tsvector" => Kind::Vector,
+        "tsquery" => Kind::Query,
+        "bool" | "uuid" | "time" | "timetz" | "interval" | "bytea" | "macaddr" | "macaddr8"
+        | "money" | "bit" | "varbit" | "oid" | "char" | "enum" | "ltree" => Kind::Plain,
+        _ if name.ends_with("range") => Kind::Range,
+        // json, xml, geometry, rows, and what is not known.
+        _ => Kind::Unsafe,
+    }
+}
+
+/// Whether the operator never raises an error on operands of these types.
+pub(crate) fn never_raises(name: &str, left: Operand<'_>, right: Operand<'_>) -> bool {
+    let (left, right) = match (left, right) {
+        (Operand::Known(left), Operand::Known(right)) => (left, right),
+        (Operand::Known(one), Operand::Open) | (Operand::Open, Operand::Known(one)) => (one, one),
+        // A number is cast to a float beside one; other types stay what they are beside any value.
+        (Operand::Known(one), Operand::Constant) | (Operand::Constant, Operand::Known(one))
+            if kind(&one.name) != Kind::Numeric =>
+        {
+            (one, one)
+        }
+        // Without a row nothing tells.
+        (Operand::Open | Operand::Constant, Operand::Open | Operand::Constant) => return true,
+        _ => return false,
+    };
+    let (a, b) = (kind(&left.name), kind(&right.name));
+    let arrays = left.array || right.array;
+    match name {
+        "=" | "<>" | "<" | "<=" | ">" | ">=" => comparable(left, right),
+        "@>" | "<@" | "&&" if arrays => left.array && right.array && comparable(left, right),
+        _ if arrays => false,
+        "@>" | "<@" => match (a, b) {
+            (Kind::Jsonb, Kind::Jsonb)
+            | (Kind::Hstore, Kind::Hstore)
+            | (Kind::Query, Kind::Query) => true,
+            (Kind::Range, other) | (other, Kind::Range) => other != Kind::Unsafe,
+            _ => left.name == "ltree" && right.name == "ltree",
+        },
+        "&&" => matches!(
+            (a, b),
+            (Kind::Range, Kind::Range)
+                | (Kind::Network, Kind::Network)
+                | (Kind::Query, Kind::Query)
+        ),
+        "?" | "?|" | "?&" => matches!(a, Kind::Jsonb | Kind::Hstore),
+        "->" => matches!(a, Kind::Jsonb | Kind::Hstore),
+        "->>" | "#>" | "#>>" => a == Kind::Jsonb,
+        "@@" => matches!(
+            (a, b),
+            (Kind::Vector | Kind::Query, Kind::Vector | Kind::Query)
+        ),
+        "<<" | ">>" => matches!(
+            (a, b),
+            (Kind::Range, Kind::Range)
+                | (Kind::Network, Kind::Network)
+                | (Kind::Integer, Kind::Integer)
+        ),
+        "<<=" | ">>=" => (a, b) == (Kind::Network, Kind::Network),
+        "-|-" | "&<" | "&>" => (a, b) == (Kind::Range, Kind::Range),
+        "^@" | "~<=~" | "~<~" | "~>=~" | "~>~" => (a, b) == (Kind::Text, Kind::Text),
+        _ => false,
+    }
+}
+
+/// Whether values of these types are compared without an error, whatever they are.
+fn comparable(left: &Ty, right: &Ty) -> bool {
+    if left.array != right.array {
+        return false;
+    }
+    match (kind(&left.name), kind(&right.name)) {
+        (Kind::Unsafe, _) | (_, Kind::Unsafe) => false,
+        // The elements of arrays are compared by the operator of their one type.
+        _ if left.array => left.name == right.name,
+        (Kind::Plain, Kind::Plain) => left.name == right.name,
+        (Kind::Range, Kind::Range) => left.name == right.name,
+        (Kind::Integer, Kind::Numeric | Kind::Float)
+        | (Kind::Numeric | Kind::Float, Kind::Integer) => true,
+        (left, right) => left == right,
+    }
+}
+
+/// Whether values of these types become one type without an error, as in `COALESCE`.
+pub(crate) fn unify(types: &[&Ty]) -> bool {
+    let has = |wanted| types.iter().any(|ty| kind(&ty.name) == wanted);
+    !(has(Kind::Numeric) && has(Kind::Float))
+}
+
+/// Whether a type is text in any of its forms, so that `LIKE` on it fails for its pattern alone.
+pub(crate) fn is_textual(ty: &Ty) -> bool {
+    !ty.array && (kind(&ty.name) == Kind::Text || ty.name == "bytea")
+}
+
+/// Whether a literal path of `@?` and `@@` raises nothing: those operators keep most errors silent,
+/// but not those of comparing times with and without a zone.
+pub(crate) fn is_quiet_path(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    !path.contains("time") && !path.contains("date")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_the_types_of_both_sides() {
+        let ty = Ty::plain;
+        let never = |op: &str, a: &str, b: &str| {
+            let (a, b) = (ty(a), ty(b));
+            never_raises(op, Operand::Known(&a), Operand::Known(&b))
+        };
+        assert!(never("=", "uuid", "uuid") && never("<", "int4", "int8"));
+        assert!(never("<", "numeric", "int8") && never("=", "text", "varchar"));
+        assert!(never(">=", "date", "timestamptz") && never("=", "enum", "enum"));
+        assert!(!never("<", "numeric", "float8") && !never("=", "int8", "oid"));
+        assert!(!never("=", "circle", "circle") && !never("@>", "circle", "point"));
+        assert!(!never("=", "record", "record") && !never("=", "json", "json"));
+        assert!(never("->>", "jsonb", "text") && !never("->>", "json", "text"));
+        assert!(never("@@", "tsvector", "tsquery") && !never("@@", "text", "tsquery"));
+        assert!(never("@>", "jsonb", "jsonb") && never("@>", "int4range", "int4"));
+        assert!(!never("+", "int4", "int4") && !never("->", "vector", "text"));
+        let column = ty("numeric");
+        assert!(never_raises("<", Operand::Known(&column), Operand::Open));
+        assert!(!never_raises(
+            "<",
+            Operand::Known(&column),
+            Operand::Unknown
+        ));
+        assert!(is_quiet_path("$.a ? (@.b > 1)") && !is_quiet_path("$.a.dateTime() > 1"));
+    }
+
+    #[test]
+    fn arrays_by_their_elements() {
+        let array = |name: &str| Ty {
+            array: true,
+            ..Ty::plain(name)
+        };
+        let never =
+            |op: &str, a: &Ty, b: &Ty| never_raises(op, Operand::Known(a), Operand::Known(b));
+        assert!(never("&&", &array("text"), &array("text")));
+        assert!(!never("&&", &array("circle"), &array("circle")));
+        assert!(!never("@>", &array("text"), &Ty::plain("text")));
+    }
 }

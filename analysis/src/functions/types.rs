@@ -62,6 +62,31 @@ const TYPES: &[&str] = &[
     "void",
 ];
 
+/// Whether a type is PostgreSQL's own; rows and enums are of the migrations.
+pub(crate) fn is_own(name: &str) -> bool {
+    name != "record" && TYPES.contains(&name)
+}
+
+/// Types of well-known extensions that hold values, and whose input, output and comparison touch
+/// nothing else.
+pub(crate) fn of_an_extension(name: &str) -> bool {
+    matches!(
+        name,
+        "citext"
+            | "hstore"
+            | "ltree"
+            | "lquery"
+            | "ltxtquery"
+            | "vector"
+            | "halfvec"
+            | "sparsevec"
+            | "cube"
+            | "isbn"
+            | "geometry"
+            | "geography"
+    )
+}
+
 /// A type, as far as the prover needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ty {
@@ -69,6 +94,9 @@ pub(crate) struct Ty {
     pub(crate) name: String,
     /// Whether it is an array.
     pub(crate) array: bool,
+    /// Whether it is a domain over the type: its values are compared as the type's are, but a
+    /// migration can define an operator for it.
+    pub(crate) domain: bool,
 }
 
 impl Ty {
@@ -77,6 +105,7 @@ impl Ty {
         Ty {
             name: name.to_owned(),
             array: false,
+            domain: false,
         }
     }
 
@@ -90,13 +119,14 @@ impl Ty {
         TYPES.contains(&name.as_str()).then(|| Ty {
             name: name.clone(),
             array: ty.dimensions > 0,
+            domain: false,
         })
     }
 
     /// Values of one family are equal only if they are the same; equality across families does not
     /// exist or goes through a cast.
     pub(crate) fn family(&self) -> Option<Family> {
-        if self.array {
+        if self.array || self.domain {
             return None;
         }
         match self.name.as_str() {
@@ -110,7 +140,7 @@ impl Ty {
 
     /// Whether it is `text` or `varchar`.
     pub(crate) fn is_text(&self) -> bool {
-        self.family() == Some(Family::Text)
+        !self.array && matches!(self.name.as_str(), "text" | "varchar")
     }
 }
 
@@ -144,7 +174,6 @@ pub(crate) fn cast_never_raises(from: Option<&Ty>, to: &TypeName) -> bool {
         | ("int8", "numeric" | "float8" | "float4")
         | ("float4", "float8")
         | ("timestamptz" | "timestamp", "date" | "time")
-        | ("json", "jsonb")
         | ("bool", "int4") => true,
         _ => false,
     }

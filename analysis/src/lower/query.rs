@@ -1,6 +1,6 @@
 //! Queries: `SELECT`, `VALUES`, set operations, `WITH`.
 
-use rupg_sql::nodes::{List, Node, SelectStmt, SetOperation, WithClause};
+use rupg_sql::nodes::{LimitOption, List, Node, SelectStmt, SetOperation, WithClause};
 
 use super::{Lower, Result, hull, join};
 use crate::ir::{
@@ -33,6 +33,7 @@ impl Lower<'_> {
             body,
             order_by,
             limit,
+            with_ties: node.limitOption == LimitOption::LIMIT_OPTION_WITH_TIES,
             offset,
             locking,
             span,

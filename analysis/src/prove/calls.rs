@@ -4,7 +4,7 @@ use super::state::{Context, Env, FunctionResult, Info, Level, Prover, RteId, Rte
 use super::walk;
 use crate::catalog::{Body, Function, FunctionKind, Lookup, TypeKind, Volatility, type_text};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::functions::types::Ty;
+use crate::functions::types::{self, Ty};
 use crate::functions::{Builtin, Errors, Verdict, builtin, operators};
 use crate::ir::{Call, ExprKind, FunctionItem, Literal, Name, Span, Statement, TypeName};
 
@@ -12,8 +12,9 @@ use crate::ir::{Call, ExprKind, FunctionItem, Literal, Name, Span, Statement, Ty
 pub(super) const DEPTH: usize = 32;
 
 impl<'a> Prover<'a> {
-    /// Refuses an operator that is not PostgreSQL's own, or that a migration shadows.
-    pub(super) fn check_operator(&mut self, name: &Name) {
+    /// Refuses an operator that is not PostgreSQL's own, or that a migration shadows for operands
+    /// of these types.
+    pub(super) fn check_operator(&mut self, name: &Name, operands: &[&Info]) {
         let (own, operator) = match name.parts.as_slice() {
             [operator] => (false, operator),
             [schema, operator] if schema == "pg_catalog" => (true, operator),
@@ -40,7 +41,7 @@ impl<'a> Prover<'a> {
                 .at(name.span.clone())
                 .help("use an operator of PostgreSQL's own"),
             );
-        } else if !own && self.shadowed(operator) {
+        } else if !own && (self.shadowed(operator) || self.could_choose(operator, operands)) {
             self.problem(
                 Diagnostic::error(
                     Code::SHADOWED,
@@ -53,8 +54,8 @@ impl<'a> Prover<'a> {
     }
 
     /// The implicit `=` of `IN`, `USING` and their kin.
-    pub(super) fn check_equality(&mut self, span: &Span) {
-        if self.equality_shadowed {
+    pub(super) fn check_equality(&mut self, operands: &[&Info], span: &Span) {
+        if self.equality_shadowed || self.could_choose("=", operands) {
             self.problem(
                 Diagnostic::error(
                     Code::SHADOWED,
@@ -63,6 +64,21 @@ impl<'a> Prover<'a> {
                 .at(span.clone()),
             );
         }
+    }
+
+    /// Whether an operator of the migrations over their own types could be meant: one of the
+    /// operands is not known to be of a type of PostgreSQL's own.
+    fn could_choose(&self, operator: &str, operands: &[&Info]) -> bool {
+        let defined = self.catalog.shadowing_operators(operator).next().is_some();
+        let own = |info: &Info| {
+            info.open && operands.len() > 1
+                || info
+                    .ty
+                    .as_ref()
+                    .is_some_and(|ty| !ty.domain && types::is_own(&ty.name))
+        };
+        defined
+            && !(operands.iter().all(|info| own(info)) && operands.iter().any(|info| !info.open))
     }
 
     /// Whether a migration defines an operator of this name that values of PostgreSQL's own types
@@ -78,6 +94,83 @@ impl<'a> Prover<'a> {
                 };
                 own(&defined.left) || own(&defined.right)
             })
+    }
+
+    /// A type as the prover needs it: PostgreSQL's own, an enum, a domain over one, or a type of a
+    /// well-known extension.
+    pub(super) fn type_of(&self, ty: &TypeName) -> Option<Ty> {
+        if let Some(own) = Ty::of(ty) {
+            return Some(own);
+        }
+        let (schema, name) = match ty.name.parts.as_slice() {
+            [name] => (None, name.as_str()),
+            [schema, name] => (Some(schema.as_str()), name.as_str()),
+            _ => return None,
+        };
+        let array = ty.dimensions > 0;
+        match self
+            .catalog
+            .type_definition(schema, name)
+            .map(|ty| &ty.kind)
+        {
+            Some(TypeKind::Enum) => Some(Ty {
+                array,
+                ..Ty::plain("enum")
+            }),
+            Some(TypeKind::Domain { base, .. }) => Ty::of(base).filter(|_| !array).map(|base| Ty {
+                domain: true,
+                ..base
+            }),
+            Some(_) => None,
+            None => types::of_an_extension(name).then(|| Ty {
+                array,
+                ..Ty::plain(name)
+            }),
+        }
+    }
+
+    /// Refuses a cast that a migration defines: it runs a function, which is not read here.
+    pub(super) fn check_cast(&mut self, ty: &TypeName) {
+        let target = ty.name.parts.last();
+        let defined = self
+            .catalog
+            .casts()
+            .iter()
+            .any(|cast| cast.target.name.parts.last() == target);
+        if defined {
+            self.problem(
+                Diagnostic::error(
+                    Code::SHADOWED,
+                    format!(
+                        "a migration defines a cast to `{}`, and what it runs is not read",
+                        type_text(ty)
+                    ),
+                )
+                .at(ty.name.span.clone())
+                .help("call the function of the cast by its name: then its body is read"),
+            );
+        }
+    }
+
+    /// Functions that make JSON look for a cast to JSON of every value that they meet.
+    fn check_json_casts(&mut self, name: &str, call: &Call) {
+        let makes_json = ["to_json", "json_", "jsonb_", "row_to_json", "array_to_json"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        let defined = self.catalog.casts().iter().any(|cast| {
+            let target = cast.target.name.parts.last();
+            target.is_some_and(|target| matches!(target.as_str(), "json" | "jsonb"))
+        });
+        if makes_json && defined {
+            self.problem(
+                Diagnostic::error(
+                    Code::SHADOWED,
+                    format!("a migration defines a cast to JSON, which `{name}` runs on values of its type"),
+                )
+                .at(call.name.span.clone())
+                .help("select the columns, and make the JSON in the program"),
+            );
+        }
     }
 
     /// Refuses a type whose input or casts could do more than convert.
@@ -176,7 +269,7 @@ impl<'a> Prover<'a> {
         let mut info = self.over(&operands.iter().collect::<Vec<_>>());
         for item in &call.order_by {
             if let Some(operator) = &item.operator {
-                self.check_operator(operator);
+                self.check_operator(operator, &[]);
             }
             let operand = self.expr(&item.expr, env);
             info.absorb(&operand);
@@ -294,23 +387,23 @@ impl<'a> Prover<'a> {
                 );
             }
             Verdict::Allowed(errors) => {
-                let literal = call
-                    .args
-                    .first()
-                    .is_some_and(|arg| matches!(arg.kind, ExprKind::Literal(_)));
+                self.check_json_casts(name, call);
                 let never = match errors {
-                    Errors::May => false,
+                    Errors::May => never_on_types(name, call, operands),
                     Errors::Never => true,
                     Errors::NeverWith(count) => call.args.len() == count,
-                    Errors::NeverWithLiteral => literal && call.args.len() == 2,
+                    Errors::NeverWithLiterals(positions) => {
+                        call.args.iter().enumerate().all(|(position, arg)| {
+                            !Errors::wants_literal(positions, position)
+                                || super::operator::literal_only(arg)
+                        })
+                    }
                 };
-                // Sums of integers are wider than what they sum, and those of numerics have no end.
-                let exact = operands.first().and_then(|operand| operand.ty.as_ref());
+                // Many functions of text fail under a collation that calls different texts equal,
+                // and `OVERLAPS` with the length of a span adds it.
                 let never = never
-                    || (matches!(name, "sum" | "avg")
-                        && exact.is_some_and(|ty| {
-                            !ty.array && matches!(&*ty.name, "int2" | "int4" | "int8" | "numeric")
-                        }));
+                    && !operands.iter().any(|operand| operand.loose)
+                    && !(name == "overlaps" && operands.iter().any(is_interval));
                 if !never {
                     info.raises(span, format!("the function `{name}`"));
                 }
@@ -321,7 +414,7 @@ impl<'a> Prover<'a> {
         } else if own.aggregate {
             info.aggregate = true;
         }
-        info.ty = result_type(own.result);
+        info.ty = result_type(own.result).or_else(|| result_of(name, operands));
     }
 
     /// A function of the migrations: its body is read like a statement of its own.
@@ -576,10 +669,78 @@ impl<'a> Prover<'a> {
         let columns = relation.columns.iter();
         Some((
             columns
-                .map(|column| visible(&column.name, column.ty.as_ref().and_then(Ty::of)))
+                .map(|column| {
+                    let ty = column.ty.as_ref().and_then(|ty| self.type_of(ty));
+                    visible(&column.name, ty)
+                })
                 .collect(),
             false,
         ))
+    }
+}
+
+/// Functions that raise errors on some types only.
+fn never_on_types(name: &str, call: &Call, operands: &[Info]) -> bool {
+    let first = operands.first().and_then(|operand| operand.ty.as_ref());
+    match name {
+        // Sums of integers are wider than what they sum, and those of numerics have no end.
+        "sum" | "avg" => first.is_some_and(|ty| {
+            !ty.array && matches!(&*ty.name, "int2" | "int4" | "int8" | "numeric")
+        }),
+        "to_char" => {
+            first.is_some_and(|ty| {
+                !ty.array && matches!(&*ty.name, "date" | "timestamp" | "timestamptz")
+            }) && call.args.get(1).is_some_and(super::operator::literal_only)
+        }
+        _ => false,
+    }
+}
+
+fn is_interval(operand: &Info) -> bool {
+    operand.ty.as_ref().is_some_and(|ty| ty.name == "interval")
+}
+
+/// The result type of functions whose overloads differ, by the type of an argument.
+fn result_of(name: &str, operands: &[Info]) -> Option<Ty> {
+    let of = |position: usize| operands.get(position)?.ty.clone();
+    let number = |result: &dyn Fn(&str) -> &str| {
+        let ty = of(0).filter(|ty| !ty.array)?;
+        let numeric = matches!(
+            &*ty.name,
+            "int2" | "int4" | "int8" | "numeric" | "float4" | "float8"
+        );
+        numeric.then(|| Ty::plain(result(&ty.name)))
+    };
+    match name {
+        "lower" | "upper" => match operands.first() {
+            Some(operand) if operand.open => Some(Ty::plain("text")),
+            _ => of(0).filter(Ty::is_text).map(|_| Ty::plain("text")),
+        },
+        "max" | "min" | "first_value" | "last_value" | "lag" | "lead" | "nth_value" | "mode" => {
+            of(0)
+        }
+        "substring" | "substr" | "btrim" | "ltrim" | "rtrim" | "overlay" | "reverse" => {
+            of(0).filter(|ty| ty.is_text() || ty.name == "bytea")
+        }
+        "avg" => number(&|name| match name {
+            "float4" | "float8" => "float8",
+            _ => "numeric",
+        }),
+        "sum" => number(&|name| match name {
+            "int2" | "int4" => "int8",
+            "int8" => "numeric",
+            own => own,
+        }),
+        "abs" => number(&|own| own),
+        "round" | "trunc" | "ceil" | "ceiling" | "floor" => number(&|name| match name {
+            "numeric" => "numeric",
+            _ => "float8",
+        }),
+        "array_agg" => of(0)
+            .filter(|ty| !ty.array)
+            .map(|ty| Ty { array: true, ..ty }),
+        "date_trunc" => of(1).filter(|ty| ty.name != "date"),
+        _ => None,
     }
 }
 
@@ -604,7 +765,7 @@ fn result_type(name: &str) -> Option<Ty> {
         other => other,
     };
     Some(Ty {
-        name: name.to_owned(),
         array,
+        ..Ty::plain(name)
     })
 }

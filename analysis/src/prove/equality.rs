@@ -3,7 +3,7 @@
 //! Invariant: a fact is a strict equality of PostgreSQL's own `=` on types where equal means the
 //! same; it holds in every combination of rows that passes the condition.
 
-use super::state::{Env, Existence, Fact, Guard, Info, Membership, Node, OutputSource, Prover};
+use super::state::{Env, Existence, Fact, Guard, Info, Membership, OutputSource, Prover};
 use crate::functions::types::Ty;
 use crate::ir::{Expr, ExprKind, IndirectionStep, SubqueryKind};
 
@@ -104,26 +104,7 @@ impl<'a> Prover<'a> {
     pub(super) fn comparable(&self, a: &Info, b: &Info) -> bool {
         let family = |info: &Info| info.ty.as_ref().and_then(Ty::family);
         let family = (family(a), family(b));
-        matches!(family, (Some(a), Some(b)) if a == b)
-            && !self.loose_collation(a.node)
-            && !self.loose_collation(b.node)
-    }
-
-    /// Whether a column has a collation of its own under which different texts may be equal.
-    pub(super) fn loose_collation(&self, node: Option<Node>) -> bool {
-        let Some(Node::Column(rte, index)) = node else {
-            return false;
-        };
-        match self.rtes.get(rte).map(|rte| &rte.kind) {
-            Some(super::state::RteKind::Base(base)) => base
-                .relation
-                .columns
-                .get(index)
-                .and_then(|column| column.collation.as_ref())
-                .and_then(|collation| collation.parts.last())
-                .is_some_and(|name| self.catalog.shadows_collation(name)),
-            _ => false,
-        }
+        matches!(family, (Some(a), Some(b)) if a == b) && !a.loose && !b.loose
     }
 
     /// Whether an expression is the parameter `$tenant`, possibly cast to its own type.

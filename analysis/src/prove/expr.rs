@@ -1,14 +1,14 @@
 //! Walks expressions: resolves names, checks functions, operators and types, and tells what a value
 //! depends on.
 
-use super::resolve::Resolved;
+use super::resolve::{Resolved, is_system};
 use super::state::{Env, Info, Leak, Level, Node, Prover, SubQuery};
 use super::walk;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::functions::operators;
-use crate::functions::types::{Family, Ty, cast_never_raises};
+use crate::functions::types::{Family, Ty};
 use crate::ir::{
-    Expr, ExprKind, IndirectionStep, Literal, Name, Query, QueryBody, Span, SubqueryKind, Window,
+    Expr, ExprKind, IndirectionStep, Literal, Query, QueryBody, Span, SqlValue, SubqueryKind,
+    Window,
 };
 
 impl<'a> Prover<'a> {
@@ -36,12 +36,22 @@ impl<'a> Prover<'a> {
                 self.invalid("a star in this place", &expr.span);
                 Info::default()
             }
-            ExprKind::Literal(literal) => Info {
-                ty: literal_type(literal),
+            ExprKind::Literal(literal) => {
+                let ty = literal_type(literal);
+                Info {
+                    open: ty.is_none(),
+                    ty,
+                    ..Info::constant()
+                }
+            }
+            ExprKind::Parameter(number) => self.parameter(*number),
+            ExprKind::SqlValue(value) => Info {
+                ty: match value {
+                    SqlValue::Time => None,
+                    SqlValue::User | SqlValue::Place => Some(Ty::plain("name")),
+                },
                 ..Info::constant()
             },
-            ExprKind::Parameter(number) => self.parameter(*number),
-            ExprKind::SqlValue(_) => Info::constant(),
             ExprKind::Grouping(_) => {
                 self.aggregates.borrow_mut().push(Level {
                     scope: env.scope,
@@ -61,6 +71,7 @@ impl<'a> Prover<'a> {
                 }
                 let operand = self.expr(inner, env);
                 self.check_type(ty);
+                self.check_cast(ty);
                 let target = Ty::of(ty);
                 let mut info = self.over(&[&operand]);
                 // A cast within a family keeps the value, or fails.
@@ -84,16 +95,17 @@ impl<'a> Prover<'a> {
                 {
                     info.text_of = operand.node;
                 }
-                if !cast_never_raises(operand.ty.as_ref(), ty) {
+                if !self.cast_never_raises(&operand, ty) {
                     info.raises(&expr.span, "this cast");
                 }
                 info.ty = target;
                 info
             }
             ExprKind::Operator { name, left, right } => {
-                self.check_operator(name);
                 let left_info = left.as_ref().map(|left| self.expr(left, env));
                 let right_info = self.expr(right, env);
+                let both: Vec<&Info> = left_info.iter().chain([&right_info]).collect();
+                self.check_operator(name, &both);
                 if let (Some(left), Some(left_info)) = (left, &left_info)
                     && name.parts.last().is_some_and(|name| name == "=")
                 {
@@ -116,57 +128,106 @@ impl<'a> Prover<'a> {
             ExprKind::Quantified {
                 name, left, right, ..
             } => {
-                self.check_operator(name);
                 let operands = [self.expr(left, env), self.expr(right, env)];
                 let [left_info, right_info] = &operands;
                 self.note_miss(left_info, right, right_info);
+                let element = right_info.element();
+                self.check_operator(name, &[left_info, &element]);
                 let mut info = self.over(&operands.each_ref());
-                if !name
-                    .parts
-                    .last()
-                    .is_some_and(|name| operators::never_raises(name))
-                {
-                    info.raises(&expr.span, "this operator");
-                }
+                self.operator(
+                    name,
+                    Some(left_info),
+                    &element,
+                    right,
+                    &expr.span,
+                    &mut info,
+                );
+                info.ty = Some(Ty::plain("bool"));
                 info
             }
             ExprKind::InList { left, list, .. } => {
-                self.check_equality(&expr.span);
                 let left = self.expr(left, env);
                 let mut info = self.over(&[&left]);
+                let mut safe = true;
                 for item in list {
                     let value = self.expr(item, env);
                     self.note_miss(&left, item, &value);
+                    self.check_equality(&[&left, &value], &expr.span);
+                    safe &= left.compares("=", &value);
                     info.absorb(&value);
                 }
+                if !safe {
+                    info.raises(&expr.span, COMPARISON);
+                }
+                info.ty = Some(Ty::plain("bool"));
                 info
             }
             ExprKind::Distinct { .. } | ExprKind::Between { .. } | ExprKind::NullIf(..) => {
                 if let Some(setting) = self.setting(expr) {
                     return setting;
                 }
-                self.check_equality(&expr.span);
-                self.children(expr, env)
+                let operands = self.operands(expr, env);
+                let mut info = self.over(&operands.iter().collect::<Vec<_>>());
+                if let Some((first, others)) = operands.split_first() {
+                    for other in others {
+                        self.check_equality(&[first, other], &expr.span);
+                        if !first.compares("<", other) {
+                            info.raises(&expr.span, COMPARISON);
+                        }
+                    }
+                    info.ty = match expr.kind {
+                        ExprKind::NullIf(..) => first.ty.clone(),
+                        _ => Some(Ty::plain("bool")),
+                    };
+                }
+                info
             }
             ExprKind::And(_)
             | ExprKind::Or(_)
             | ExprKind::Not(_)
             | ExprKind::IsNull { .. }
-            | ExprKind::IsBool { .. } => self.children(expr, env),
-            ExprKind::Coalesce(_) | ExprKind::MinMax(_) | ExprKind::Row(_) => {
-                self.children(expr, env)
+            | ExprKind::IsBool { .. } => {
+                let mut info = self.children(expr, env);
+                info.ty = Some(Ty::plain("bool"));
+                info
             }
+            ExprKind::Row(_) => {
+                let parts = self.operands(expr, env);
+                let mut info = self.over(&parts.iter().collect::<Vec<_>>());
+                info.ty = Some(Ty::plain("record"));
+                info.parts = parts;
+                info
+            }
+            ExprKind::Coalesce(_) => {
+                let operands = self.operands(expr, env);
+                self.united(&operands, &expr.span)
+            }
+            ExprKind::MinMax(_) => {
+                let operands = self.operands(expr, env);
+                let mut info = self.united(&operands, &expr.span);
+                if let Some((first, others)) = operands.split_first()
+                    && !others.iter().all(|other| first.compares("<", other))
+                {
+                    info.raises(&expr.span, COMPARISON);
+                }
+                info
+            }
+            ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => self.case(
+                operand.as_deref(),
+                branches,
+                otherwise.as_deref(),
+                &expr.span,
+                env,
+            ),
             ExprKind::Array(list) => {
                 let elements: Vec<Info> = list.iter().map(|item| self.expr(item, env)).collect();
                 let mut info = self.over(&elements.iter().collect::<Vec<_>>());
                 info.ty = array_type(list, &elements);
                 info
-            }
-            ExprKind::Case { operand, .. } => {
-                if operand.is_some() {
-                    self.check_equality(&expr.span);
-                }
-                self.children(expr, env)
             }
             ExprKind::Call(call) => {
                 if let Some(setting) = self.setting(expr) {
@@ -192,7 +253,17 @@ impl<'a> Prover<'a> {
                 if let Some(info) = self.field_of_row(base, steps, env) {
                     return info;
                 }
+                let system = steps.iter().find_map(|step| match step {
+                    IndirectionStep::Field(name) => Some(name).filter(|name| is_system(name)),
+                    _ => None,
+                });
+                if let Some(name) = system {
+                    let problem = self.system_column(name, &expr.span);
+                    self.problem(*problem);
+                }
                 let mut info = self.children(expr, env);
+                info.ty = None;
+                info.parts.clear();
                 if steps
                     .iter()
                     .any(|step| matches!(step, IndirectionStep::Subscript(_)))
@@ -236,6 +307,7 @@ impl<'a> Prover<'a> {
     /// Whether a query returns one row at most, whatever the tables hold.
     fn at_most_one(&self, query: &Query) -> bool {
         if let Some(limit) = &query.limit
+            && !query.with_ties
             && matches!(&limit.kind, ExprKind::Literal(Literal::Number(n)) if n == "1" || n == "0")
         {
             return true;
@@ -264,11 +336,16 @@ impl<'a> Prover<'a> {
         self.column_of_row(parts, field, &base.span, env.scope)
     }
 
-    fn children(&mut self, expr: &'a Expr, env: &Env) -> Info {
-        let infos: Vec<Info> = walk::children(expr)
+    /// Walks the operands of an expression, one by one.
+    fn operands(&mut self, expr: &'a Expr, env: &Env) -> Vec<Info> {
+        walk::children(expr)
             .into_iter()
             .map(|child| self.expr(child, env))
-            .collect();
+            .collect()
+    }
+
+    fn children(&mut self, expr: &'a Expr, env: &Env) -> Info {
+        let infos = self.operands(expr, env);
         self.over(&infos.iter().collect::<Vec<_>>())
     }
 
@@ -289,7 +366,10 @@ impl<'a> Prover<'a> {
         {
             return self.tenant_info();
         }
-        Info::constant()
+        Info {
+            open: true,
+            ..Info::constant()
+        }
     }
 
     pub(super) fn tenant_info(&self) -> Info {
@@ -315,47 +395,6 @@ impl<'a> Prover<'a> {
         );
     }
 
-    /// Notes what an operator makes of its operands, and whether it can raise an error.
-    fn operator(
-        &mut self,
-        name: &Name,
-        left: Option<&Info>,
-        right: &Info,
-        right_expr: &Expr,
-        span: &Span,
-        info: &mut Info,
-    ) {
-        let Some(name) = name.parts.last().map(String::as_str) else {
-            return;
-        };
-        let is_text = |info: &Info| info.ty.as_ref().is_some_and(Ty::is_text);
-        let text = left.is_some_and(is_text) || is_text(right);
-        info.ty = match name {
-            "->>" | "#>>" => Some(Ty::plain("text")),
-            "||" if text => Some(Ty::plain("text")),
-            "=" | "<>" | "<" | "<=" | ">" | ">=" | "@>" | "<@" | "&&" | "?" | "?|" | "?&"
-            | "@@" | "@?" | "^@" => Some(Ty::plain("bool")),
-            name if operators::is_like(name) || operators::is_regex(name) => {
-                Some(Ty::plain("bool"))
-            }
-            _ => None,
-        };
-        let safe = operators::never_raises(name)
-            || (name == "||" && text)
-            || (operators::is_like(name) && safe_pattern(right_expr))
-            || (operators::is_regex(name) && literal_only(right_expr));
-        if !safe {
-            let what = if operators::is_like(name) {
-                "a pattern that may end in a backslash".to_owned()
-            } else if operators::is_regex(name) {
-                "a regular expression that may be invalid".to_owned()
-            } else {
-                format!("the operator `{name}`")
-            };
-            info.raises(span, what);
-        }
-    }
-
     pub(super) fn window(&mut self, window: &'a Window, env: &Env) -> Info {
         let mut info = Info::constant();
         for expr in window
@@ -369,7 +408,7 @@ impl<'a> Prover<'a> {
         }
         for item in &window.order_by {
             if let Some(operator) = &item.operator {
-                self.check_operator(operator);
+                self.check_operator(operator, &[]);
             }
         }
         info
@@ -382,21 +421,16 @@ impl<'a> Prover<'a> {
         span: &Span,
         env: &Env,
     ) -> Info {
-        let left = match kind {
+        let (left, operator) = match kind {
             SubqueryKind::Any { left, operator }
             | SubqueryKind::All { left, operator }
             | SubqueryKind::RowCompare { left, operator } => {
-                self.check_operator(operator);
-                Some(self.expr(left, env))
+                (Some(self.expr(left, env)), Some(operator))
             }
-            SubqueryKind::Scalar | SubqueryKind::Exists | SubqueryKind::Array => None,
+            SubqueryKind::Scalar | SubqueryKind::Exists | SubqueryKind::Array => (None, None),
         };
         let watermark = self.watch.len();
-        self.watch.push(super::leaky::Watch {
-            rtes: self.rtes.len(),
-            outer: Vec::new(),
-            leak: None,
-        });
+        self.begin_watch();
         let (early, first) = (self.early, self.blocks.len());
         let first_rte = self.rtes.len();
         self.early = env.condition;
@@ -447,6 +481,12 @@ impl<'a> Prover<'a> {
         }
         info.constant = false;
         info.aggregate = left.as_ref().is_some_and(|left| left.aggregate);
+        if !matches!(kind, SubqueryKind::Scalar | SubqueryKind::Array) {
+            info.ty = Some(Ty::plain("bool"));
+        }
+        if let (Some(left), Some(operator)) = (&left, operator) {
+            self.compared_with_rows(left, operator, columns.as_deref(), span, &mut info);
+        }
         if let Some(watched) = watched {
             let outer: Vec<_> = watched.outer;
             if env.condition && matches!(kind, SubqueryKind::Any { .. }) {
@@ -491,6 +531,9 @@ impl<'a> Prover<'a> {
     }
 }
 
+/// What a comparison that can fail is called.
+pub(super) const COMPARISON: &str = "this comparison";
+
 fn literal_type(literal: &Literal) -> Option<Ty> {
     match literal {
         Literal::Bool(_) => Some(Ty::plain("bool")),
@@ -506,23 +549,22 @@ fn literal_type(literal: &Literal) -> Option<Ty> {
 /// The type of `ARRAY[…]` where all elements have one plain type, or are strings.
 fn array_type(list: &[Expr], elements: &[Info]) -> Option<Ty> {
     let string = |expr: &Expr| matches!(&expr.kind, ExprKind::Literal(Literal::String(_)));
-    let mut types = list
+    // A string or a parameter takes the type of the others.
+    let mut types = elements
         .iter()
-        .zip(elements)
-        // A string takes the type of the others.
-        .filter(|(expr, _)| !string(expr))
-        .map(|(_, info)| info.ty.as_ref());
+        .filter(|info| !info.open)
+        .map(|info| info.ty.as_ref());
     let element = match types.next() {
-        None if list.is_empty() => return None,
-        None => "text",
+        None if !list.is_empty() && list.iter().all(string) => "text",
+        None => return None,
         Some(first) => {
             let first = first.filter(|ty| !ty.array)?;
             types.all(|ty| ty == Some(first)).then_some(&*first.name)?
         }
     };
     Some(Ty {
-        name: element.to_owned(),
         array: true,
+        ..Ty::plain(element)
     })
 }
 
@@ -563,39 +605,4 @@ fn returns_set(expr: &Expr) -> bool {
         _ => false,
     };
     here || walk::children(expr).into_iter().any(returns_set)
-}
-
-/// Whether a `LIKE` pattern can't end in a lone backslash: its last piece is a literal that ends in
-/// something else.
-fn safe_pattern(pattern: &Expr) -> bool {
-    match &pattern.kind {
-        ExprKind::Literal(Literal::String(text)) => {
-            let trailing = text.chars().rev().take_while(|c| *c == '\\').count();
-            trailing % 2 == 0 && (trailing == 0 || !text.is_empty())
-        }
-        ExprKind::Literal(Literal::Null) => true,
-        ExprKind::Cast { expr, ty }
-            if Ty::of(ty).is_some_and(|ty| ty.is_text()) && ty.modifiers.is_empty() =>
-        {
-            safe_pattern(expr)
-        }
-        ExprKind::Operator { name, right, .. } if name.parts.last().is_some_and(|n| n == "||") => {
-            // What stands before may end in a backslash, so the last piece has to begin with
-            // something that it can escape and end in something that escapes nothing.
-            matches!(&right.kind, ExprKind::Literal(Literal::String(text))
-                if !text.is_empty() && !text.contains('\\'))
-        }
-        _ => false,
-    }
-}
-
-/// Whether an expression is made of literals alone.
-fn literal_only(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Literal(_) => true,
-        ExprKind::Cast { .. } | ExprKind::Call(_) => {
-            walk::children(expr).into_iter().all(literal_only)
-        }
-        _ => false,
-    }
 }

@@ -221,6 +221,13 @@ impl<'a> Prover<'a> {
         place: &Place,
     ) -> Option<Vec<Visible>> {
         let columns = columns?;
+        // On the nullable side of a join PostgreSQL may compute the select list where its rows are
+        // read.
+        if !fenced && place.guard != self.block_guard(place.block) {
+            for column in columns.iter() {
+                self.computed_early(&column.info);
+            }
+        }
         let rte = self.push_rte(
             place,
             Rte {
@@ -241,6 +248,8 @@ impl<'a> Prover<'a> {
             info.text_of = None;
             info.aggregate = false;
             info.constant = false;
+            info.open = false;
+            info.parts.clear();
             if fenced {
                 info.exposed.clear();
                 info.leak = None;
@@ -274,8 +283,28 @@ impl<'a> Prover<'a> {
             return self.merged(select, place, outer);
         }
         let early = std::mem::replace(&mut self.early, true);
+        let watermark = self.watch.len();
+        self.begin_watch();
         let output = self.query(query, Some(place.block), &place.guard, outer);
+        let watched = self.watch.pop();
+        self.watch.truncate(watermark);
         self.early = early;
+        // A lateral query is evaluated for each row beside it, before a join pins that row.
+        if let Some(leak) = watched.as_ref().and_then(|watched| watched.leak.clone()) {
+            let beside = self.block_rtes(place.block);
+            let outer = watched.map(|watched| watched.outer).unwrap_or_default();
+            let exposed: Vec<RteId> = outer
+                .into_iter()
+                .filter(|rte| beside.contains(rte))
+                .collect();
+            if !exposed.is_empty() {
+                self.checks.push(super::check::Check::Lateral {
+                    exposed,
+                    leak,
+                    context: self.context.clone(),
+                });
+            }
+        }
         let columns = self.visible(output)?;
         let fenced = self
             .outputs
@@ -303,13 +332,7 @@ impl<'a> Prover<'a> {
         let mut scalar = false;
         for call in calls {
             let (info, operands) = self.call_in_from(&call.expr, &env);
-            if let Some(leak) = &info.leak {
-                self.checks.push(super::check::Check::Lateral {
-                    exposed: info.exposed.clone(),
-                    leak: leak.clone(),
-                    context: self.context.clone(),
-                });
-            }
+            self.computed_early(&info);
             for column in &call.columns {
                 self.check_type(&column.ty);
             }
@@ -319,6 +342,8 @@ impl<'a> Prover<'a> {
                 aggregate: false,
                 leak: None,
                 constant: false,
+                open: false,
+                parts: Vec::new(),
                 ..info
             };
             let alias_name = (calls.len() == 1)

@@ -123,8 +123,12 @@ impl<'a> Prover<'a> {
                 };
                 match self.elements(right, env) {
                     // `NOT (a <> ALL (b))` is `a = ANY (b)`, and the other way round. What is
-                    // written as `ARRAY[…]` with an element has that element.
+                    // written as `ARRAY[…]` with an element has that element, in the one type that
+                    // all of them have.
                     Some(list) if equality && *all == truth => {
+                        if !self.one_family(left, &list, env) {
+                            return Implied::default();
+                        }
                         let mut every = Implied::default();
                         for item in list {
                             every.also(self.equate(left, item, env));
@@ -185,6 +189,17 @@ impl<'a> Prover<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Whether the elements of an array are known to be of the family of `left`: one that is not
+    /// decides over the type, and so over the equality, of all.
+    fn one_family(&mut self, left: &'a Expr, list: &[&'a Expr], env: &Env) -> bool {
+        let family = |info: Option<Info>| info.and_then(|info| info.ty?.family());
+        let own = family(self.operand(left, env));
+        own.is_some()
+            && list
+                .iter()
+                .all(|item| family(self.operand(item, env)) == own)
     }
 
     /// `value = (SELECT …)`: the sub-query has a row, and the value is its column.
@@ -262,12 +277,11 @@ impl<'a> Prover<'a> {
         // that holds the text itself equals it letter by letter.
         let text = |info: &Info| {
             info.text_of.or_else(|| {
-                let own = info.ty.as_ref().and_then(Ty::family) == Some(Family::Text)
-                    && !self.loose_collation(info.node);
+                let own = info.ty.as_ref().and_then(Ty::family) == Some(Family::Text);
                 info.node.filter(|_| own)
             })
         };
-        Some((text(a)?, text(b)?))
+        Some((text(a)?, text(b)?)).filter(|_| !a.loose && !b.loose)
     }
 
     /// Whether an operator is PostgreSQL's own `=`.

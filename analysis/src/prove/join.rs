@@ -7,6 +7,7 @@ use super::state::{
     Fact, FactKind, Guard, Info, Namespace, Node, Prover, Rte, RteColumn, RteKind, Table, Visible,
 };
 use crate::diagnostic::Code;
+use crate::functions::types::Ty;
 use crate::ir::{FromItem, Join, JoinConstraint, JoinKind};
 
 use super::from::Place;
@@ -176,9 +177,6 @@ impl<'a> Prover<'a> {
         guards: &Guards,
     ) -> Vec<Visible> {
         let mut merged = Vec::new();
-        if !names.is_empty() {
-            self.check_equality(&join.span);
-        }
         for name in names {
             let mut side = |columns: &[Visible]| -> Option<Info> {
                 let mut found = columns.iter().filter(|column| *column.name == **name);
@@ -210,6 +208,7 @@ impl<'a> Prover<'a> {
                 _ => "USING",
             };
             let text = format!("`{name}` ({word})");
+            self.check_equality(&[&a, &b], &join.span);
             let nodes = match (a.node, b.node) {
                 (Some(x), Some(y)) if !self.equality_shadowed && self.comparable(&a, &b) => {
                     let fact = Fact {
@@ -224,22 +223,24 @@ impl<'a> Prover<'a> {
                 }
                 _ => None,
             };
-            let mut info = match join.kind {
-                JoinKind::Inner | JoinKind::Left => Info {
-                    node: a.node,
-                    ty: a.ty.clone(),
-                    ..Info::default()
-                },
-                JoinKind::Right => Info {
-                    node: b.node,
-                    ty: b.ty.clone(),
-                    ..Info::default()
-                },
-                JoinKind::Full => Info {
-                    node: nodes.map(|nodes| self.either(name, nodes, place, guards, &text)),
-                    ty: a.ty.clone(),
-                    ..Info::default()
-                },
+            let mut condition = self.over(&[&a, &b]);
+            if !a.compares("=", &b) {
+                condition.raises(&join.span, super::expr::COMPARISON);
+                self.leaks(&condition);
+            }
+            // The merged column has the common type of both sides: it is the one side's value only
+            // where both are of one family.
+            let ty = common_type(&a, &b);
+            let node = match join.kind {
+                _ if ty.is_none() => None,
+                JoinKind::Inner | JoinKind::Left => a.node,
+                JoinKind::Right => b.node,
+                JoinKind::Full => nodes.map(|nodes| self.either(name, nodes, place, guards, &text)),
+            };
+            let mut info = Info {
+                node,
+                ty,
+                ..Info::default()
             };
             info.absorb(&a);
             info.absorb(&b);
@@ -288,6 +289,13 @@ impl<'a> Prover<'a> {
         }
         merged
     }
+}
+
+/// The type of a column that is made of two: that of both, or one of their family.
+pub(super) fn common_type(a: &Info, b: &Info) -> Option<Ty> {
+    let (a, b) = (a.ty.as_ref()?, b.ty.as_ref()?);
+    let same = a == b || (a.family().is_some() && a.family() == b.family());
+    same.then(|| a.clone())
 }
 
 /// Under which conditions the rows of a join's sides take part.

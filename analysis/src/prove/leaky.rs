@@ -4,6 +4,7 @@
 //! error then tells about a foreign row. Invariant: whatever the planner may move to where foreign
 //! rows are is made of operators and functions that never raise an error.
 
+use super::check::Check;
 use super::state::{Info, Leak, Prover, RteId};
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -31,6 +32,27 @@ impl Prover<'_> {
                 watch.leak = leak.cloned();
             }
         }
+    }
+
+    /// Refuses what can raise an error and may be computed before its rows meet others, unless a
+    /// condition of their own pins them.
+    pub(super) fn computed_early(&mut self, info: &Info) {
+        if let Some(leak) = &info.leak {
+            self.checks.push(Check::Lateral {
+                exposed: info.exposed.clone(),
+                leak: leak.clone(),
+                context: self.context.clone(),
+            });
+        }
+    }
+
+    /// Begins to watch what a sub-query does with rows from outside of it.
+    pub(super) fn begin_watch(&mut self) {
+        self.watch.push(Watch {
+            rtes: self.rtes.len(),
+            outer: Vec::new(),
+            leak: None,
+        });
     }
 
     /// Refuses a condition that can raise an error on a foreign row.

@@ -18,6 +18,7 @@ mod insert;
 mod join;
 mod leaky;
 mod merge;
+mod operator;
 mod pin;
 mod proof;
 mod query;

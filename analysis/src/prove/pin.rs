@@ -366,6 +366,14 @@ impl Prover<'_> {
             }
         };
         pinned.resize(width, false);
+        // Arms of different types have a common one, to which the tenant's value is cast.
+        if let (OutputSource::Both(..) | OutputSource::Left(_), Some(columns)) =
+            (&output.source, &output.columns)
+        {
+            for (pinned, column) in pinned.iter_mut().zip(columns) {
+                *pinned &= self.fits_tenant(&column.info);
+            }
+        }
         pinned
     }
 }

@@ -306,6 +306,11 @@ impl<'a> Prover<'a> {
         }
         let nullable = place.guard != self.block_guard(place.block);
         let columns = self.targets(&select.targets, &env)?;
+        // PostgreSQL may compute a select list where the rows are read: that of a sub-query on the
+        // nullable side of a join, or one with a volatile function.
+        for column in &columns {
+            self.computed_early(&column.info);
+        }
         columns
             .into_iter()
             .map(|mut column| {
@@ -410,7 +415,7 @@ impl<'a> Prover<'a> {
     fn order_by(&mut self, items: &'a [OrderBy], select: &'a Select, env: &Env) {
         for item in items {
             if let Some(operator) = &item.operator {
-                self.check_operator(operator);
+                self.check_operator(operator, &[]);
             }
             // An alias of the select list wins over a column of the same name.
             if !names_output(&item.expr, &select.targets) {
@@ -446,7 +451,7 @@ impl<'a> Prover<'a> {
         let env = self.env(block, scope, false);
         for item in items {
             if let Some(operator) = &item.operator {
-                self.check_operator(operator);
+                self.check_operator(operator, &[]);
             }
             self.expr(&item.expr, &env);
         }
@@ -470,6 +475,7 @@ impl<'a> Prover<'a> {
             })
             .collect();
         let mut pinned = vec![true; width];
+        let mut first = true;
         for row in rows {
             if row.len() != width
                 && let Some(first) = row.first()
@@ -488,11 +494,20 @@ impl<'a> Prover<'a> {
                     self.expr(value, &env)
                 };
                 *pinned &= info.node == Some(Node::Tenant);
-                if column.info.ty.is_none() {
-                    column.info.ty.clone_from(&info.ty);
-                }
+                // The column has the common type of its values; a string or NULL takes it.
+                let literal = info.open && !matches!(value.kind, ExprKind::Parameter(_));
+                let default = matches!(value.kind, ExprKind::Default);
+                column.info.ty = match &column.info.ty {
+                    _ if first => info.ty.clone(),
+                    known if literal || default => known.clone(),
+                    None if column.info.open => info.ty.clone(),
+                    Some(_) => super::join::common_type(&column.info, &info),
+                    None => None,
+                };
+                column.info.open = (first || column.info.open) && (literal || default);
                 column.info.absorb(&info);
             }
+            first = false;
         }
         self.push_output(Some(columns), OutputSource::Values(pinned))
     }
@@ -517,11 +532,7 @@ impl<'a> Prover<'a> {
                 let both = left.into_iter().zip(right).map(|(a, b)| {
                     let mut info = Info {
                         // The result has the type of both where they agree.
-                        ty: a
-                            .info
-                            .ty
-                            .clone()
-                            .filter(|ty| b.info.ty.as_ref() == Some(ty)),
+                        ty: super::join::common_type(&a.info, &b.info),
                         ..Info::default()
                     };
                     info.absorb(&a.info);

@@ -7,7 +7,6 @@ use super::state::{
 };
 use crate::catalog::{Class, Command, Lookup, Relation, RelationKind};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::functions::types::Ty;
 use crate::ir::{Locking, RelationRef, Span};
 
 /// What a reference makes visible: its columns, the entry and the schema.
@@ -302,7 +301,12 @@ impl<'a> Prover<'a> {
                 name: column.name.as_str().into(),
                 info: Info {
                     node: Some(Node::Column(rte, index)),
-                    ty: column.ty.as_ref().and_then(Ty::of),
+                    ty: column.ty.as_ref().and_then(|ty| self.type_of(ty)),
+                    loose: column
+                        .collation
+                        .as_ref()
+                        .and_then(|collation| collation.parts.last())
+                        .is_some_and(|name| self.catalog.shadows_collation(name)),
                     from_tenant: relation.tenant_column == Some(index)
                         || column.name == self.catalog.config().tenant.column,
                     exposed: if exposed { vec![rte] } else { Vec::new() },

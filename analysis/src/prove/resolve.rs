@@ -7,10 +7,16 @@ use std::rc::Rc;
 use super::state::{Info, Namespace, Prover, Scope, Table, Visible};
 use crate::catalog::Relation;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::functions::types::Ty;
 use crate::ir::Span;
 
 /// Columns that every table has; they tell the place of rows and the transactions of all tenants.
 const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
+/// Whether every table has a column of this name that the migrations do not tell of.
+pub(super) fn is_system(name: &str) -> bool {
+    SYSTEM_COLUMNS.contains(&name)
+}
 
 /// What a name stands for.
 pub(super) enum Resolved {
@@ -277,7 +283,7 @@ impl Prover<'_> {
         )
     }
 
-    fn system_column(&self, name: &str, span: &Span) -> Box<Diagnostic> {
+    pub(super) fn system_column(&self, name: &str, span: &Span) -> Box<Diagnostic> {
         Box::new(
             Diagnostic::error(
                 Code::METADATA,
@@ -346,6 +352,7 @@ fn whole_row(table: &Table) -> Info {
         None => info.from_tenant = true,
     }
     info.constant = false;
+    info.ty = Some(Ty::plain("record"));
     info
 }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use crate::catalog::{Catalog, Relation};
 use crate::diagnostic::Diagnostic;
+use crate::functions::operators::{Operand, never_raises};
 use crate::functions::types::Ty;
 use crate::ir::{Query, Span};
 use crate::prepare::Prepared;
@@ -123,6 +124,12 @@ pub(super) struct Info {
     pub(super) text_of: Option<Node>,
     /// Its type, as far as it is known.
     pub(super) ty: Option<Ty>,
+    /// Whether it is a parameter, a string or NULL, which takes its type from what it meets.
+    pub(super) open: bool,
+    /// Whether texts of it may be equal that are not the same: a collation of the migrations.
+    pub(super) loose: bool,
+    /// The values of a row.
+    pub(super) parts: Vec<Info>,
     /// Whether it is computed from a tenant column or the tenant.
     pub(super) from_tenant: bool,
     /// The entries without row-level security whose rows it is computed from, where a condition on
@@ -157,6 +164,7 @@ impl Info {
     /// Takes over what `other`, an operand, depends on.
     pub(super) fn absorb(&mut self, other: &Info) {
         self.from_tenant |= other.from_tenant;
+        self.loose |= other.loose;
         self.aggregate |= other.aggregate;
         self.window |= other.window;
         self.constant &= other.constant;
@@ -168,6 +176,26 @@ impl Info {
         if self.leak.is_none() {
             self.leak.clone_from(&other.leak);
         }
+    }
+
+    /// What is known of its type.
+    pub(super) fn operand(&self) -> Operand<'_> {
+        match &self.ty {
+            Some(ty) => Operand::Known(ty),
+            None if self.open => Operand::Open,
+            None if self.constant => Operand::Constant,
+            None => Operand::Unknown,
+        }
+    }
+
+    /// Whether comparing it with `other` by this operator never raises an error, for rows value by
+    /// value.
+    pub(super) fn compares(&self, operator: &str, other: &Info) -> bool {
+        if !self.parts.is_empty() && self.parts.len() == other.parts.len() {
+            let mut pairs = self.parts.iter().zip(&other.parts);
+            return pairs.all(|(a, b)| a.compares(operator, b));
+        }
+        never_raises(operator, self.operand(), other.operand())
     }
 
     /// Notes that the expression at `span` raises an error on some operands.

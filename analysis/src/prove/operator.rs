@@ -1,0 +1,299 @@
+//! What operators make of their operands, and which parts can raise an error on a row.
+//!
+//! Invariant: a part is passed without a word only if no value of its operands' types raises.
+
+use super::expr::COMPARISON;
+use super::state::{Env, Info, OutColumn, Prover};
+use super::walk;
+use crate::functions::operators::{self, is_textual};
+use crate::functions::types::{self, Ty};
+use crate::ir::{Expr, ExprKind, Literal, Name, Span, TypeName};
+
+impl<'a> Prover<'a> {
+    /// Notes what an operator makes of its operands, and whether it can raise an error.
+    pub(super) fn operator(
+        &mut self,
+        name: &Name,
+        left: Option<&Info>,
+        right: &Info,
+        right_expr: &Expr,
+        span: &Span,
+        info: &mut Info,
+    ) {
+        let Some(name) = name.parts.last().map(String::as_str) else {
+            return;
+        };
+        let is_text = |info: &Info| info.ty.as_ref().is_some_and(Ty::is_text);
+        let text = left.is_some_and(is_text) || is_text(right);
+        let left_ty = left.and_then(|left| left.ty.as_ref());
+        info.ty = match name {
+            "->>" | "#>>" => Some(Ty::plain("text")),
+            // Of a document comes a document.
+            "->" | "#>" => left_ty.filter(|ty| ty.name.starts_with("json")).cloned(),
+            "||" if text => Some(Ty::plain("text")),
+            "=" | "<>" | "<" | "<=" | ">" | ">=" | "@>" | "<@" | "&&" | "?" | "?|" | "?&"
+            | "@@" | "@?" | "^@" => Some(Ty::plain("bool")),
+            name if operators::is_like(name) || operators::is_regex(name) => {
+                Some(Ty::plain("bool"))
+            }
+            "+" | "-" | "*" | "/" | "%" => arithmetic(name, left, right),
+            _ => None,
+        };
+        if name == "->" && left_ty.is_some_and(|ty| ty.name == "hstore") {
+            info.ty = Some(Ty::plain("text"));
+        }
+        // Under a collation of the migrations that calls different texts equal, LIKE fails.
+        let textual = |info: &Info| !info.loose && info.ty.as_ref().is_none_or(is_textual);
+        let safe = left.is_some_and(|left| left.compares(name, right))
+            || (name == "||" && text)
+            || (name == "-" && left.is_none() && right.constant)
+            || (operators::is_like(name) && safe_pattern(right_expr) && left.is_none_or(textual))
+            || (operators::is_regex(name) && literal_only(right_expr) && left.is_none_or(textual))
+            || (matches!(name, "@?" | "@@")
+                && left_ty.is_some_and(|ty| ty.name == "jsonb")
+                && quiet_path(right_expr));
+        if !safe {
+            let what = if operators::is_like(name) {
+                "a pattern that may end in a backslash".to_owned()
+            } else if operators::is_regex(name) {
+                "a regular expression that may be invalid".to_owned()
+            } else {
+                format!("the operator `{name}`")
+            };
+            info.raises(span, what);
+        }
+    }
+
+    /// `left IN (SELECT …)` and its kin compare with every row of the sub-query.
+    pub(super) fn compared_with_rows(
+        &mut self,
+        left: &Info,
+        operator: &Name,
+        columns: Option<&[OutColumn]>,
+        span: &Span,
+        info: &mut Info,
+    ) {
+        let single = std::slice::from_ref(left);
+        let parts = if left.parts.is_empty() {
+            single
+        } else {
+            &left.parts
+        };
+        let columns = columns.unwrap_or_default();
+        let mut operands: Vec<&Info> = parts.iter().collect();
+        operands.extend(columns.iter().map(|column| &column.info));
+        self.check_operator(operator, &operands);
+        let name = operator.parts.last().map_or("", String::as_str);
+        let safe = parts.len() == columns.len()
+            && parts
+                .iter()
+                .zip(columns)
+                .all(|(part, column)| part.compares(name, &column.info));
+        if !safe {
+            // The rows of the sub-query may meet those outside before either is filtered.
+            let mut exposed = info.clone();
+            for column in columns {
+                exposed.absorb(&column.info);
+            }
+            exposed.leak = None;
+            exposed.raises(span, COMPARISON);
+            if info.leak.is_none() && exposed.leak.is_some() {
+                info.exposed = exposed.exposed;
+                info.leak = exposed.leak;
+            }
+        }
+    }
+
+    /// Values that become one type, as those of `COALESCE` and of the branches of `CASE`.
+    pub(super) fn united(&mut self, operands: &[Info], span: &Span) -> Info {
+        let mut info = self.over(&operands.iter().collect::<Vec<_>>());
+        let types: Vec<&Ty> = operands
+            .iter()
+            .filter_map(|info| info.ty.as_ref())
+            .collect();
+        if !operators::unify(&types) {
+            info.raises(span, COMPARISON);
+        }
+        let known = operands.iter().all(|info| info.ty.is_some() || info.open);
+        info.ty = match types.split_first() {
+            Some((first, others)) if known && others.iter().all(|other| other == first) => {
+                Some(Ty::clone(first))
+            }
+            _ => None,
+        };
+        info
+    }
+
+    pub(super) fn case(
+        &mut self,
+        operand: Option<&'a Expr>,
+        branches: &'a [(Expr, Expr)],
+        otherwise: Option<&'a Expr>,
+        span: &Span,
+        env: &Env,
+    ) -> Info {
+        let operand = operand.map(|operand| self.expr(operand, env));
+        let mut conditions = Info::constant();
+        if let Some(operand) = &operand {
+            conditions.absorb(operand);
+        }
+        let mut results = Vec::with_capacity(branches.len() + 1);
+        for (when, then) in branches {
+            let when = self.expr(when, env);
+            conditions.absorb(&when);
+            if let Some(operand) = &operand {
+                self.check_equality(&[operand, &when], span);
+                if !operand.compares("=", &when) {
+                    conditions.raises(span, COMPARISON);
+                }
+            }
+            results.push(self.expr(then, env));
+        }
+        results.extend(otherwise.map(|otherwise| self.expr(otherwise, env)));
+        let mut info = self.united(&results, span);
+        info.absorb(&conditions);
+        info
+    }
+
+    /// Whether a cast never raises an error.
+    pub(super) fn cast_never_raises(&self, from: &Info, to: &TypeName) -> bool {
+        let text = from.ty.as_ref().is_some_and(Ty::is_text);
+        let target = self.type_of(to);
+        types::cast_never_raises(from.ty.as_ref(), to)
+            || (text
+                && to.modifiers.is_empty()
+                && target.is_some_and(|ty| ty == Ty::plain("citext")))
+    }
+}
+
+impl Info {
+    /// An element of the array that this is.
+    pub(super) fn element(&self) -> Info {
+        Info {
+            ty: self.ty.as_ref().filter(|ty| ty.array).map(|ty| Ty {
+                array: false,
+                ..ty.clone()
+            }),
+            ..self.clone()
+        }
+    }
+}
+
+/// The type of a sum, a difference or a product, as far as it is plain.
+fn arithmetic(operator: &str, left: Option<&Info>, right: &Info) -> Option<Ty> {
+    let name = |info: &Info| {
+        let ty = info.ty.as_ref().filter(|ty| !ty.array)?;
+        Some(ty.name.clone())
+    };
+    let right = name(right)?;
+    let Some(left) = left else {
+        return Some(Ty::plain(&right));
+    };
+    let left = name(left)?;
+    let number = |name: &str| {
+        matches!(
+            name,
+            "int2" | "int4" | "int8" | "numeric" | "float4" | "float8"
+        )
+    };
+    let ty = match (left.as_str(), operator, right.as_str()) {
+        (a, _, b) if a == b && number(a) => a,
+        ("timestamptz", "+" | "-", "interval") | ("interval", "+", "timestamptz") => "timestamptz",
+        ("timestamp" | "date", "+" | "-", "interval") | ("interval", "+", "timestamp" | "date") => {
+            "timestamp"
+        }
+        ("interval", "+" | "-", "interval") => "interval",
+        ("timestamptz" | "timestamp", "-", b) if b == left => "interval",
+        ("date", "-", "date") => "int4",
+        ("date", "+" | "-", "int4") => "date",
+        ("interval", "*" | "/", b) if number(b) => "interval",
+        (a, "*", "interval") if number(a) => "interval",
+        _ => return None,
+    };
+    Some(Ty::plain(ty))
+}
+
+/// Whether a `LIKE` pattern can't end in a lone backslash: its last piece is a literal that ends in
+/// something else, or there is no escape character at all.
+fn safe_pattern(pattern: &Expr) -> bool {
+    match &pattern.kind {
+        ExprKind::Literal(Literal::String(text)) => {
+            let trailing = text.chars().rev().take_while(|c| *c == '\\').count();
+            trailing % 2 == 0
+        }
+        ExprKind::Literal(Literal::Null) => true,
+        ExprKind::Cast { expr, ty }
+            if Ty::of(ty).is_some_and(|ty| ty.is_text()) && ty.modifiers.is_empty() =>
+        {
+            safe_pattern(expr)
+        }
+        ExprKind::Operator { name, right, .. } if name.parts.last().is_some_and(|n| n == "||") => {
+            closing(right)
+        }
+        ExprKind::Call(call) => match (call.name.parts.last().map(String::as_str), &*call.args) {
+            // The last argument ends the pattern; NULL adds nothing, so it has to be a string.
+            (Some("concat"), [.., last]) => !call.variadic && closing(last),
+            // `LIKE pattern ESCAPE ''`: the server doubles every backslash. With another character
+            // it is turned into a backslash, so the end has to be neither.
+            (Some("like_escape"), [pattern, escape]) => match string(escape) {
+                Some("") => true,
+                Some(escape) => safe_escaped(pattern, escape),
+                None => false,
+            },
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether what is added at the end escapes nothing: what stands before may end in a backslash, so
+/// it begins with something that can be escaped and holds no backslash itself.
+fn closing(last: &Expr) -> bool {
+    string(last).is_some_and(|text| !text.is_empty() && !text.contains('\\'))
+}
+
+/// A pattern with an escape character of its own: a literal, or one that a literal closes.
+fn safe_escaped(pattern: &Expr, escape: &str) -> bool {
+    let closes = |text: &str| !text.is_empty() && !text.contains(escape) && !text.contains('\\');
+    match &pattern.kind {
+        ExprKind::Operator { name, right, .. } if name.parts.last().is_some_and(|n| n == "||") => {
+            string(right).is_some_and(closes)
+        }
+        _ => string(pattern).is_some_and(|text| text.is_empty() || closes(text)),
+    }
+}
+
+/// The text of a string literal, possibly cast to text.
+fn string(expr: &Expr) -> Option<&str> {
+    match &expr.kind {
+        ExprKind::Literal(Literal::String(text)) => Some(text),
+        ExprKind::Cast { expr, ty }
+            if Ty::of(ty).is_some_and(|ty| ty.is_text()) && ty.modifiers.is_empty() =>
+        {
+            string(expr)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an expression is made of literals alone.
+pub(super) fn literal_only(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Literal(_) => true,
+        ExprKind::Cast { .. } | ExprKind::Call(_) => {
+            walk::children(expr).into_iter().all(literal_only)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a path of jsonb is a literal that raises nothing.
+fn quiet_path(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Literal(Literal::String(path)) => operators::is_quiet_path(path),
+        ExprKind::Cast { expr, ty } => {
+            Ty::of(ty) == Some(Ty::plain("jsonpath")) && quiet_path(expr)
+        }
+        _ => false,
+    }
+}
