@@ -25,6 +25,11 @@ impl Builder {
             }
             return;
         };
+        self.alter(id, only, actions);
+    }
+
+    /// Changes a table by its identity.
+    pub(super) fn alter(&mut self, id: RelationId, only: bool, actions: Vec<Action>) {
         // Columns are added and defaults set in the order of the actions; PostgreSQL's passes only
         // move constraints to the end, which changes nothing here.
         let mut rewrites = false;

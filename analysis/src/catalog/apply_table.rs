@@ -36,6 +36,7 @@ impl Builder {
             rules: Vec::new(),
             checks: Vec::new(),
             index_expressions: Vec::new(),
+            partitioned: false,
             parents: Vec::new(),
             children: Vec::new(),
             directive: None,
@@ -97,6 +98,7 @@ impl Builder {
             (false, false) => RelationKind::Table,
         };
         let mut relation = self.empty(RelationId(usize::MAX), &schema, &table.name.name, kind);
+        relation.partitioned = table.partitioned;
         let mut lost = None;
         for parent in &table.inherits {
             match self.target(parent) {

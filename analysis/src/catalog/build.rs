@@ -54,6 +54,8 @@ pub(super) struct Builder {
     /// What `path_left` was before a `SET LOCAL` that only some tools run in a transaction.
     pub(super) path_left_before_local: Option<Option<Vec<String>>>,
     snapshot: Option<Box<Builder>>,
+    /// How deep the following of what is evaluated has gone into itself.
+    pub(super) following: usize,
 }
 
 pub(super) fn build(config: &Config, migrations: &[Migration]) -> Catalog {
@@ -112,6 +114,7 @@ impl Builder {
             in_transaction: false,
             path_left_before_local: None,
             snapshot: None,
+            following: 0,
         }
     }
 
@@ -296,7 +299,7 @@ impl Builder {
     }
 
     /// The schema that a new object of this name goes into.
-    pub(super) fn schema_for(&mut self, name: &Ref) -> String {
+    pub(super) fn schema_for(&self, name: &Ref) -> String {
         if let Some(schema) = &name.schema {
             return schema.clone();
         }

@@ -9,9 +9,7 @@ use super::build::Builder;
 use super::model::{ColumnDefault, PolicyExpr, RelationId};
 use super::routine::Body;
 use super::walk::{Mentions, mentions, query_mentions, statement_mentions};
-use crate::ddl::ir::{Ddl, Ref, Step};
-use crate::ddl::plpgsql::{self, Item};
-use crate::ddl::{self};
+use crate::ddl::ir::Ref;
 use crate::diagnostic::{Code, Severity};
 use crate::functions::{Verdict, builtin};
 use crate::ir::{Expr, Query, Statement};
@@ -26,11 +24,21 @@ pub(super) struct Evaluated {
     seen_relations: HashSet<RelationId>,
 }
 
+impl Evaluated {
+    /// Rows of these relations are written or rewritten.
+    pub(super) fn reads(&mut self, relations: Vec<RelationId>) {
+        self.relations.extend(relations);
+    }
+}
+
+/// How deep a function may call, through what it changes, itself.
+const FOLLOWING: usize = 6;
+
 impl Builder {
     pub(super) fn do_block(&mut self, language: &str, body: &str) {
         let mut work = Evaluated::default();
         let read = match language {
-            "plpgsql" => self.block(body, &mut work),
+            "plpgsql" => self.run_block(body, true, &mut work),
             other => Err(other.to_owned()),
         };
         match read {
@@ -61,7 +69,7 @@ impl Builder {
         });
     }
 
-    fn note(&self, found: &Mentions, work: &mut Evaluated) {
+    pub(super) fn note(&self, found: &Mentions, work: &mut Evaluated) {
         work.functions.extend(found.functions.iter().cloned());
         for parts in &found.relations {
             let reference = match parts.as_slice() {
@@ -80,7 +88,17 @@ impl Builder {
     }
 
     /// Follows functions, triggers, defaults, checks, views and keys to whatever they evaluate.
-    fn evaluate(&mut self, mut work: Evaluated) {
+    fn evaluate(&mut self, work: Evaluated) {
+        if self.following > FOLLOWING {
+            self.dynamic("a function that changes what calls it");
+            return;
+        }
+        self.following += 1;
+        self.follow(work);
+        self.following -= 1;
+    }
+
+    fn follow(&mut self, mut work: Evaluated) {
         // Operators, casts and domains call their functions without being named as calls.
         work.functions.extend(self.implicit.iter().cloned());
         loop {
@@ -123,7 +141,7 @@ impl Builder {
                     }
                 }
                 Body::Opaque { text, .. } if language == "plpgsql" => {
-                    self.block(&text, work)
+                    self.run_block(&text, false, work)
                         .map_err(|why| format!("the function `{name}` ({why})"))?;
                 }
                 Body::Opaque { why, .. } => return Err(format!("the function `{name}` ({why})")),
@@ -208,85 +226,6 @@ impl Builder {
         }
     }
 
-    fn block(&mut self, body: &str, work: &mut Evaluated) -> Result<(), String> {
-        let mut steps = Vec::new();
-        for item in plpgsql::read(body)? {
-            match item {
-                Item::Sql(text) => steps.extend(parse(&text)?),
-                Item::Expr(expr) | Item::Assign { expr, .. } | Item::Return(expr) => {
-                    if !expr.trim().is_empty() {
-                        steps.extend(parse(&format!("SELECT {expr}"))?);
-                    }
-                }
-                Item::Execute(text) => {
-                    let sql = plpgsql::literal(&text)
-                        .or_else(|| plpgsql::format_pattern(&text))
-                        .ok_or("computed SQL text")?;
-                    let parsed = parse(&sql)?;
-                    // A name that is filled in could be any.
-                    let filled = plpgsql::literal(&text).is_none();
-                    if filled && parsed.iter().any(|step| !matches!(step.ddl, Ddl::Harmless)) {
-                        return Err("computed SQL text".to_owned());
-                    }
-                    steps.extend(parsed);
-                }
-            }
-        }
-        for step in steps {
-            self.maybe(step, work)?;
-        }
-        Ok(())
-    }
-
-    /// Applies a statement that may or may not run.
-    fn maybe(&mut self, step: Step, work: &mut Evaluated) -> Result<(), String> {
-        match step.ddl {
-            Ddl::Unknown { what } => return Err(format!("`{what}`")),
-            Ddl::Do { .. } | Ddl::Rollback | Ddl::SearchPath { .. } | Ddl::Begin | Ddl::Commit => {
-                return Err("control of the transaction or the session".to_owned());
-            }
-            Ddl::Data { statement } => self.note(&statement_mentions(&statement?), work),
-            Ddl::Evaluates { relations } => {
-                work.relations
-                    .extend(relations.iter().filter_map(|name| self.find(name)));
-            }
-            // In a block, `SELECT … INTO` assigns variables.
-            Ddl::CreateTableAs(table) => {
-                let query = table.query?;
-                self.note(&query_mentions(&query), work);
-            }
-            Ddl::Harmless
-            | Ddl::Role { .. }
-            | Ddl::CreateSchema { .. }
-            | Ddl::CreateType { .. }
-            | Ddl::CreateSequence { .. }
-            | Ddl::CreateCollation { .. }
-            | Ddl::GrantRoles { grant: true, .. } => self.apply(step.ddl),
-            other => {
-                let tables = touched(&other).ok_or("a change that may or may not happen")?;
-                let creates = matches!(other, Ddl::CreateTable(_) | Ddl::CreateView(_));
-                for table in &tables {
-                    match self.target(table) {
-                        Some(id) => {
-                            self.unknown(id, "a DO block or a function changes it, perhaps")
-                        }
-                        None if creates => {}
-                        None => self.missing("table", table),
-                    }
-                }
-                if creates {
-                    self.apply(other);
-                    for table in &tables {
-                        if let Some(id) = self.target(table) {
-                            self.unknown(id, "a DO block or a function creates it, perhaps");
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn is_allowed(&self, name: &str) -> bool {
         let functions = &self.catalog.config.functions;
         functions
@@ -324,37 +263,4 @@ impl Builder {
         );
         self.everything_unknown(&format!("what {what} touches is not known"));
     }
-}
-
-fn parse(text: &str) -> Result<Vec<Step>, String> {
-    ddl::steps(text).map_err(|errors| {
-        errors.first().map_or_else(String::new, |error| {
-            format!("text that is not read: {}", error.message)
-        })
-    })
-}
-
-/// The tables that a statement changes; nothing where it may be more than tables.
-fn touched(ddl: &Ddl) -> Option<Vec<Ref>> {
-    Some(match ddl {
-        Ddl::AlterTable { target, .. } => vec![target.clone()],
-        Ddl::CreateTable(table) => vec![table.name.clone()],
-        Ddl::CreateView(view) => vec![view.name.clone()],
-        Ddl::CreatePolicy(policy) | Ddl::AlterPolicy(policy) => vec![policy.table.clone()],
-        Ddl::RenameColumn { table, .. }
-        | Ddl::RenameConstraint { table, .. }
-        | Ddl::CommentOnTable { table, .. } => vec![table.clone()],
-        Ddl::CreateTrigger(trigger) => vec![trigger.table.clone()],
-        Ddl::CreateRule(rule) => vec![rule.table.clone()],
-        Ddl::CreateIndex(index) => vec![index.table.clone()],
-        Ddl::Drop {
-            objects,
-            cascade: false,
-            ..
-        } => objects
-            .iter()
-            .map(|object| object.table.clone())
-            .collect::<Option<Vec<_>>>()?,
-        _ => return None,
-    })
 }

@@ -19,6 +19,7 @@ mod lookup;
 mod model;
 mod names;
 mod routine;
+mod script;
 pub(crate) mod walk;
 
 pub use build::Location;

@@ -64,6 +64,8 @@ pub struct Relation {
     pub checks: Vec<Check>,
     /// Expressions of indexes and their predicates, which are evaluated on every write.
     pub index_expressions: Vec<Option<ir::Expr>>,
+    /// Whether it is partitioned: its rows live in its partitions.
+    pub partitioned: bool,
     /// Tables it inherits from or is a partition of.
     pub parents: Vec<RelationId>,
     /// Tables that inherit from it or are partitions of it.

@@ -204,6 +204,8 @@ pub(crate) struct CreateTable {
     pub(crate) elements: Vec<Element>,
     pub(crate) inherits: Vec<Ref>,
     pub(crate) partition_of: bool,
+    /// `PARTITION BY`.
+    pub(crate) partitioned: bool,
     /// `OF type`.
     pub(crate) of_type: bool,
     pub(crate) drop_on_commit: bool,
@@ -366,7 +368,7 @@ pub(crate) enum Action {
 }
 
 /// `CREATE POLICY`, `ALTER POLICY`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PolicyStatement {
     pub(crate) name: String,
     pub(crate) table: Ref,

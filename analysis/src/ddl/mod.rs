@@ -37,3 +37,25 @@ pub(crate) fn steps(text: &str) -> Result<Vec<Step>, Vec<Diagnostic>> {
         })
         .collect())
 }
+
+/// The parts of a qualified name as text, folded unless quoted; nothing for other text.
+pub(crate) fn plain_name(text: &str) -> Option<Vec<String>> {
+    let mut parts = vec![String::new()];
+    let mut rest = text.trim().chars().peekable();
+    while let Some(c) = rest.next() {
+        let part = parts.last_mut()?;
+        match c {
+            '"' if part.is_empty() => loop {
+                match rest.next()? {
+                    '"' if rest.next_if_eq(&'"').is_some() => part.push('"'),
+                    '"' => break,
+                    c => part.push(c),
+                }
+            },
+            '.' => parts.push(String::new()),
+            c if c.is_ascii_alphanumeric() || c == '_' => part.push(c.to_ascii_lowercase()),
+            _ => return None,
+        }
+    }
+    parts.iter().all(|part| !part.is_empty()).then_some(parts)
+}

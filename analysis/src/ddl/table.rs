@@ -53,6 +53,7 @@ pub(super) fn create(stmt: &CreateStmt, foreign: bool, lowering: &Lowering<'_>) 
         elements,
         inherits,
         partition_of: stmt.partbound.is_some(),
+        partitioned: stmt.partspec.is_some(),
         of_type: stmt.ofTypename.is_some(),
         drop_on_commit: stmt.oncommit == OnCommitAction::ONCOMMIT_DROP,
     })))

@@ -178,7 +178,7 @@ fn understood(catalog: &Catalog, table: &Relation, trigger: &Trigger) -> Result<
         return Err(why(format!("calls a function in {}", function.language)));
     }
     let items =
-        plpgsql::read(text).map_err(|reason| why(format!("is not understood ({reason})")))?;
+        plpgsql::items(text).map_err(|reason| why(format!("is not understood ({reason})")))?;
     items
         .iter()
         .try_for_each(|item| item_understood(catalog, table, item).map_err(&why))
