@@ -598,8 +598,8 @@ pub struct Insert {
     pub columns: Vec<InsertColumn>,
     /// The source; `None` is `DEFAULT VALUES`.
     pub source: Option<Box<Query>>,
-    /// `OVERRIDING`.
-    pub overriding: bool,
+    /// `OVERRIDING USER VALUE`: what is given for identity columns is ignored.
+    pub overriding_user: bool,
     /// `ON CONFLICT`.
     pub on_conflict: Option<OnConflict>,
     /// `RETURNING`.

@@ -132,7 +132,7 @@ fn writes_are_lowered_with_every_clause() {
     let Ok(Statement::Insert(insert)) = lowered(text) else {
         panic!()
     };
-    assert!(insert.overriding && insert.with.is_some());
+    assert!(insert.overriding_user && insert.with.is_some());
     assert!(insert.columns[1].partial);
     let conflict = insert.on_conflict.unwrap();
     let update = conflict.update.unwrap();

@@ -76,7 +76,7 @@ impl Lower<'_> {
             target,
             columns,
             source,
-            overriding: node.r#override != OverridingKind::OVERRIDING_NOT_SET,
+            overriding_user: node.r#override == OverridingKind::OVERRIDING_USER_VALUE,
             on_conflict: node
                 .onConflictClause
                 .as_deref()

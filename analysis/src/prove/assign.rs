@@ -97,6 +97,9 @@ impl<'a> Prover<'a> {
             return;
         };
         let is_default = value.is_some_and(|value| matches!(value.kind, ExprKind::Default));
+        if is_default {
+            self.default_of(relation, index, &column.span);
+        }
         let info = match value {
             Some(value) if !is_default => self.expr(value, env),
             _ => Info::constant(),

@@ -213,7 +213,9 @@ impl<'a> Prover<'a> {
             }
             return;
         }
-        if let Lookup::Found(_) = self.catalog.relation(schema, name) {
+        if let Lookup::Found(_) = self.catalog.relation(schema, name)
+            && !self.runs_checks(ty)
+        {
             return;
         }
         self.problem(
@@ -226,6 +228,69 @@ impl<'a> Prover<'a> {
             )
             .at(ty.name.span.clone()),
         );
+    }
+
+    /// Whether a value of the type holds a domain with a check, in a field at any depth: making the
+    /// value runs it.
+    pub(super) fn runs_checks(&self, ty: &TypeName) -> bool {
+        self.runs_checks_within(ty, 0)
+    }
+
+    fn runs_checks_within(&self, ty: &TypeName, depth: usize) -> bool {
+        if Ty::of(ty).is_some() {
+            return false;
+        }
+        let (schema, name) = match ty.name.parts.as_slice() {
+            [name] => (None, name.as_str()),
+            [schema, name] => (Some(schema.as_str()), name.as_str()),
+            _ => return true,
+        };
+        if depth > DEPTH {
+            return true;
+        }
+        match self
+            .catalog
+            .type_definition(schema, name)
+            .map(|ty| &ty.kind)
+        {
+            Some(TypeKind::Domain { base, expressions }) => {
+                !expressions.is_empty() || self.runs_checks_within(base, depth + 1)
+            }
+            Some(TypeKind::Composite(fields)) => fields
+                .iter()
+                .any(|(_, ty)| self.runs_checks_within(ty, depth + 1)),
+            Some(_) => false,
+            None => match self.catalog.relation(schema, name) {
+                Lookup::Found(relation) => relation.columns.iter().any(|column| {
+                    column
+                        .ty
+                        .as_ref()
+                        .is_none_or(|ty| self.runs_checks_within(ty, depth + 1))
+                }),
+                Lookup::System | Lookup::Missing => false,
+            },
+        }
+    }
+
+    /// `jsonb_populate_record(base, …)` makes a value of the type of its first argument.
+    fn check_populated(&mut self, name: &str, call: &Call) {
+        let typed = call
+            .args
+            .first()
+            .is_some_and(|arg| matches!(arg.kind, ExprKind::Cast { .. }));
+        let checked = self.catalog.types().iter().any(
+            |ty| matches!(&ty.kind, TypeKind::Domain { expressions, .. } if !expressions.is_empty()),
+        );
+        if name.contains("_populate_record") && !typed && checked {
+            self.problem(
+                Diagnostic::error(
+                    Code::UNKNOWN_TYPE,
+                    format!("what making a row by `{name}` runs is not known: a migration defines a domain with a check"),
+                )
+                .at(call.name.span.clone())
+                .help(format!("name the type: {name}(NULL::type, …)")),
+            );
+        }
     }
 
     pub(super) fn call(&mut self, call: &'a Call, span: &Span, env: &Env) -> Info {
@@ -388,6 +453,7 @@ impl<'a> Prover<'a> {
             }
             Verdict::Allowed(errors) => {
                 self.check_json_casts(name, call);
+                self.check_populated(name, call);
                 let never = match errors {
                     Errors::May => never_on_types(name, call, operands),
                     Errors::Never => true,
@@ -470,6 +536,15 @@ impl<'a> Prover<'a> {
         }
         for argument in &function.arguments {
             self.check_type(&argument.ty);
+            if argument.has_default && argument.default.is_none() {
+                return refuse(
+                    self,
+                    "the default of an argument is not understood".to_owned(),
+                );
+            }
+        }
+        if let Some(returns) = &function.returns {
+            self.check_type(returns);
         }
         let names: Vec<String> = function
             .inputs()
@@ -491,6 +566,17 @@ impl<'a> Prover<'a> {
             .insert(signature.clone(), FunctionResult::Reading);
         let before = self.rtes.len();
         self.within(context, |this| {
+            // A call that leaves an argument out evaluates its default.
+            let block = this.block(None, &super::state::Guard::from([]));
+            let scope = this.push_scope(super::state::Namespace::default(), None);
+            let env = this.env(block, scope, false);
+            for default in function
+                .arguments
+                .iter()
+                .flat_map(|argument| &argument.default)
+            {
+                this.expr(default, &env);
+            }
             for statement in statements {
                 match statement {
                     Statement::Query(query) => {

@@ -45,6 +45,19 @@ impl<'a> Prover<'a> {
         }
     }
 
+    /// The default of a column that `SET` asks for.
+    pub(super) fn default_of(&mut self, relation: &'a Relation, index: usize, span: &Span) {
+        let Some(column) = relation.columns.get(index) else {
+            return;
+        };
+        let what = format!("the default of `{}`", column.name);
+        match &column.default {
+            ColumnDefault::Expr(expr) => self.stored(relation, expr, span, &what, true),
+            ColumnDefault::Opaque => self.opaque_part(relation, &what, span),
+            ColumnDefault::None | ColumnDefault::Generated(_) | ColumnDefault::Sequence => {}
+        }
+    }
+
     /// Expressions that PostgreSQL evaluates on every new row: generated columns, conditions,
     /// expressions of indexes.
     pub(super) fn evaluated_on_write(&mut self, relation: &'a Relation, span: &Span) {
@@ -52,6 +65,11 @@ impl<'a> Prover<'a> {
             if let ColumnDefault::Generated(expr) = &column.default {
                 let what = format!("the generated column `{}`", column.name);
                 self.stored(relation, expr, span, &what, false);
+            }
+        }
+        for column in &relation.columns {
+            if column.ty.as_ref().is_some_and(|ty| self.runs_checks(ty)) {
+                self.opaque_part(relation, &format!("the type of `{}`", column.name), span);
             }
         }
         for check in &relation.checks {
@@ -118,6 +136,7 @@ impl<'a> Prover<'a> {
                 columns: Some(columns.clone().into()),
                 scalar: false,
                 rte: None,
+                made: 0..0,
             }],
             columns,
             opaque: false,

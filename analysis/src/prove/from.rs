@@ -60,6 +60,44 @@ impl<'a> Prover<'a> {
         place: &Place,
         left: &Namespace,
     ) -> Namespace {
+        if let FromItem::Join(join) = item {
+            return self.join_item(join, place, left);
+        }
+        if self.too_many(place.block, item.span()) {
+            return Namespace {
+                opaque: true,
+                ..Namespace::default()
+            };
+        }
+        let before = self.rtes.len();
+        let mut namespace = self.single(item, place, left);
+        for table in &mut namespace.tables {
+            table.made = before..self.rtes.len();
+        }
+        namespace
+    }
+
+    /// Counts an item of a level, and refuses one too many.
+    fn too_many(&mut self, block: BlockId, span: &Span) -> bool {
+        let Some(block) = self.blocks.get_mut(block) else {
+            return false;
+        };
+        block.items += 1;
+        let items = block.items;
+        if items == super::query::ITEMS + 1 {
+            self.problem(*error(
+                Code::TOO_LARGE,
+                format!(
+                    "one `FROM` has more than {} items, and the analysis takes no more",
+                    super::query::ITEMS
+                ),
+                span,
+            ));
+        }
+        items > super::query::ITEMS
+    }
+
+    fn single(&mut self, item: &'a FromItem, place: &Place, left: &Namespace) -> Namespace {
         match item {
             FromItem::Relation(relation) => self.relation_item(relation, place),
             FromItem::Subquery {
@@ -135,6 +173,7 @@ impl<'a> Prover<'a> {
                     columns: shared,
                     scalar: false,
                     rte,
+                    made: 0..0,
                 })
                 .into_iter()
                 .collect(),

@@ -5,7 +5,7 @@ use super::check::{Check, Purpose};
 use super::from::Place;
 use super::resolve::error;
 use super::state::{BlockId, Guard, Mode, Namespace, OutputId, OutputSource, Prover};
-use crate::catalog::{Class, Command, Relation};
+use crate::catalog::{Class, ColumnDefault, Command, Relation};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::{Expr, ExprKind, Insert, QueryBody, RelationRef};
 
@@ -97,6 +97,20 @@ impl<'a> Prover<'a> {
             return;
         };
         let span = &insert.target.name.span;
+        if insert.overriding_user
+            && relation
+                .tenant()
+                .is_some_and(|column| matches!(column.default, ColumnDefault::Sequence))
+        {
+            self.problem(*error(
+                Code::FOREIGN_WRITE,
+                format!(
+                    "`OVERRIDING USER VALUE` ignores the tenant that the new row of `{}` gives",
+                    relation.display()
+                ),
+                span,
+            ));
+        }
         let position = if insert.columns.is_empty() {
             // Without a list the values are for the columns in order.
             Some(tenant)

@@ -13,7 +13,7 @@ use crate::ir::{FromItem, Join, JoinConstraint, JoinKind};
 use super::from::Place;
 
 /// Outer joins multiply the conditions under which a row takes part.
-const OUTER_JOINS: usize = 200;
+const OUTER_JOINS: usize = 130;
 
 impl<'a> Prover<'a> {
     pub(super) fn join_item(
@@ -149,6 +149,7 @@ impl<'a> Prover<'a> {
                     columns: Some(columns),
                     scalar: false,
                     rte: None,
+                    made: 0..0,
                 });
             }
             let rest = left_columns
@@ -161,7 +162,11 @@ impl<'a> Prover<'a> {
             None => tables,
             Some(alias) => {
                 let columns = (!tables.opaque).then_some(tables.columns);
-                self.renamed(Some(alias), None, columns, None, &join.span)
+                let mut namespace = self.renamed(Some(alias), None, columns, None, &join.span);
+                for table in &mut namespace.tables {
+                    table.made = before..self.rtes.len();
+                }
+                namespace
             }
         }
     }

@@ -14,6 +14,13 @@ use crate::ir::{
     Expr, ExprKind, Literal, Locking, OrderBy, Query, QueryBody, Select, SetOperator, Span, Target,
 };
 
+/// How many columns PostgreSQL takes in a select list (`MaxTupleAttributeNumber`).
+const COLUMNS: usize = 1_664;
+/// How many items one level of a statement reads, and how deep levels nest. The work on one item
+/// looks at those beside it, so their number is what bounds it.
+pub(super) const ITEMS: usize = 400;
+const LEVELS: usize = 250;
+
 /// The `SELECT` of a sub-query that can be read as part of the query around it: one row for each
 /// combination of its own rows, nothing computed over several.
 pub(super) fn mergeable(query: &Query) -> Option<&Select> {
@@ -47,6 +54,16 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> OutputId {
+        if self.level(parent) > LEVELS {
+            self.problem(*error(
+                Code::TOO_LARGE,
+                format!(
+                    "sub-queries nest deeper than {LEVELS} levels, and the analysis goes no deeper"
+                ),
+                &query.span,
+            ));
+            return self.push_output(None, OutputSource::Values(Vec::new()));
+        }
         let levels = self.with.len();
         if let Some(with) = &query.with {
             self.with_clause(with, parent, guard, outer);
@@ -99,9 +116,19 @@ impl<'a> Prover<'a> {
         output
     }
 
+    /// How many levels are around a query that stands in `parent`.
+    fn level(&self, parent: Option<BlockId>) -> usize {
+        parent
+            .and_then(|parent| self.blocks.get(parent))
+            .map_or(0, |parent| parent.level + 1)
+    }
+
     pub(super) fn block(&mut self, parent: Option<BlockId>, guard: &Guard) -> BlockId {
+        let level = self.level(parent);
         self.blocks.push(Block {
             parent,
+            level,
+            items: 0,
             guard: guard.clone(),
             facts: Vec::new(),
             memberships: Vec::new(),
@@ -330,8 +357,26 @@ impl<'a> Prover<'a> {
             .collect()
     }
 
-    /// Collects a select list; `None` when its columns can't be told.
+    /// Collects a select list; `None` when its columns can't be told, or are more than PostgreSQL
+    /// takes: queries over `*` of each other double them at each level.
     pub(super) fn targets(&mut self, targets: &'a [Target], env: &Env) -> Option<Vec<OutColumn>> {
+        let columns = self.collect_targets(targets, env);
+        if let (Some(columns), Some(first)) = (&columns, targets.first())
+            && columns.len() > COLUMNS
+        {
+            self.problem(*error(
+                Code::TOO_LARGE,
+                format!(
+                    "the select list has more than {COLUMNS} columns, which PostgreSQL refuses"
+                ),
+                &first.span,
+            ));
+            return None;
+        }
+        columns
+    }
+
+    fn collect_targets(&mut self, targets: &'a [Target], env: &Env) -> Option<Vec<OutColumn>> {
         let mut columns = Some(Vec::with_capacity(targets.len()));
         for target in targets {
             let star = match &target.expr.kind {
@@ -358,7 +403,9 @@ impl<'a> Prover<'a> {
             match star {
                 Some(Some(all)) => {
                     let all: Rc<[Visible]> = all;
-                    if let Some(columns) = &mut columns {
+                    if let Some(columns) = &mut columns
+                        && columns.len() <= COLUMNS
+                    {
                         columns.extend(all.iter().map(|visible| OutColumn {
                             name: Some(visible.name.to_string()),
                             info: Info::clone(&visible.info),

@@ -432,11 +432,12 @@ impl<'a> Prover<'a> {
                 .rte
                 .and_then(|rte| self.rtes.get(rte))
                 .is_some_and(|rte| matches!(&rte.kind, RteKind::Base(base) if base.global));
-            // Of a view or a sub-query the lock reaches the tables below.
+            // Of a view or a sub-query the lock reaches the tables below, whatever it selects.
             let below = table.rte.is_none()
-                && table.columns.as_ref().is_some_and(|columns| {
-                    columns.iter().any(|column| matches!(column.info.node, Some(Node::Column(rte, _))
-                        if self.rtes.get(rte).is_some_and(|rte| matches!(&rte.kind, RteKind::Base(base) if base.global))))
+                && table.made.clone().any(|rte| {
+                    self.rtes
+                        .get(rte)
+                        .is_some_and(|rte| matches!(&rte.kind, RteKind::Base(base) if base.global))
                 });
             if meant && (global || below) {
                 found.push(table.name.clone());

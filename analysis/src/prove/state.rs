@@ -229,6 +229,8 @@ pub(super) struct Table {
     pub(super) scalar: bool,
     /// The entry behind it, if there is one.
     pub(super) rte: Option<RteId>,
+    /// The entries that were made as it was read: those of a sub-query or a view.
+    pub(super) made: std::ops::Range<RteId>,
 }
 
 /// What an item of `FROM` makes visible.
@@ -252,6 +254,10 @@ pub(super) struct Scope {
 #[derive(Clone, Debug)]
 pub(super) struct Block {
     pub(super) parent: Option<BlockId>,
+    /// How many levels are around it.
+    pub(super) level: usize,
+    /// How many items its `FROM` has so far.
+    pub(super) items: usize,
     pub(super) guard: Guard,
     pub(super) facts: Vec<Fact>,
     pub(super) memberships: Vec<Membership>,

@@ -122,6 +122,7 @@ impl<'a> Prover<'a> {
             columns: Some(excluded_columns.into()),
             scalar: false,
             rte: Some(excluded),
+            made: 0..0,
         });
         let scope = self.push_scope(both, outer);
         let env = self.env(block, scope, false);

@@ -106,6 +106,7 @@ impl<'a> Prover<'a> {
             columns: Some(columns.to_vec().into()),
             scalar: false,
             rte: Some(rte),
+            made: 0..0,
         }
     }
 
