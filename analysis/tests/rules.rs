@@ -428,3 +428,76 @@ fn writes_return_rows_only_where_they_say_so() {
         (true, true, 1)
     );
 }
+
+#[test]
+fn a_system_column_hides_a_name_from_around() {
+    let c = catalog_of(
+        &Config::parse("[tenant]\ntype = \"bigint\"").unwrap(),
+        "CREATE TABLE b (id int PRIMARY KEY, tenant_id bigint NOT NULL, secret text);
+         CREATE TABLE g (id int PRIMARY KEY, tid bigint);
+         COMMENT ON TABLE g IS '@global x';",
+    );
+    let of = |name: &str, inner: &str| {
+        format!(
+            "SELECT (SELECT max(b.secret) FROM b WHERE b.tenant_id = {inner})
+             FROM (SELECT g.tid AS {name} FROM g WHERE g.tid = $tenant) x"
+        )
+    };
+    proved(&c, &of("tid", "tid"));
+    proved(&c, &of("tableoid", "x.tableoid"));
+    refused(&c, &of("tableoid", "tableoid"), Code::METADATA);
+}
+
+#[test]
+fn a_lateral_value_is_null_where_its_row_is_missing() {
+    let c = catalog_of(
+        &Config::default(),
+        "CREATE TABLE a (id int PRIMARY KEY, tenant_id uuid NOT NULL);
+         CREATE TABLE b (id int PRIMARY KEY, tenant_id uuid NOT NULL, title text);
+         CREATE TABLE l (id int, tenant_id uuid, email text);",
+    );
+    let insert = |kind: &str, value: &str| {
+        format!(
+            "INSERT INTO l (id, tenant_id, email) SELECT 70, {value}, 'z' FROM a {kind} JOIN LATERAL
+             (SELECT a.tenant_id AS t FROM b WHERE b.tenant_id = $tenant AND b.title = $q) s ON true
+             WHERE a.tenant_id = $tenant"
+        )
+    };
+    proved(&c, &insert("INNER", "s.t"));
+    proved(&c, &insert("LEFT", "a.tenant_id"));
+    refused(&c, &insert("LEFT", "s.t"), Code::FOREIGN_WRITE);
+}
+
+#[test]
+fn a_conflict_is_inferred_from_any_index_over_the_columns() {
+    let upsert = "INSERT INTO u (id, tenant_id, val) VALUES (5, $tenant, 'x')
+                  ON CONFLICT (tenant_id, id) DO UPDATE SET val = u.val || 'x'";
+    let with = |index: &str| {
+        catalog_of(
+            &Config::parse("[tenant]\ntype = \"text\"").unwrap(),
+            &format!(
+                "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+                 CREATE TABLE u (id int, tenant_id text NOT NULL, val text, mail text);
+                 {index}"
+            ),
+        )
+    };
+    for index in [
+        "CREATE UNIQUE INDEX ON u (tenant_id, id);",
+        "ALTER TABLE u ADD PRIMARY KEY (tenant_id, id);",
+        "CREATE UNIQUE INDEX ON u (tenant_id, id); CREATE UNIQUE INDEX ON u (tenant_id, lower(mail));",
+    ] {
+        proved(&with(index), upsert);
+    }
+    for index in [
+        "CREATE UNIQUE INDEX ON u (tenant_id COLLATE ci, id);",
+        "CREATE UNIQUE INDEX ON u (id, tenant_id text_pattern_ops);",
+        "CREATE UNIQUE INDEX ON u (tenant_id, id); CREATE UNIQUE INDEX ON u (tenant_id COLLATE ci, id);",
+    ] {
+        assert!(!codes(&with(index), upsert).is_empty(), "{index}");
+        proved(
+            &with(index),
+            &format!("{upsert} WHERE u.tenant_id = $tenant"),
+        );
+    }
+}

@@ -225,7 +225,11 @@ fn index_element(
     expressions: &mut Vec<Result<ir::Expr, String>>,
     lowering: &Lowering<'_>,
 ) {
-    columns.push(element.name.as_deref().map(str::to_owned));
+    // With a collation or an operator class of its own an element compares the column otherwise than
+    // `=` does, as an expression would.
+    let plain = element.collation.is_empty() && element.opclass.is_empty();
+    let name = element.name.as_deref().filter(|_| plain);
+    columns.push(name.map(str::to_owned));
     if let Some(expr) = &element.expr {
         expressions.push(lowering.expr(expr));
     }

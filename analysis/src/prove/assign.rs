@@ -5,8 +5,17 @@ use crate::catalog::{Class, Relation};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::{Assignment, Expr, ExprKind};
 
+/// What a `SET` sets.
+#[derive(Debug, Default)]
+pub(super) struct Assigned {
+    /// The names of the columns.
+    pub(super) columns: Vec<String>,
+    /// The positions of those that get a value computed of the tenant.
+    pub(super) of_tenant: Vec<usize>,
+}
+
 impl<'a> Prover<'a> {
-    /// Walks assignments; the names of the columns that are set.
+    /// Walks assignments; the columns that are set.
     pub(super) fn assignments(
         &mut self,
         relation: &'a Relation,
@@ -14,10 +23,10 @@ impl<'a> Prover<'a> {
         class: &Class,
         env: &Env,
         excluded: Option<RteId>,
-    ) -> Vec<String> {
+    ) -> Assigned {
         // Row-level security checks the new row; a system query has no tenant.
         let guarded = *class == Class::Protected || !self.tenant_mode();
-        let mut assigned = Vec::new();
+        let mut assigned = Assigned::default();
         for assignment in assignments {
             let single = match assignment.columns.as_slice() {
                 [_] => true,
@@ -59,8 +68,12 @@ impl<'a> Prover<'a> {
                     );
                 }
             } else {
-                self.expr(&assignment.value, env);
+                let row = self.expr(&assignment.value, env);
                 for column in &assignment.columns {
+                    if row.from_tenant {
+                        let index = relation.column(&column.name).map(|(index, _)| index);
+                        assigned.of_tenant.extend(index);
+                    }
                     self.assign(
                         relation,
                         column,
@@ -85,9 +98,9 @@ impl<'a> Prover<'a> {
         guarded: bool,
         env: &Env,
         excluded: Option<RteId>,
-        assigned: &mut Vec<String>,
+        assigned: &mut Assigned,
     ) {
-        assigned.push(column.name.clone());
+        assigned.columns.push(column.name.clone());
         for subscript in &column.subscripts {
             self.expr(subscript, env);
         }
@@ -104,6 +117,9 @@ impl<'a> Prover<'a> {
             Some(value) if !is_default => self.expr(value, env),
             _ => Info::constant(),
         };
+        if info.from_tenant {
+            assigned.of_tenant.push(index);
+        }
         if relation.tenant_column != Some(index) || guarded {
             return;
         }

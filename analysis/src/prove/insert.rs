@@ -43,10 +43,14 @@ impl<'a> Prover<'a> {
                 .alias
                 .as_ref()
                 .map_or(relation.name.as_str(), |alias| &alias.name);
+            let mut of_tenant =
+                self.given_tenant(relation, insert, source.map(|(output, _)| output));
             if let Some(conflict) = &insert.on_conflict {
-                self.on_conflict(relation, insert, conflict, parent, guard, outer);
+                let changed =
+                    self.on_conflict(relation, insert, conflict, parent, guard, outer, &of_tenant);
+                of_tenant.extend(changed);
             }
-            let (rte, columns) = self.own_row(relation, name, &place, tenant);
+            let (rte, columns) = self.own_row(relation, name, &place, tenant, &of_tenant);
             let namespace = Namespace {
                 tables: vec![self.target_table(&insert.target, relation, rte, &columns)],
                 columns,

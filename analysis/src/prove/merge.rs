@@ -170,7 +170,7 @@ impl<'a> Prover<'a> {
                 MergeAction::Update(assignments) => {
                     let class = self.class(relation, Command::Update);
                     let assigned = self.assignments(relation, assignments, &class, &env, None);
-                    self.updated(relation, &assigned, span);
+                    self.updated(relation, &assigned.columns, span);
                     self.evaluated_on_write(relation, span);
                 }
                 MergeAction::Insert { columns, values } => {

@@ -21,6 +21,7 @@ mod merge;
 mod operator;
 mod pin;
 mod proof;
+mod provenance;
 mod query;
 mod relation;
 mod resolve;
@@ -192,13 +193,15 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
     }
     account(&tree, &prover)?;
     let columns = output.and_then(|output| {
-        let columns = prover.outputs.get(output)?.columns.as_ref()?;
+        let output = prover.outputs.get(output)?;
+        let columns = output.columns.as_ref()?.iter().enumerate();
         Some(
             columns
-                .iter()
-                .map(|column| OutputColumn {
+                .map(|(index, column)| OutputColumn {
                     name: column.name.clone().filter(|name| name != "?column?"),
-                    from_tenant: column.info.from_tenant,
+                    // A column that the statement itself makes equal to the tenant is the tenant.
+                    from_tenant: column.info.from_tenant
+                        || output.pinned.get(index).copied().unwrap_or_default(),
                 })
                 .collect(),
         )

@@ -341,11 +341,16 @@ impl<'a> Prover<'a> {
         columns
             .into_iter()
             .map(|mut column| {
-                // On the nullable side of a join even a constant can be NULL.
-                if nullable && column.info.node == Some(Node::Tenant) {
+                // On the nullable side of a join even a constant can be NULL, and so can a value
+                // that a lateral query takes from an item to its left.
+                let of_elsewhere = |node: Node| match node {
+                    Node::Tenant => true,
+                    Node::Column(rte, _) => rte < before,
+                };
+                if nullable && column.info.node.is_some_and(of_elsewhere) {
                     column.info.node = None;
                 }
-                if nullable && column.info.text_of == Some(Node::Tenant) {
+                if nullable && column.info.text_of.is_some_and(of_elsewhere) {
                     column.info.text_of = None;
                 }
                 column.info.constant = false;

@@ -307,8 +307,7 @@ impl<'a> Prover<'a> {
                         .as_ref()
                         .and_then(|collation| collation.parts.last())
                         .is_some_and(|name| self.catalog.shadows_collation(name)),
-                    from_tenant: relation.tenant_column == Some(index)
-                        || column.name == self.catalog.config().tenant.column,
+                    from_tenant: self.carries_tenant(relation, index),
                     exposed: if exposed { vec![rte] } else { Vec::new() },
                     ..Info::default()
                 }

@@ -99,6 +99,11 @@ impl Prover<'_> {
     }
 
     fn unqualified(&self, name: &str, span: &Span, scope: usize) -> Result<Info, Box<Diagnostic>> {
+        // A table's own system column hides a column of this name in a query around it, and it is
+        // not always to be told whether an item is a table.
+        if SYSTEM_COLUMNS.contains(&name) {
+            return Err(self.system_column(name, span));
+        }
         let mut opaque = false;
         for (number, scope) in self.numbered(scope) {
             let mut found = scope
@@ -131,9 +136,6 @@ impl Prover<'_> {
         }
         if opaque {
             return Err(self.opaque(name, span));
-        }
-        if SYSTEM_COLUMNS.contains(&name) {
-            return Err(self.system_column(name, span));
         }
         // The name of an item alone stands for its whole row.
         if let Some(table) = self.table(None, name, span, scope)? {

@@ -7,11 +7,14 @@ use super::resolve::error;
 use super::state::{
     BlockId, Env, Fact, FactKind, Guard, Mode, Namespace, Node, Prover, Rte, RteKind, Table,
 };
-use crate::catalog::{Class, Command, Relation};
+use crate::catalog::{Class, Command, Key, Relation};
 use crate::diagnostic::Code;
 use crate::ir::{ConflictTarget, ExprKind, Insert, OnConflict};
 
 impl<'a> Prover<'a> {
+    /// Collects an `ON CONFLICT`. `of_tenant` are the columns that the INSERT gives values computed
+    /// of the tenant; the result are those that the update does.
+    #[allow(clippy::too_many_arguments)] // A clause of an INSERT and where that stands.
     pub(super) fn on_conflict(
         &mut self,
         relation: &'a Relation,
@@ -20,7 +23,8 @@ impl<'a> Prover<'a> {
         parent: Option<BlockId>,
         guard: &Guard,
         outer: Option<usize>,
-    ) {
+        of_tenant: &[usize],
+    ) -> Vec<usize> {
         let block = self.block(parent, guard);
         let place = Place {
             block,
@@ -60,7 +64,8 @@ impl<'a> Prover<'a> {
             },
         );
         let mut columns = self.base_columns(existing, relation);
-        let (excluded, excluded_columns) = self.own_row(relation, "excluded", &place, tenant);
+        let (excluded, excluded_columns) =
+            self.own_row(relation, "excluded", &place, tenant, of_tenant);
         if holds_tenant {
             for column in &mut columns {
                 std::rc::Rc::make_mut(&mut column.info).exposed.clear();
@@ -112,7 +117,7 @@ impl<'a> Prover<'a> {
             None => {}
         }
         let Some(update) = &conflict.update else {
-            return;
+            return Vec::new();
         };
         // Unqualified names are the row's that is there; `excluded` has to be named.
         let mut both = target_only;
@@ -146,7 +151,8 @@ impl<'a> Prover<'a> {
         );
         let assigned =
             self.assignments(relation, &update.assignments, &class, &env, Some(excluded));
-        self.updated(relation, &assigned, &insert.target.name.span);
+        self.updated(relation, &assigned.columns, &insert.target.name.span);
+        assigned.of_tenant
     }
 
     /// Whether the key that a conflict is about holds the tenant column, so that a conflicting row
@@ -156,14 +162,37 @@ impl<'a> Prover<'a> {
             return false;
         };
         match &conflict.target {
-            Some(ConflictTarget::Columns { elements, .. }) => elements.iter().any(
-                |element| matches!(&element.kind, ExprKind::Column(parts) if parts == std::slice::from_ref(tenant)),
-            ),
+            Some(ConflictTarget::Columns { elements, .. }) => {
+                let names: Vec<&String> = elements
+                    .iter()
+                    .filter_map(|element| match &element.kind {
+                        ExprKind::Column(parts) => parts.first().filter(|_| parts.len() == 1),
+                        _ => None,
+                    })
+                    .collect();
+                // PostgreSQL takes any unique index over these columns, also one with a collation
+                // or an operator class under which another tenant's value is the same. Such an
+                // element counts as an expression in the catalog.
+                let doubtful = |key: &Key| {
+                    key.columns.len() <= elements.len()
+                        && key.columns.contains(&None)
+                        && !key.columns.contains(&Some(tenant.clone()))
+                        && key
+                            .columns
+                            .iter()
+                            .flatten()
+                            .all(|name| names.contains(&name))
+                };
+                names.contains(&tenant) && !relation.keys.iter().any(doubtful)
+            }
             Some(ConflictTarget::Constraint(name)) => relation.keys.iter().any(|key| {
                 // An exclusion constraint conflicts by other operators than `=`.
                 key.name == *name
                     && key.kind != crate::catalog::KeyKind::Exclusion
-                    && key.columns.iter().any(|column| column.as_ref() == Some(tenant))
+                    && key
+                        .columns
+                        .iter()
+                        .any(|column| column.as_ref() == Some(tenant))
             }),
             None => false,
         }

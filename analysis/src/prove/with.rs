@@ -207,8 +207,14 @@ impl<'a> Prover<'a> {
         if let Some(output) = self.outputs.get_mut(own) {
             output.source = OutputSource::Recursive(first, second);
             if let (Some(columns), Some(second)) = (&mut output.columns, second_columns) {
-                for (column, other) in columns.iter_mut().zip(second) {
-                    column.info.from_tenant |= other.info.from_tenant;
+                let news = columns
+                    .iter()
+                    .zip(&second)
+                    .any(|(column, other)| other.info.from_tenant && !column.info.from_tenant);
+                // What the recursive arm makes of the tenant may move on to any other column in
+                // the next round.
+                for column in columns.iter_mut() {
+                    column.info.from_tenant |= news;
                 }
             }
         }

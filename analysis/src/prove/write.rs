@@ -110,13 +110,15 @@ impl<'a> Prover<'a> {
         }
     }
 
-    /// An entry for a row that is the tenant's: one just written, or proposed.
+    /// An entry for a row that is the tenant's: one just written, or proposed. `of_tenant` are the
+    /// columns that the statement gives values computed of the tenant.
     pub(super) fn own_row(
         &mut self,
         relation: &'a Relation,
         name: &str,
         place: &Place,
         tenant: bool,
+        of_tenant: &[usize],
     ) -> (RteId, Vec<Visible>) {
         let rte = self.push_rte(
             place,
@@ -128,8 +130,10 @@ impl<'a> Prover<'a> {
             },
         );
         let mut columns = self.base_columns(rte, relation);
-        for column in &mut columns {
-            std::rc::Rc::make_mut(&mut column.info).exposed.clear();
+        for (index, column) in columns.iter_mut().enumerate() {
+            let info = std::rc::Rc::make_mut(&mut column.info);
+            info.exposed.clear();
+            info.from_tenant |= of_tenant.contains(&index);
         }
         if tenant && let Some(index) = relation.tenant_column {
             let fact = Fact {
@@ -188,10 +192,12 @@ impl<'a> Prover<'a> {
                 "WHERE",
             );
         }
+        let mut of_tenant = Vec::new();
         if let Some(relation) = relation {
             let class = self.class(relation, Command::Update);
             let assigned = self.assignments(relation, &update.assignments, &class, &env, None);
-            self.updated(relation, &assigned, &update.target.name.span);
+            of_tenant = assigned.of_tenant;
+            self.updated(relation, &assigned.columns, &update.target.name.span);
             self.evaluated_on_write(relation, &update.target.name.span);
         }
         let rtes = self.block_rtes(block);
@@ -205,7 +211,8 @@ impl<'a> Prover<'a> {
                     .alias
                     .as_ref()
                     .map_or(relation.name.as_str(), |alias| &alias.name);
-                let (rte, columns) = self.own_row(relation, name, &place, self.tenant_mode());
+                let tenant = self.tenant_mode();
+                let (rte, columns) = self.own_row(relation, name, &place, tenant, &of_tenant);
                 Namespace {
                     tables: vec![self.target_table(&update.target, relation, rte, &columns)],
                     columns,
