@@ -7,7 +7,8 @@ mod name;
 mod section;
 
 use crate::diagnostic::{Code, Diagnostic};
-use name::{FileRole, role};
+use name::{FileRole, Style, role};
+use section::Notation;
 
 /// A file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +42,14 @@ pub struct Migration {
 pub fn order(files: Vec<SourceFile>) -> Result<Vec<Migration>, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut ordered = Vec::new();
+    let (mut styles, mut notations) = (Vec::new(), Vec::new());
     for file in files {
         let (key, name) = match role(&file.path) {
             FileRole::Ignored => continue,
-            FileRole::Up { key, name } => (key, name),
+            FileRole::Up { key, name, style } => {
+                styles.push((style, file.path.clone()));
+                (key, name)
+            }
             FileRole::Refused(why) => {
                 errors.push(
                     Diagnostic::error(Code::MIGRATION_NAME, format!("`{}`: {why}", file.path))
@@ -54,18 +59,23 @@ pub fn order(files: Vec<SourceFile>) -> Result<Vec<Migration>, Vec<Diagnostic>> 
             }
         };
         match section::up(&file.text) {
-            Ok(text) => ordered.push((
-                key,
-                Migration {
-                    path: file.path,
-                    version: key.version(),
-                    name,
-                    text,
-                },
-            )),
-            Err(marker) => errors.push(unknown_marker(&file.path, &marker)),
+            Ok(section) => {
+                notations.push((section.notation, file.path.clone()));
+                ordered.push((
+                    key,
+                    Migration {
+                        path: file.path,
+                        version: key.version(),
+                        name,
+                        text: section.text,
+                    },
+                ));
+            }
+            Err(marker) => errors.push(marker.diagnostic(&file.path)),
         }
     }
+    errors.extend(mixed_names(&styles));
+    errors.extend(mixed_sections(&notations));
     ordered.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.path.cmp(&y.path)));
     for pair in ordered.windows(2) {
         if let [(a, first), (b, second)] = pair
@@ -88,16 +98,38 @@ pub fn order(files: Vec<SourceFile>) -> Result<Vec<Migration>, Vec<Diagnostic>> 
     }
 }
 
-fn unknown_marker(path: &str, marker: &section::Marker) -> Diagnostic {
-    Diagnostic::error(
-        Code::MIGRATION_MARKER,
-        format!("`{path}` line {}: `{}` looks like a marker of a migration tool, but not of one that is known", marker.line, marker.text),
+/// A tool reads names of one kind, and skips the others: which of the files it applies can't be told.
+fn mixed_names(styles: &[(Style, String)]) -> Option<Diagnostic> {
+    let (first, path) = styles.first()?;
+    let (_, other) = styles.iter().find(|(style, _)| style != first)?;
+    Some(
+        Diagnostic::error(
+            Code::MIGRATION_NAME,
+            format!("`{path}` and `{other}` are named in two ways, and tools skip what is not named in theirs"),
+        )
+        .help("name all of them in the way of your tool (sqlx: `0001_init.sql`), or move the others to a folder of their own"),
     )
-    .help(
-        "known are the sections of goose (`-- +goose Up`), sql-migrate (`-- +migrate Up`), dbmate \
-         (`-- migrate:up`), node-pg-migrate (`-- Up Migration`), rambler (`-- rambler up`), shmig \
-         (`-- ==== UP ====`) and tern (`---- create above / drop below ----`); keep the way back \
-         in a file of its own that ends in `.down.sql`, or reword the comment",
+}
+
+/// Files of one folder are divided in one notation. A file without sections, such as a first dump,
+/// is a way up.
+fn mixed_sections(notations: &[(Option<Notation>, String)]) -> Option<Diagnostic> {
+    let (notation, path) = notations
+        .iter()
+        .find_map(|(notation, path)| Some(((*notation)?, path)))?;
+    let (other_notation, other) = notations
+        .iter()
+        .find_map(|(other, path)| Some(((*other).filter(|other| *other != notation)?, path)))?;
+    Some(
+        Diagnostic::error(
+            Code::MIGRATION_MARKER,
+            format!(
+                "`{path}` has the sections of {}, and `{other}` those of {}: what of them is applied depends on the tool",
+                notation.tool(),
+                other_notation.tool()
+            ),
+        )
+        .help("write the sections of one tool in every file, or take the marker out of the comment"),
     )
 }
 
@@ -128,22 +160,19 @@ mod tests {
             ["0002_a.sql", "9_b.sql", "10_c.sql"]
         );
         assert_eq!(
-            paths(&["20240101000000_x.sql", "3.sql", "4-dash.sql"]).unwrap(),
-            ["3.sql", "4-dash.sql", "20240101000000_x.sql"]
+            paths(&["20240101000000.sql", "3.sql", "4.up.sql"]).unwrap(),
+            ["3.sql", "4.up.sql", "20240101000000.sql"]
+        );
+        assert_eq!(
+            paths(&["10-b.sql", "9-a.sql"]).unwrap(),
+            ["9-a.sql", "10-b.sql"]
         );
     }
 
     #[test]
     fn down_files_and_other_files_are_left_out() {
         assert_eq!(
-            paths(&[
-                "1_a.up.sql",
-                "1_a.down.sql",
-                "README.md",
-                "mod.rs",
-                "2_b.rollback.sql"
-            ])
-            .unwrap(),
+            paths(&["1_a.up.sql", "1_a.down.sql", "README.md", "mod.rs",]).unwrap(),
             ["1_a.up.sql"]
         );
     }
@@ -180,11 +209,53 @@ mod tests {
     }
 
     #[test]
+    fn one_tool_reads_one_kind_of_name() {
+        for other in ["2_b/up.sql", "2-b.sql", "2.sql", "V2__b.sql"] {
+            let problems = paths(&["1_a.sql", other]).unwrap_err();
+            assert_eq!(problems.len(), 1, "{other}");
+            assert!(problems[0].contains("named in two ways"), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn sections_are_of_one_tool_in_every_file() {
+        let texts = |first: &str, second: &str| {
+            let file = |path: &str, text: &str| SourceFile {
+                path: path.to_owned(),
+                text: text.to_owned(),
+            };
+            order(vec![file("1_a.sql", first), file("2_b.sql", second)]).map_err(|list| {
+                list.into_iter()
+                    .map(|d| d.message)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            })
+        };
+        let dbmate = "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n";
+        assert!(texts(dbmate, dbmate).is_ok());
+        assert!(texts(dbmate, "SELECT 1;").is_ok());
+        let mixed = texts(dbmate, "-- +goose Up\nSELECT 1;").unwrap_err();
+        assert!(
+            mixed.contains("dbmate") && mixed.contains("goose"),
+            "{mixed}"
+        );
+        assert!(
+            texts(
+                "SELECT 1;",
+                "---- create above / drop below ----\nSELECT 1;"
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
     fn what_has_no_place_is_refused() {
         assert!(paths(&["schema.sql"]).is_err());
         assert!(paths(&["1_a.sql", "01_b.sql"]).is_err());
         assert!(paths(&["1_a.SQL"]).is_err());
         assert!(paths(&["deploy/1_a.sql"]).is_err());
+        assert!(paths(&["1_a.sql", "2_b.rollback.sql"]).is_err());
+        assert!(paths(&["1_a.sql", "2_b.undo.sql"]).is_err());
         assert_eq!(paths(&["schema.sql", "x.sql"]).unwrap_err().len(), 2);
     }
 }

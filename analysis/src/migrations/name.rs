@@ -6,9 +6,31 @@ pub(super) enum FileRole {
     /// Not a migration, or one of the way back.
     Ignored,
     /// Applied.
-    Up { key: Key, name: String },
+    Up {
+        /// Its place.
+        key: Key,
+        /// What its name says.
+        name: String,
+        /// How its name is written.
+        style: Style,
+    },
     /// It ends in `.sql`, but its place is unknown.
     Refused(String),
+}
+
+/// How a migration is named. A tool takes one of them, and skips the others without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `0001_init.sql`
+    Underscore,
+    /// `0001-init.sql`
+    Dash,
+    /// `0001.sql`
+    Bare,
+    /// `V1__init.sql`, `R__views.sql`
+    Flyway,
+    /// `0001_init/up.sql`, `0001_init/migration.sql`
+    Folder,
 }
 
 /// The order of a file.
@@ -53,11 +75,16 @@ fn file_role(file: &str) -> FileRole {
     let Some(stem) = file.strip_suffix(".sql") else {
         return FileRole::Refused("migration tools look for `.sql` in lower case".to_owned());
     };
-    if [".down", ".rollback", ".undo"]
-        .iter()
-        .any(|ending| stem.ends_with(ending))
-    {
+    if stem.ends_with(".down") {
         return FileRole::Ignored;
+    }
+    if let Some(ending) = [".rollback", ".undo", ".revert"]
+        .iter()
+        .find(|ending| stem.ends_with(**ending))
+    {
+        return FileRole::Refused(format!(
+            "`{ending}.sql` is the way back to some tools, and a migration like any other to sqlx; name it `.down.sql`"
+        ));
     }
     let stem = stem.strip_suffix(".up").unwrap_or(stem);
     if let Some(name) = stem.strip_prefix("R__") {
@@ -68,6 +95,7 @@ fn file_role(file: &str) -> FileRole {
         return FileRole::Up {
             key,
             name: name.to_owned(),
+            style: Style::Flyway,
         };
     }
     if stem.starts_with("U") && stem.contains("__") {
@@ -77,7 +105,7 @@ fn file_role(file: &str) -> FileRole {
         && let Some((version, name)) = rest.split_once("__")
     {
         return match dotted(version) {
-            Some(parts) => up(parts, name),
+            Some(parts) => up(parts, name, Style::Flyway),
             None => FileRole::Refused("the version after `V` is not a number".to_owned()),
         };
     }
@@ -85,10 +113,14 @@ fn file_role(file: &str) -> FileRole {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(stem.len());
     let (digits, name) = stem.split_at(end);
-    match (digits.parse(), name.chars().next()) {
-        (Ok(version), None | Some('_' | '-')) => {
-            up([version, 0, 0, 0], name.get(1..).unwrap_or(""))
-        }
+    let style = match name.chars().next() {
+        Some('_') => Some(Style::Underscore),
+        Some('-') => Some(Style::Dash),
+        None => Some(Style::Bare),
+        Some(_) => None,
+    };
+    match (digits.parse(), style) {
+        (Ok(version), Some(style)) => up([version, 0, 0, 0], name.get(1..).unwrap_or(""), style),
         _ => FileRole::Refused("its name does not begin with a number".to_owned()),
     }
 }
@@ -98,18 +130,19 @@ fn folder_role(folder: &str) -> FileRole {
     let (version, name) = folder.split_once('_').unwrap_or((folder, ""));
     let digits: String = version.chars().filter(|c| *c != '-').collect();
     match digits.parse() {
-        Ok(version) => up([version, 0, 0, 0], name),
+        Ok(version) => up([version, 0, 0, 0], name, Style::Folder),
         Err(_) => FileRole::Refused("the folder's name does not begin with a number".to_owned()),
     }
 }
 
-fn up(parts: [u128; 4], name: &str) -> FileRole {
+fn up(parts: [u128; 4], name: &str, style: Style) -> FileRole {
     FileRole::Up {
         key: Key {
             repeatable: false,
             parts,
         },
         name: name.to_owned(),
+        style,
     }
 }
 
