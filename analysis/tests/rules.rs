@@ -501,3 +501,98 @@ fn a_conflict_is_inferred_from_any_index_over_the_columns() {
         );
     }
 }
+
+#[test]
+fn a_parent_shows_the_rows_of_its_children() {
+    let of = |migration: &str| catalog_of(&Config::default(), migration);
+    let tenant = "CREATE TABLE docs (id int, tenant_id uuid, org uuid, body text);";
+    let read = "SELECT id FROM docs WHERE tenant_id = $tenant";
+    proved(
+        &of(&format!("{tenant} CREATE TABLE child () INHERITS (docs);")),
+        read,
+    );
+    let org = format!("{tenant} COMMENT ON TABLE docs IS '@tenant org';");
+    let by_org = "SELECT id FROM docs WHERE org = $tenant";
+    proved(&of(&org), by_org);
+    let child = format!("{org} CREATE TABLE child () INHERITS (docs);");
+    refused(&of(&child), by_org, Code::UNPROTECTED);
+    proved(
+        &of(&format!("{child} COMMENT ON TABLE child IS '@tenant org';")),
+        by_org,
+    );
+    let parts = "CREATE TABLE docs (id int, tenant_id uuid, org uuid) PARTITION BY HASH (id);
+         CREATE TABLE part PARTITION OF docs FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+         COMMENT ON TABLE docs IS '@tenant org';";
+    proved(&of(parts), by_org);
+    let global = "CREATE TABLE gp (id int, name text); COMMENT ON TABLE gp IS '@global prices';";
+    proved(&of(global), "SELECT id FROM gp");
+    let child = format!("{global} CREATE TABLE gc (tenant_id uuid NOT NULL) INHERITS (gp);");
+    refused(&of(&child), "SELECT id FROM gp", Code::UNPROTECTED);
+}
+
+#[test]
+fn what_a_restrictive_policy_calls_runs() {
+    let of = |restrictive: &str| {
+        catalog_of(
+            &Config::default(),
+            &format!(
+                "CREATE TABLE b (id int PRIMARY KEY, tenant_id uuid NOT NULL, secret text);
+                 CREATE FUNCTION ok(i int) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS
+                   $$ BEGIN RETURN NOT EXISTS (SELECT 1 FROM b WHERE secret LIKE 'B-%'); END $$;
+                 CREATE TABLE t (id int PRIMARY KEY, tenant_id uuid NOT NULL, note text);
+                 ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;
+                 CREATE POLICY p ON t USING (tenant_id = current_setting('app.tenant_id')::uuid);
+                 CREATE POLICY r ON t AS RESTRICTIVE USING ({restrictive});"
+            ),
+        )
+    };
+    let grade = |c: &Catalog| {
+        judge(c, "SELECT id FROM t WHERE tenant_id = $tenant")
+            .unwrap()
+            .grade
+    };
+    assert_eq!(grade(&of("id > 0")), Grade::Rls);
+    assert_eq!(grade(&of("ok(id)")), Grade::Predicate);
+}
+
+#[test]
+fn the_key_of_a_partitioned_table_is_computed_on_write() {
+    let of = |key: &str| {
+        catalog_of(
+            &Config::default(),
+            &format!(
+                "CREATE TABLE b (id int PRIMARY KEY, tenant_id uuid NOT NULL, secret text);
+                 CREATE FUNCTION leaks(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER AS
+                   $$ BEGIN RETURN (SELECT max(secret) FROM b); END $$;
+                 CREATE TABLE t (id int NOT NULL, tenant_id uuid NOT NULL, note text) PARTITION BY LIST ({key});
+                 CREATE TABLE t1 PARTITION OF t DEFAULT;"
+            ),
+        )
+    };
+    let insert = "INSERT INTO t VALUES (1, $tenant, 'x')";
+    proved(&of("note"), insert);
+    proved(&of("(lower(note))"), insert);
+    assert!(!codes(&of("(leaks(note))"), insert).is_empty());
+}
+
+#[test]
+fn an_allowed_function_is_the_one_of_its_schema() {
+    let config = Config::parse("[[functions]]\nname = \"ext.f\"\nreason = \"pure\"").unwrap();
+    let of = |call: &str| {
+        let c = catalog_of(
+            &config,
+            &format!(
+                "CREATE SCHEMA ext;
+                 CREATE FUNCTION ext.f(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$;
+                 {call}
+                 CREATE TABLE t (id int PRIMARY KEY, tenant_id uuid NOT NULL, note text);
+                 ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;
+                 CREATE POLICY p ON t USING (tenant_id = current_setting('app.tenant_id')::uuid AND ext.f(note));"
+            ),
+        );
+        codes(&c, "SELECT id FROM t")
+    };
+    assert_eq!(of(""), []);
+    let other = "CREATE FUNCTION public.f(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$;";
+    assert_ne!(of(other), []);
+}

@@ -37,6 +37,22 @@ pub(super) fn create(stmt: &CreateStmt, foreign: bool, lowering: &Lowering<'_>) 
             _ => return None,
         });
     }
+    // The key of a partitioned table is computed for every row that is written, as a condition of the
+    // table and of its partitions is, so it is kept as one.
+    for node in stmt.partspec.iter().flat_map(|spec| &spec.partParams) {
+        let Some(Node::PartitionElem(element)) = node else {
+            return None;
+        };
+        let expr = match &element.expr {
+            _ if !element.opclass.is_empty() => Err("an operator class".to_owned()),
+            Some(expr) => lowering.expr(expr),
+            None => continue,
+        };
+        elements.push(Element::Constraint(ConstraintSpec::Check {
+            name: Some("PARTITION BY".to_owned()),
+            expr,
+        }));
+    }
     let inherits = stmt
         .inhRelations
         .iter()

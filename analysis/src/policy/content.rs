@@ -71,12 +71,7 @@ pub(super) fn are_confined(
 /// Whether a call of this name is a built-in that stays with its arguments, a tenant term, or
 /// allowed by the configuration.
 pub(super) fn function(catalog: &Catalog, name: &str) -> Result<(), String> {
-    let allowed = catalog
-        .config()
-        .functions
-        .iter()
-        .any(|allowed| allowed.name == name || allowed.name.ends_with(&format!(".{name}")));
-    if allowed {
+    if is_allowed(catalog, name) {
         return Ok(());
     }
     if catalog.shadows_function(name) {
@@ -99,4 +94,26 @@ pub(super) fn function(catalog: &Catalog, name: &str) -> Result<(), String> {
             "it calls `{name}`, which is not on the list of functions that are known"
         ))
     }
+}
+
+/// Whether the configuration allows every function that a call by this last name could mean.
+pub(super) fn is_allowed(catalog: &Catalog, name: &str) -> bool {
+    let schema = |allowed: &str| match allowed.rsplit_once('.') {
+        Some((schema, last)) => (last == name).then(|| Some(schema.to_owned())),
+        None => (allowed == name).then_some(None),
+    };
+    let schemas: Vec<Option<String>> = catalog
+        .config()
+        .functions
+        .iter()
+        .filter_map(|allowed| schema(&allowed.name))
+        .collect();
+    let named = |function: &&crate::catalog::Function| function.name == name;
+    let meant = |function: &crate::catalog::Function| {
+        schemas.iter().any(|schema| match schema {
+            Some(schema) => function.schema == *schema,
+            None => catalog.search_path().contains(&function.schema),
+        })
+    };
+    !schemas.is_empty() && catalog.all_functions().iter().filter(named).all(meant)
 }

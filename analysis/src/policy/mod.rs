@@ -60,6 +60,14 @@ fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth:
         }
         RelationKind::Table | RelationKind::Partition => {}
     }
+    if let Some(child) = foreign_child(catalog, relation) {
+        return Class::Unprotected {
+            reason: format!(
+                "reading it reads `{}` as well, whose rows are not told apart as its own are",
+                child.display()
+            ),
+        };
+    }
     if relation.is_global() {
         return Class::Global;
     }
@@ -81,6 +89,46 @@ fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth:
         return secured;
     }
     trigger::judge(catalog, relation, command).unwrap_or(secured)
+}
+
+/// A table below this one whose rows have another tenant column: what is declared for a table and
+/// its row-level security decide for the rows of its children when they are read through it.
+fn foreign_child<'a>(catalog: &'a Catalog, relation: &Relation) -> Option<&'a Relation> {
+    let own = tenant_name(catalog, relation, None);
+    let mut pending = relation.children.clone();
+    let mut seen = Vec::new();
+    while let Some(id) = pending.pop() {
+        if seen.contains(&id) {
+            continue;
+        }
+        seen.push(id);
+        let Some(child) = catalog.get(id) else {
+            continue;
+        };
+        if tenant_name(catalog, child, own) != own {
+            return Some(child);
+        }
+        pending.extend(&child.children);
+    }
+    None
+}
+
+/// The column that tells the tenant of a row: nothing for a global table, and for a child without
+/// one of its own that of its parent.
+fn tenant_name<'a>(
+    catalog: &'a Catalog,
+    relation: &'a Relation,
+    parent: Option<&'a str>,
+) -> Option<&'a str> {
+    let usual = catalog.config().tenant.column.as_str();
+    match &relation.directive {
+        Some(Directive::Tenant { column }) => Some(column),
+        Some(Directive::Global { .. }) => None,
+        // A partition has the columns of its parent, and no rows but those of the parent.
+        None if relation.kind == RelationKind::Partition && parent.is_some() => parent,
+        None if relation.column(usual).is_some() => Some(usual),
+        None => parent,
+    }
 }
 
 fn undeclared() -> Class {
@@ -169,7 +217,17 @@ fn conditions(
         .filter(given)
         .filter(|policy| !policy.permissive && surely_applies(catalog, policy))
         .any(|policy| judge::policy_implies(catalog, relation, policy, side(policy)).is_ok());
-    // What the other policies evaluate runs on the way, restricted or not.
+    // What the policies evaluate runs on the way, whatever they imply.
+    let restrictive = relation
+        .policies
+        .iter()
+        .filter(given)
+        .filter(|policy| !policy.permissive && may_apply(catalog, policy));
+    for policy in restrictive {
+        if let Err(why) = confined(catalog, policy, side(policy)) {
+            return Security::None(why);
+        }
+    }
     for policy in &permissive {
         let result = judge::policy_implies(catalog, relation, policy, side(policy));
         let result = if restricted {
