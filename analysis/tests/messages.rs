@@ -77,7 +77,7 @@ fn common_mistakes() {
         ("set_config", "SELECT set_config('app.tenant_id', $x, true)"),
         (
             "extension_function",
-            "SELECT similarity(title, $q) FROM deals WHERE tenant_id = $tenant",
+            "SELECT st_area(title) FROM deals WHERE tenant_id = $tenant",
         ),
         ("definer_view", "SELECT * FROM v_open_tickets"),
         ("definer_function", "SELECT customer_count()"),

@@ -90,9 +90,15 @@ pub(crate) fn never_raises(name: &str, left: Operand<'_>, right: Operand<'_>) ->
     let (left, right) = match (left, right) {
         (Operand::Known(left), Operand::Known(right)) => (left, right),
         (Operand::Known(one), Operand::Open) | (Operand::Open, Operand::Known(one)) => (one, one),
-        // A number is cast to a float beside one; other types stay what they are beside any value.
+        // A number is cast to a float beside one. Other types stay what they are: beside a value of
+        // another type the server refuses the statement.
         (Operand::Known(one), Operand::Constant) | (Operand::Constant, Operand::Known(one))
             if kind(&one.name) != Kind::Numeric =>
+        {
+            (one, one)
+        }
+        (Operand::Known(one), Operand::Unknown) | (Operand::Unknown, Operand::Known(one))
+            if !matches!(kind(&one.name), Kind::Numeric | Kind::Float) =>
         {
             (one, one)
         }
@@ -157,9 +163,40 @@ fn comparable(left: &Ty, right: &Ty) -> bool {
 }
 
 /// Whether values of these types become one type without an error, as in `COALESCE`.
-pub(crate) fn unify(types: &[&Ty]) -> bool {
-    let has = |wanted| types.iter().any(|ty| kind(&ty.name) == wanted);
-    !(has(Kind::Numeric) && has(Kind::Float))
+pub(crate) fn unify(types: &[Operand<'_>]) -> bool {
+    let has = |wanted| {
+        types
+            .iter()
+            .any(|ty| matches!(ty, Operand::Known(ty) if kind(&ty.name) == wanted))
+    };
+    let unknown = types
+        .iter()
+        .any(|ty| matches!(ty, Operand::Unknown | Operand::Constant));
+    !(has(Kind::Numeric) && (has(Kind::Float) || unknown))
+}
+
+/// The type that values of these types become.
+pub(crate) fn united(types: &[&Ty]) -> Option<Ty> {
+    let (first, others) = types.split_first()?;
+    if others.iter().all(|other| other == first) {
+        return Some(Ty::clone(first));
+    }
+    let all = |wanted: &[Kind]| {
+        types
+            .iter()
+            .all(|ty| !ty.array && !ty.domain && wanted.contains(&kind(&ty.name)))
+    };
+    if all(&[Kind::Integer]) {
+        Some(Ty::plain("int8"))
+    } else if all(&[Kind::Integer, Kind::Numeric]) {
+        Some(Ty::plain("numeric"))
+    } else if all(&[Kind::Integer, Kind::Float]) {
+        Some(Ty::plain("float8"))
+    } else if types.iter().all(|ty| ty.is_text() && !ty.domain) {
+        Some(Ty::plain("text"))
+    } else {
+        None
+    }
 }
 
 /// Whether a type is text in any of its forms, so that `LIKE` on it fails for its pattern alone.
@@ -171,7 +208,8 @@ pub(crate) fn is_textual(ty: &Ty) -> bool {
 /// but not those of comparing times with and without a zone.
 pub(crate) fn is_quiet_path(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
-    !path.contains("time") && !path.contains("date")
+    // A name of a method can be spelled with escapes.
+    !path.contains("time") && !path.contains("date") && !path.contains('\\')
 }
 
 #[cfg(test)]

@@ -27,6 +27,16 @@ const EXTENSIONS: &[&str] = &[
     "unaccent",
     "similarity",
     "word_similarity",
+    "strict_word_similarity",
+    "show_trgm",
+    "levenshtein",
+    "soundex",
+    "metaphone",
+    "dmetaphone",
+    "difference",
+    "l2_distance",
+    "cosine_distance",
+    "inner_product",
     "hstore",
 ];
 

@@ -1,12 +1,15 @@
 //! Calls, operators and types: PostgreSQL's own by list, functions of the migrations by their body.
 
-use super::state::{Context, Env, FunctionResult, Info, Level, Prover, RteId, RteKind, Visible};
+use super::state::{
+    Argument, Context, Env, FunctionResult, Info, Level, Prover, RteId, RteKind, Visible,
+};
 use super::walk;
 use crate::catalog::{Body, Function, FunctionKind, Lookup, TypeKind, Volatility, type_text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::{self, Ty};
 use crate::functions::{Builtin, Errors, Verdict, builtin, operators};
 use crate::ir::{Call, ExprKind, FunctionItem, Literal, Name, Span, Statement, TypeName};
+use crate::policy::builtin::of_an_extension;
 
 /// How deep views and functions are followed.
 pub(super) const DEPTH: usize = 32;
@@ -299,12 +302,16 @@ impl<'a> Prover<'a> {
             own: false,
             outer: false,
         });
-        let (operands, mut info) = self.arguments(call, env);
+        let aggregate = call.over.is_none() && walk::is_aggregate(call, self.catalog);
+        // The arguments of an aggregate are computed for the rows that met the conditions.
+        let rows = env.rows.filter(|_| aggregate).map(|block| Env {
+            block,
+            rows: None,
+            ..env.clone()
+        });
+        let (operands, mut info) = self.arguments(call, rows.as_ref().unwrap_or(env));
         let level = self.aggregates.borrow_mut().pop();
-        if call.over.is_none()
-            && walk::is_aggregate(call, self.catalog)
-            && level.is_some_and(|level| level.outer && !level.own)
-        {
+        if aggregate && level.is_some_and(|level| level.outer && !level.own) {
             self.outer_aggregate(&call.name.span);
         }
         if let Some(over) = &call.over {
@@ -385,13 +392,40 @@ impl<'a> Prover<'a> {
         for function in &defined {
             self.function(function, call, span, info);
         }
+        if let [function] = defined.as_slice()
+            && own.is_none()
+        {
+            info.ty = function.returns.as_ref().and_then(|ty| self.type_of(ty));
+        }
         match own {
             Some(own) => self.builtin(own, call, operands, name, span, info),
             None if name == "current_setting" && self.own_setting(call) => {
                 info.from_tenant = true;
             }
             None if !defined.is_empty() => {
-                info.raises(span, format!("the function `{name}`"));
+                let silent = match defined.as_slice() {
+                    [function] if !info.exposed.is_empty() => self.never_raises(function),
+                    _ => false,
+                };
+                if !silent {
+                    info.raises(span, format!("the function `{name}`"));
+                }
+            }
+            None if of_an_extension(name)
+                && matches!(schema, None | Some("public" | "extensions")) =>
+            {
+                let trigrams = matches!(
+                    name,
+                    "similarity" | "word_similarity" | "strict_word_similarity"
+                );
+                info.ty = match name {
+                    name if name.starts_with("uuid_") => Some(Ty::plain("uuid")),
+                    _ => trigrams.then(|| Ty::plain("float4")),
+                };
+                // Trigrams are counted of any text.
+                if !trigrams {
+                    info.raises(span, format!("the function `{name}`"));
+                }
             }
             None => {
                 let shown = call.name.parts.join(".");
@@ -550,9 +584,15 @@ impl<'a> Prover<'a> {
         if let Some(returns) = &function.returns {
             self.check_type(returns);
         }
-        let names: Vec<String> = function
+        let arguments: Vec<Argument> = function
             .inputs()
-            .filter_map(|argument| argument.name.clone())
+            .map(|argument| Argument {
+                name: argument.name.clone(),
+                value: Info {
+                    ty: self.type_of(&argument.ty),
+                    ..Info::constant()
+                },
+            })
             .collect();
         let context = Context {
             origin: Some(
@@ -563,7 +603,7 @@ impl<'a> Prover<'a> {
             ),
             definer: self.context.definer || function.security_definer,
             depth: self.context.depth + 1,
-            arguments: Some(names.into()),
+            arguments: Some(arguments.into()),
             default_value: false,
         };
         self.functions
@@ -597,6 +637,53 @@ impl<'a> Prover<'a> {
         info.exposed.extend(&exposed);
         self.functions
             .insert(signature, FunctionResult::Done(exposed));
+    }
+
+    /// Whether the body of a function is one expression over its arguments that raises no error,
+    /// whatever they are: it is walked with the arguments as values of a row.
+    fn never_raises(&mut self, function: &'a Function) -> bool {
+        let Body::Sql { statements, .. } = &function.body else {
+            return false;
+        };
+        let [Statement::Query(query)] = statements.as_slice() else {
+            return false;
+        };
+        let Some(expr) = super::expr::bare(query) else {
+            return false;
+        };
+        let plain = |ty: &TypeName| Ty::of(ty).is_some();
+        let same_result = function.returns.as_ref().is_some_and(plain) && !function.returns_set;
+        if !same_result || walk::has_subquery(expr) || walk::calls_defined(expr, self.catalog) {
+            return false;
+        }
+        // An entry that is none of the statement's.
+        let row = RteId::MAX;
+        let arguments: Vec<Argument> = function
+            .inputs()
+            .map(|argument| Argument {
+                name: argument.name.clone(),
+                value: Info {
+                    ty: self.type_of(&argument.ty),
+                    exposed: vec![row],
+                    ..Info::default()
+                },
+            })
+            .collect();
+        let context = Context {
+            arguments: Some(arguments.into()),
+            depth: self.context.depth + 1,
+            ..Context::clone(&self.context)
+        };
+        let problems = self.problems.len();
+        let info = self.within(context, |this| {
+            let block = this.block(None, &super::state::Guard::from([]));
+            let scope = this.push_scope(super::state::Namespace::default(), None);
+            let env = this.env(block, scope, false);
+            this.expr(expr, &env)
+        });
+        self.problems.truncate(problems);
+        let returned = function.returns.as_ref().and_then(Ty::of);
+        info.leak.is_none() && info.ty == returned
     }
 
     /// The entries of a body, read since `before`, that conditions outside may be evaluated on:
@@ -701,8 +788,14 @@ impl<'a> Prover<'a> {
                     });
                 }
                 match (own.columns, own.result) {
+                    ("", "anyelement") if name.contains("_populate_record") => {
+                        self.populated(call, &visible)
+                    }
                     ("?", _) | ("", "record" | "anyelement" | "anyarray" | "anycompatible") => None,
-                    ("", result) => Some((vec![visible(scalar_name, result_type(result))], true)),
+                    ("", result) => {
+                        let ty = result_type(result).or_else(|| result_of(name, operands));
+                        Some((vec![visible(scalar_name, ty)], true))
+                    }
                     (columns, result) => {
                         let names: Vec<&str> = columns.split(',').collect();
                         let scalar = names.len() == 1;
@@ -717,6 +810,43 @@ impl<'a> Prover<'a> {
             ([function], None) => self.defined_columns(function, scalar_name, &visible),
             _ => None,
         }
+    }
+
+    /// `jsonb_populate_recordset(NULL::type, …)`: the columns of the type.
+    fn populated(
+        &self,
+        call: &Call,
+        visible: &dyn Fn(&str, Option<Ty>) -> Visible,
+    ) -> Option<(Vec<Visible>, bool)> {
+        let ExprKind::Cast { ty, .. } = &call.args.first()?.kind else {
+            return None;
+        };
+        let (schema, name) = match ty.name.parts.as_slice() {
+            [name] => (None, name),
+            [schema, name] => (Some(schema.as_str()), name),
+            _ => return None,
+        };
+        let of = |ty: Option<&TypeName>| ty.and_then(|ty| self.type_of(ty));
+        let columns = match self
+            .catalog
+            .type_definition(schema, name)
+            .map(|ty| &ty.kind)
+        {
+            Some(TypeKind::Composite(fields)) => fields
+                .iter()
+                .map(|(name, ty)| visible(name, of(Some(ty))))
+                .collect(),
+            Some(_) => return None,
+            None => self
+                .catalog
+                .relation(schema, name)
+                .found()?
+                .columns
+                .iter()
+                .map(|column| visible(&column.name, of(column.ty.as_ref())))
+                .collect(),
+        };
+        Some((columns, false))
     }
 
     fn defined_columns(
@@ -777,11 +907,36 @@ fn never_on_types(name: &str, call: &Call, operands: &[Info]) -> bool {
         "sum" | "avg" => first.is_some_and(|ty| {
             !ty.array && matches!(&*ty.name, "int2" | "int4" | "int8" | "numeric")
         }),
+        "date_trunc" => {
+            // Larger units lead before the first day that there is.
+            let unit = call.args.first().and_then(|unit| match &unit.kind {
+                ExprKind::Literal(Literal::String(unit)) => Some(unit.to_ascii_lowercase()),
+                _ => None,
+            });
+            let short = unit.is_some_and(|unit| {
+                matches!(
+                    unit.as_str(),
+                    "microseconds" | "milliseconds" | "second" | "minute" | "hour" | "day"
+                )
+            });
+            let moment = operands.get(1).and_then(|operand| operand.ty.as_ref());
+            short && moment.is_some_and(|ty| matches!(&*ty.name, "timestamp" | "timestamptz"))
+        }
+        "jsonb_agg" => first.is_some_and(|ty| ty.name != "json" && ty.name != "record"),
+        "array_agg" => first.is_some_and(|ty| !ty.array),
+        "bit_and" | "bit_or" | "bit_xor" => {
+            first.is_some_and(|ty| matches!(&*ty.name, "int2" | "int4" | "int8"))
+        }
         "to_char" => {
             first.is_some_and(|ty| {
                 !ty.array && matches!(&*ty.name, "date" | "timestamp" | "timestamptz")
             }) && call.args.get(1).is_some_and(super::operator::literal_only)
         }
+        // Universal time shifts nothing.
+        "timezone" => call.args.first().is_some_and(|zone| {
+            matches!(&zone.kind, ExprKind::Literal(Literal::String(zone))
+                if matches!(zone.to_ascii_lowercase().as_str(), "utc" | "gmt"))
+        }),
         _ => false,
     }
 }
@@ -826,10 +981,26 @@ fn result_of(name: &str, operands: &[Info]) -> Option<Ty> {
             "numeric" => "numeric",
             _ => "float8",
         }),
+        "array_append" | "array_cat" | "array_remove" | "array_replace" | "trim_array" => {
+            of(0).filter(|ty| ty.array)
+        }
+        "array_prepend" => of(1).filter(|ty| ty.array),
+        "generate_series" => of(0).map(|ty| match &*ty.name {
+            "date" => Ty::plain("timestamptz"),
+            _ => ty,
+        }),
+        "unnest" => of(0)
+            .filter(|ty| ty.array)
+            .map(|ty| Ty { array: false, ..ty }),
         "array_agg" => of(0)
             .filter(|ty| !ty.array)
             .map(|ty| Ty { array: true, ..ty }),
         "date_trunc" => of(1).filter(|ty| ty.name != "date"),
+        "timezone" => of(1).and_then(|ty| match &*ty.name {
+            "timestamptz" => Some(Ty::plain("timestamp")),
+            "timestamp" => Some(Ty::plain("timestamptz")),
+            _ => None,
+        }),
         _ => None,
     }
 }

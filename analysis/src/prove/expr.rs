@@ -2,7 +2,7 @@
 //! depends on.
 
 use super::resolve::{Resolved, is_system};
-use super::state::{Env, Info, Leak, Level, Node, Prover, SubQuery};
+use super::state::{BlockId, Env, Info, Leak, Level, Node, Prover, SubQuery};
 use super::walk;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::{Family, Ty};
@@ -15,15 +15,20 @@ impl<'a> Prover<'a> {
     /// Walks an expression.
     pub(super) fn expr(&mut self, expr: &'a Expr, env: &Env) -> Info {
         let info = self.expr_inner(expr, env);
+        self.note_leak(&info, env.block);
+        info
+    }
+
+    /// Notes what a value of a block depends on, and what in it can raise an error.
+    pub(super) fn note_leak(&mut self, info: &Info, block: BlockId) {
         if !info.exposed.is_empty() {
             self.observe(&info.exposed, info.leak.as_ref());
         }
-        if let (Some(leak), Some(block)) = (&info.leak, self.blocks.get_mut(env.block))
+        if let (Some(leak), Some(block)) = (&info.leak, self.blocks.get_mut(block))
             && block.leak.is_none()
         {
             block.leak = Some((leak.clone(), info.exposed.clone()));
         }
-        info
     }
 
     fn expr_inner(&mut self, expr: &'a Expr, env: &Env) -> Info {
@@ -32,6 +37,15 @@ impl<'a> Prover<'a> {
                 Resolved::Info(info) => info,
                 Resolved::Nothing => Info::default(),
             },
+            ExprKind::Star(parts) if !parts.is_empty() => {
+                match self.row_of(parts, &expr.span, env.scope) {
+                    Ok(row) => row,
+                    Err(problem) => {
+                        self.problem(*problem);
+                        Info::default()
+                    }
+                }
+            }
             ExprKind::Star(_) => {
                 self.invalid("a star in this place", &expr.span);
                 Info::default()
@@ -101,6 +115,14 @@ impl<'a> Prover<'a> {
                 info.ty = target;
                 info
             }
+            ExprKind::Operator {
+                name,
+                left: Some(left),
+                right,
+            } if env.upsert && inserted(name, left, right) => Info {
+                ty: Some(Ty::plain("bool")),
+                ..Info::constant()
+            },
             ExprKind::Operator { name, left, right } => {
                 let left_info = left.as_ref().map(|left| self.expr(left, env));
                 let right_info = self.expr(right, env);
@@ -225,7 +247,7 @@ impl<'a> Prover<'a> {
             ),
             ExprKind::Array(list) => {
                 let elements: Vec<Info> = list.iter().map(|item| self.expr(item, env)).collect();
-                let mut info = self.over(&elements.iter().collect::<Vec<_>>());
+                let mut info = self.united(&elements, &expr.span);
                 info.ty = array_type(list, &elements);
                 info
             }
@@ -261,16 +283,16 @@ impl<'a> Prover<'a> {
                     let problem = self.system_column(name, &expr.span);
                     self.problem(*problem);
                 }
-                let mut info = self.children(expr, env);
-                info.ty = None;
-                info.parts.clear();
-                if steps
-                    .iter()
-                    .any(|step| matches!(step, IndirectionStep::Subscript(_)))
-                {
-                    // A subscript of jsonb or an array reads, or yields NULL.
-                    info.ty = None;
-                }
+                let operands = self.operands(expr, env);
+                let base_type = operands.first().and_then(|base| base.ty.clone());
+                let mut info = self.over(&operands.iter().collect::<Vec<_>>());
+                // A subscript of an array yields an element, or NULL.
+                info.ty = match steps.as_slice() {
+                    [IndirectionStep::Subscript(bounds)] if bounds.len() == 1 => base_type
+                        .filter(|ty| ty.array)
+                        .map(|ty| Ty { array: false, ..ty }),
+                    _ => None,
+                };
                 info
             }
             ExprKind::Collate { collation, .. } => {
@@ -366,6 +388,12 @@ impl<'a> Prover<'a> {
         {
             return self.tenant_info();
         }
+        if let Some(arguments) = &self.context.arguments {
+            let position = usize::try_from(number).unwrap_or(0).wrapping_sub(1);
+            return arguments
+                .get(position)
+                .map_or_else(Info::constant, |argument| argument.value.clone());
+        }
         Info {
             open: true,
             ..Info::constant()
@@ -403,9 +431,13 @@ impl<'a> Prover<'a> {
             .partition_by
             .iter()
             .chain(window.order_by.iter().map(|item| &item.expr))
-            .chain(&window.frame)
         {
             let inner = self.expr(expr, env);
+            self.sorted_early(&inner);
+            info.absorb(&inner);
+        }
+        for expr in &window.frame {
+            let inner = self.count(expr, env);
             info.absorb(&inner);
         }
         for item in &window.order_by {
@@ -481,6 +513,16 @@ impl<'a> Prover<'a> {
                 }
             }
             None => info.from_tenant = true,
+        }
+        if matches!(kind, SubqueryKind::Array)
+            && let Some([column]) = columns.as_deref()
+        {
+            info.ty = column
+                .info
+                .ty
+                .clone()
+                .filter(|ty| !ty.array)
+                .map(|ty| Ty { array: true, ..ty });
         }
         info.constant = false;
         info.aggregate = left.as_ref().is_some_and(|left| left.aggregate);
@@ -569,6 +611,25 @@ fn array_type(list: &[Expr], elements: &[Info]) -> Option<Ty> {
         array: true,
         ..Ty::plain(element)
     })
+}
+
+/// `xmax = 0`, in the `RETURNING` of an upsert: whether the row was inserted rather than updated. Of
+/// the row just written it tells that alone.
+fn inserted(name: &crate::ir::Name, left: &Expr, right: &Expr) -> bool {
+    let mut column = left;
+    while let ExprKind::Cast { expr, ty } = &column.kind {
+        if !Ty::of(ty).is_some_and(|ty| matches!(&*ty.name, "text" | "int4" | "int8")) {
+            return false;
+        }
+        column = expr;
+    }
+    let zero = matches!(&right.kind,
+        ExprKind::Literal(Literal::Number(zero) | Literal::String(zero)) if zero == "0");
+    let compares =
+        matches!(name.parts.as_slice(), [name] if matches!(name.as_str(), "=" | "<>" | ">"));
+    let xmax = matches!(&column.kind, ExprKind::Column(parts)
+        if parts.last().is_some_and(|name| name == "xmax"));
+    compares && zero && xmax
 }
 
 /// The only expression of a query without anything else: `(SELECT expr)`.

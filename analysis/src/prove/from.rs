@@ -18,6 +18,8 @@ pub(super) struct Place {
     pub(super) guard: Guard,
     /// The scope of the enclosing query, which every sub-query sees.
     pub(super) outer: Option<usize>,
+    /// Whether the query has grouping sets.
+    pub(super) grouping: bool,
 }
 
 impl<'a> Prover<'a> {
@@ -260,9 +262,9 @@ impl<'a> Prover<'a> {
         place: &Place,
     ) -> Option<Vec<Visible>> {
         let columns = columns?;
-        // On the nullable side of a join PostgreSQL may compute the select list where its rows are
+        // On the nullable side of a join, or below grouping sets, PostgreSQL may compute the select list where its rows are
         // read.
-        if !fenced && place.guard != self.block_guard(place.block) {
+        if !fenced && (place.grouping || place.guard != self.block_guard(place.block)) {
             for column in columns.iter() {
                 self.computed_early(&column.info);
             }
@@ -366,6 +368,8 @@ impl<'a> Prover<'a> {
             block: place.block,
             guard: place.guard.clone(),
             condition: false,
+            rows: None,
+            upsert: false,
         };
         let mut columns: Option<Vec<Visible>> = Some(Vec::new());
         let mut scalar = false;

@@ -36,6 +36,7 @@ impl<'a> Prover<'a> {
                 block,
                 guard: self.block_guard(block),
                 outer,
+                grouping: false,
             };
             let tenant = !matches!(self.mode, Mode::System(_));
             let name = insert
@@ -57,7 +58,10 @@ impl<'a> Prover<'a> {
                 opaque: false,
             };
             let scope = self.push_scope(namespace, outer);
-            let env = self.env(block, scope, false);
+            let env = super::state::Env {
+                upsert: insert.on_conflict.is_some(),
+                ..self.env(block, scope, false)
+            };
             self.returning(&insert.returning, &env)
         });
         self.with.truncate(levels);

@@ -104,6 +104,8 @@ impl<'a> Prover<'a> {
                     block: place.block,
                     guard: on_guard.clone(),
                     condition: true,
+                    rows: None,
+                    upsert: false,
                 };
                 self.condition(condition, &env, "ON");
             }
@@ -231,7 +233,7 @@ impl<'a> Prover<'a> {
             let mut condition = self.over(&[&a, &b]);
             if !a.compares("=", &b) {
                 condition.raises(&join.span, super::expr::COMPARISON);
-                self.leaks(&condition);
+                self.leaks(&condition, place.block);
             }
             // The merged column has the common type of both sides: it is the one side's value only
             // where both are of one family.

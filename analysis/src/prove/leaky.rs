@@ -5,7 +5,7 @@
 //! rows are is made of operators and functions that never raise an error.
 
 use super::check::Check;
-use super::state::{Info, Leak, Prover, RteId};
+use super::state::{BlockId, Info, Leak, Prover, RteId};
 use crate::diagnostic::{Code, Diagnostic};
 
 /// What is seen while a sub-query of an expression is read.
@@ -55,13 +55,37 @@ impl Prover<'_> {
         });
     }
 
-    /// Refuses a condition that can raise an error on a foreign row.
-    pub(super) fn leaks(&mut self, info: &Info) {
+    /// Refuses a condition of `block` that can raise an error on a foreign row.
+    pub(super) fn leaks(&mut self, info: &Info, block: BlockId) {
         let Some(leak) = &info.leak else {
             return;
         };
-        let diagnostic = self.leak_diagnostic(leak, &info.exposed);
-        self.problem(diagnostic);
+        // A block that is not evaluated before the conditions around it, such as a sub-query of a
+        // select list, sees of the rows around only those that meet them.
+        let outside: Vec<RteId> = self
+            .settled_around(block)
+            .into_iter()
+            .filter(|rte| info.exposed.contains(rte))
+            .collect();
+        if info.exposed.iter().any(|rte| !outside.contains(rte)) {
+            let diagnostic = self.leak_diagnostic(leak, &info.exposed);
+            self.problem(diagnostic);
+        }
+    }
+
+    /// The entries around a block whose rows have met the conditions on them when it is evaluated.
+    fn settled_around(&self, block: BlockId) -> Vec<RteId> {
+        let mut settled = Vec::new();
+        let mut early = true;
+        let mut next = Some(block);
+        while let Some(block) = next.and_then(|block| self.blocks.get(block)) {
+            if !early {
+                settled.extend(&block.rtes);
+            }
+            early &= block.early;
+            next = block.parent;
+        }
+        settled
     }
 
     pub(super) fn leak_diagnostic(&self, leak: &Leak, exposed: &[RteId]) -> Diagnostic {

@@ -23,6 +23,7 @@ impl<'a> Prover<'a> {
             block,
             guard: self.block_guard(block),
             outer,
+            grouping: false,
         };
         let source = self.item(&merge.source, &place, &Namespace::default());
         let output = relation.and_then(|relation| {
@@ -129,6 +130,8 @@ impl<'a> Prover<'a> {
             block: place.block,
             guard: matched_guard.clone(),
             condition: true,
+            rows: None,
+            upsert: false,
         };
         self.condition(&merge.on, &on, "ON");
         self.judge(relation, &weakest, span, rte, place.block, Purpose::Merge);
@@ -153,6 +156,8 @@ impl<'a> Prover<'a> {
                     matched_guard.clone()
                 },
                 condition: false,
+                rows: None,
+                upsert: false,
             };
             if let Some(condition) = &branch.condition {
                 let info = self.expr(
@@ -162,7 +167,7 @@ impl<'a> Prover<'a> {
                         ..env.clone()
                     },
                 );
-                self.leaks(&info);
+                self.leaks(&info, env.block);
             }
             match &branch.action {
                 MergeAction::Nothing => {}

@@ -5,7 +5,7 @@
 use super::expr::COMPARISON;
 use super::state::{Env, Info, OutColumn, Prover};
 use super::walk;
-use crate::functions::operators::{self, is_textual};
+use crate::functions::operators::{self, Operand, is_textual};
 use crate::functions::types::{self, Ty};
 use crate::ir::{Expr, ExprKind, Literal, Name, Span, TypeName};
 
@@ -31,6 +31,14 @@ impl<'a> Prover<'a> {
             // Of a document comes a document.
             "->" | "#>" => left_ty.filter(|ty| ty.name.starts_with("json")).cloned(),
             "||" if text => Some(Ty::plain("text")),
+            // An array and an element, or two documents.
+            "||" => [left_ty, right.ty.as_ref()]
+                .into_iter()
+                .flatten()
+                .find(|ty| ty.array || matches!(&*ty.name, "jsonb" | "bytea" | "tsvector"))
+                .cloned(),
+            // Of two texts it is what trigrams define.
+            "%" if text => Some(Ty::plain("bool")),
             "=" | "<>" | "<" | "<=" | ">" | ">=" | "@>" | "<@" | "&&" | "?" | "?|" | "?&"
             | "@@" | "@?" | "^@" => Some(Ty::plain("bool")),
             name if operators::is_like(name) || operators::is_regex(name) => {
@@ -45,8 +53,11 @@ impl<'a> Prover<'a> {
         // Under a collation of the migrations that calls different texts equal, LIKE fails.
         let textual = |info: &Info| !info.loose && info.ty.as_ref().is_none_or(is_textual);
         let safe = left.is_some_and(|left| left.compares(name, right))
-            || (name == "||" && text)
+            || (name == "||" && text && left.is_some_and(|left| joins(left, right)))
             || (name == "-" && left.is_none() && right.constant)
+            || (matches!(name, "%" | "<->")
+                && text
+                && left.is_some_and(|left| left.compares("=", right)))
             || (operators::is_like(name) && safe_pattern(right_expr) && left.is_none_or(textual))
             || (operators::is_regex(name) && literal_only(right_expr) && left.is_none_or(textual))
             || (matches!(name, "@?" | "@@")
@@ -107,20 +118,16 @@ impl<'a> Prover<'a> {
     /// Values that become one type, as those of `COALESCE` and of the branches of `CASE`.
     pub(super) fn united(&mut self, operands: &[Info], span: &Span) -> Info {
         let mut info = self.over(&operands.iter().collect::<Vec<_>>());
+        let all: Vec<Operand<'_>> = operands.iter().map(Info::operand).collect();
+        if !operators::unify(&all) {
+            info.raises(span, COMPARISON);
+        }
+        let known = operands.iter().all(|info| info.ty.is_some() || info.open);
         let types: Vec<&Ty> = operands
             .iter()
             .filter_map(|info| info.ty.as_ref())
             .collect();
-        if !operators::unify(&types) {
-            info.raises(span, COMPARISON);
-        }
-        let known = operands.iter().all(|info| info.ty.is_some() || info.open);
-        info.ty = match types.split_first() {
-            Some((first, others)) if known && others.iter().all(|other| other == first) => {
-                Some(Ty::clone(first))
-            }
-            _ => None,
-        };
+        info.ty = operators::united(&types).filter(|_| known);
         info
     }
 
@@ -177,6 +184,15 @@ impl Info {
             ..self.clone()
         }
     }
+}
+
+/// Whether `||` of these, one of which is text, is that of texts and not that of an array.
+fn joins(left: &Info, right: &Info) -> bool {
+    [left, right].into_iter().all(|info| match info.operand() {
+        Operand::Known(ty) => !ty.array,
+        Operand::Open => true,
+        Operand::Constant | Operand::Unknown => false,
+    })
 }
 
 /// The type of a sum, a difference or a product, as far as it is plain.

@@ -70,11 +70,7 @@ impl<'a> Prover<'a> {
         }
         let output = match &query.body {
             QueryBody::Select(select) => {
-                let ordered = query
-                    .order_by
-                    .iter()
-                    .any(|item| walk::has_aggregate(&item.expr, self.catalog));
-                let (output, env) = self.select(select, ordered, parent, guard, outer);
+                let (output, env) = self.select(select, &query.order_by, parent, guard, outer);
                 self.order_by(&query.order_by, select, &env);
                 self.lock(&query.locking, env.scope);
                 output
@@ -107,7 +103,7 @@ impl<'a> Prover<'a> {
             let block = self.block(parent, guard);
             let scope = self.push_scope(Namespace::default(), outer);
             let env = self.env(block, scope, false);
-            self.expr(limit, &env);
+            self.count(limit, &env);
         }
         if let Some(output) = self.outputs.get_mut(output) {
             output.limited |= query.limit.is_some() || query.offset.is_some();
@@ -171,6 +167,8 @@ impl<'a> Prover<'a> {
             block,
             guard: self.block_guard(block),
             condition,
+            rows: None,
+            upsert: false,
         }
     }
 
@@ -192,16 +190,23 @@ impl<'a> Prover<'a> {
     fn select(
         &mut self,
         select: &'a Select,
-        ordered_by_aggregate: bool,
+        order_by: &'a [OrderBy],
         parent: Option<BlockId>,
         guard: &Guard,
         outer: Option<usize>,
     ) -> (OutputId, Env) {
+        let ordered_by_aggregate = order_by
+            .iter()
+            .any(|item| walk::has_aggregate(&item.expr, self.catalog));
+        let ordered = order_by
+            .iter()
+            .any(|item| names_output(&item.expr, &select.targets));
         let block = self.block(parent, guard);
         let place = Place {
             block,
             guard: self.block_guard(block),
             outer,
+            grouping: select.grouping_sets,
         };
         let namespace = self.items(&select.from, &place);
         let rtes = self.block_rtes(block);
@@ -233,13 +238,22 @@ impl<'a> Prover<'a> {
                         .any(|expr| walk::has_aggregate(expr, self.catalog))));
         let env = if over_nothing {
             let early = self.is_early(block);
-            let block = self.block(parent, guard);
-            self.set_early(block, early);
-            self.env(block, scope, false)
+            let outside = self.block(parent, guard);
+            self.set_early(outside, early);
+            Env {
+                rows: Some(block),
+                ..self.env(outside, scope, false)
+            }
         } else {
             env
         };
         let columns = self.targets(&select.targets, &env);
+        // `GROUP BY 1`, `ORDER BY alias` and `DISTINCT` mean items of the select list.
+        if select.distinct.is_some() || !select.group_by.is_empty() || ordered {
+            for column in columns.iter().flatten() {
+                self.sorted_early(&column.info);
+            }
+        }
         let mut aggregated = over_nothing;
         if let Some(columns) = &columns
             && select.group_by.is_empty()
@@ -260,7 +274,7 @@ impl<'a> Prover<'a> {
                 },
             );
             if movable {
-                self.leaks(&info);
+                self.leaks(&info, env.block);
             }
             aggregated |= select.group_by.is_empty();
         }
@@ -320,6 +334,8 @@ impl<'a> Prover<'a> {
             block: place.block,
             guard: place.guard.clone(),
             condition: false,
+            rows: None,
+            upsert: false,
         };
         if let Some(filter) = &select.filter {
             self.condition(
@@ -444,7 +460,8 @@ impl<'a> Prover<'a> {
         if names_output(expr, targets) && !self.is_column(expr, env) {
             return;
         }
-        self.expr(expr, env);
+        let info = self.expr(expr, env);
+        self.sorted_early(&info);
     }
 
     /// Whether a plain name is a column of `FROM`, without a word about it if it is not.
@@ -471,8 +488,24 @@ impl<'a> Prover<'a> {
             }
             // An alias of the select list wins over a column of the same name.
             if !names_output(&item.expr, &select.targets) {
-                self.expr(&item.expr, env);
+                let info = self.expr(&item.expr, env);
+                self.sorted_early(&info);
             }
+        }
+    }
+
+    /// A number of rows, which may not be negative.
+    pub(super) fn count(&mut self, expr: &'a Expr, env: &Env) -> Info {
+        let mut info = self.expr(expr, env);
+        info.raises(&expr.span, "a number of rows that may be negative");
+        self.note_leak(&info, env.block);
+        info
+    }
+
+    /// PostgreSQL may sort or group rows by an expression where they are read, before a join.
+    pub(super) fn sorted_early(&mut self, info: &Info) {
+        if !info.aggregate && !info.window {
+            self.computed_early(info);
         }
     }
 
@@ -539,6 +572,13 @@ impl<'a> Prover<'a> {
                 ));
             }
             for ((value, column), pinned) in row.iter().zip(&mut columns).zip(&mut pinned) {
+                if matches!(value.kind, ExprKind::Star(_)) {
+                    self.problem(*error(
+                        Code::NOT_UNDERSTOOD,
+                        "a star in `VALUES` is not understood yet",
+                        &value.span,
+                    ));
+                }
                 // In the source of an INSERT; elsewhere PostgreSQL refuses the word.
                 let info = if matches!(value.kind, ExprKind::Default) {
                     Info::constant()

@@ -81,8 +81,8 @@ impl Prover<'_> {
                 if let Some(table) = self.table(None, table, span, scope)? {
                     return self.qualified(table, column, span);
                 }
-                if self.argument(column) {
-                    return Ok(Info::constant());
+                if let Some(value) = self.argument(column) {
+                    return Ok(value);
                 }
                 Err(self.no_table(table, span))
             }
@@ -141,8 +141,8 @@ impl Prover<'_> {
         if let Some(table) = self.table(None, name, span, scope)? {
             return Ok(whole_row(table));
         }
-        if self.argument(name) {
-            return Ok(Info::constant());
+        if let Some(value) = self.argument(name) {
+            return Ok(value);
         }
         let near = self
             .chain(scope)
@@ -177,12 +177,14 @@ impl Prover<'_> {
         self.qualified(table, field, span).ok()
     }
 
-    /// Whether a name is an argument of the function whose body is read.
-    fn argument(&self, name: &str) -> bool {
-        self.context
-            .arguments
-            .as_ref()
-            .is_some_and(|arguments| arguments.iter().any(|argument| argument == name))
+    /// The argument of this name, of the function whose body is read.
+    fn argument(&self, name: &str) -> Option<Info> {
+        let arguments = self.context.arguments.as_ref()?;
+        let named = |argument: &&super::state::Argument| argument.name.as_deref() == Some(name);
+        arguments
+            .iter()
+            .find(named)
+            .map(|found| found.value.clone())
     }
 
     /// The nearest item of this name.
@@ -241,6 +243,34 @@ impl Prover<'_> {
                     span,
                 ))
             }
+        }
+    }
+
+    /// The whole row of an item, as `t.*` stands for it inside of an expression.
+    pub(super) fn row_of(
+        &self,
+        parts: &[String],
+        span: &Span,
+        scope: usize,
+    ) -> Result<Info, Box<Diagnostic>> {
+        let (schema, name) = match parts {
+            [name] => (None, name),
+            [schema, name] => (Some(schema.as_str()), name),
+            _ => {
+                return Err(error(
+                    Code::NOT_UNDERSTOOD,
+                    "this star is not understood yet",
+                    span,
+                ));
+            }
+        };
+        match self.table(schema, name, span, scope)? {
+            Some(table) => Ok(Info {
+                ty: Some(Ty::plain("record")),
+                node: None,
+                ..whole_row(table)
+            }),
+            None => Err(self.no_table(name, span)),
         }
     }
 

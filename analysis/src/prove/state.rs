@@ -195,6 +195,17 @@ impl Info {
             let mut pairs = self.parts.iter().zip(&other.parts);
             return pairs.all(|(a, b)| a.compares(operator, b));
         }
+        // A number that is one for all rows is cast to a float before any row is read.
+        let float = |info: &Info| {
+            info.ty
+                .as_ref()
+                .is_some_and(|ty| ty.name.starts_with("float"))
+        };
+        let number =
+            |info: &Info| info.constant && info.ty.as_ref().is_some_and(|ty| ty.name == "numeric");
+        if (float(self) && number(other)) || (number(self) && float(other)) {
+            return true;
+        }
         never_raises(operator, self.operand(), other.operand())
     }
 
@@ -317,9 +328,16 @@ pub(super) struct Context {
     /// How deep views and functions nest.
     pub(super) depth: usize,
     /// The names of a function's arguments, when its body is read.
-    pub(super) arguments: Option<Rc<[String]>>,
+    pub(super) arguments: Option<Rc<[Argument]>>,
     /// Whether `nextval` is allowed, as in a column's default.
     pub(super) default_value: bool,
+}
+
+/// An argument of a function whose body is read.
+#[derive(Clone, Debug)]
+pub(super) struct Argument {
+    pub(super) name: Option<String>,
+    pub(super) value: Info,
 }
 
 /// The state of a proof.
@@ -439,4 +457,9 @@ pub(super) struct Env {
     pub(super) guard: Guard,
     /// Whether the expression is a condition that the planner may move.
     pub(super) condition: bool,
+    /// Where the query gives a row even if nothing meets its conditions: the block whose rows, which
+    /// do meet them, the arguments of its aggregates are computed for.
+    pub(super) rows: Option<BlockId>,
+    /// Whether it is the `RETURNING` of an upsert.
+    pub(super) upsert: bool,
 }

@@ -30,6 +30,7 @@ impl<'a> Prover<'a> {
             block,
             guard: self.block_guard(block),
             outer,
+            grouping: false,
         };
         let tenant = !matches!(self.mode, Mode::System(_));
         let holds_tenant = self.conflict_key_holds_tenant(relation, conflict);

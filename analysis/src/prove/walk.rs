@@ -72,6 +72,15 @@ pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
     }
 }
 
+/// Whether an expression calls a function that a migration defines.
+pub(super) fn calls_defined(expr: &Expr, catalog: &Catalog) -> bool {
+    let here = matches!(&expr.kind, ExprKind::Call(call)
+        if call.name.parts.last().is_none_or(|name| catalog.shadows_function(name)));
+    here || children(expr)
+        .into_iter()
+        .any(|part| calls_defined(part, catalog))
+}
+
 /// The expressions of a window.
 pub(super) fn window_parts(window: &Window) -> impl Iterator<Item = &Expr> {
     let ordered = window.order_by.iter().map(|item| &item.expr);

@@ -176,6 +176,7 @@ impl<'a> Prover<'a> {
             block,
             guard: self.block_guard(block),
             outer,
+            grouping: false,
         };
         let mut namespace = self.changed(relation, &update.target, &place, Command::Update);
         let from = self.items(&update.from, &place);
@@ -249,6 +250,7 @@ impl<'a> Prover<'a> {
             block,
             guard: self.block_guard(block),
             outer,
+            grouping: false,
         };
         let mut namespace = self.changed(relation, &delete.target, &place, Command::Delete);
         let using = self.items(&delete.using, &place);
