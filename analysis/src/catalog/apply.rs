@@ -10,8 +10,10 @@ impl Builder {
             Ddl::Harmless | Ddl::Begin | Ddl::Commit | Ddl::Rollback => {}
             Ddl::CreateTable(table) => self.create_table(*table),
             Ddl::CreateTableAs(table) => {
-                if let Ok(query) = &table.query {
-                    self.evaluates_query(query);
+                match &table.query {
+                    Ok(query) => self.evaluates_query(query),
+                    // What is not understood may call anything.
+                    Err(why) => self.unreadable(&format!("CREATE TABLE AS: {why}")),
                 }
                 self.create_table_as(*table);
             }
@@ -122,12 +124,28 @@ impl Builder {
                 if let Some(bypasses) = bypasses {
                     self.bypasses.insert(name.clone(), bypasses);
                 }
+                self.named_roles.insert(name.clone());
                 self.grant_roles(&member_of, std::slice::from_ref(&name), true);
                 self.grant_roles(std::slice::from_ref(&name), &members, true);
             }
             Ddl::SearchPath { path, local } => self.set_path(path, local),
+            Ddl::SetRole { role } => self.set_role(role),
+            Ddl::Reassign { owner } => {
+                for relation in self.relations_mut() {
+                    relation.owner = Some(owner.clone());
+                }
+            }
             Ddl::RolePath { role, path } => {
                 let role = role.unwrap_or_default();
+                // Whoever migrates may start with it from the next connection on.
+                if role != self.catalog.config.application_role
+                    && let Some(path) = &path
+                {
+                    let path = path.iter().filter(|s| *s != "$user" && *s != "pg_catalog");
+                    self.default_path = Some(path.cloned().collect());
+                }
+                self.named_roles
+                    .extend((!role.is_empty()).then(|| role.clone()));
                 match path {
                     Some(path) => self.role_paths.insert(role, path),
                     None => self.role_paths.remove(&role),

@@ -7,7 +7,7 @@ use super::apply_policy::{policy_mentions_column, policy_reads};
 use super::bind;
 use super::build::Builder;
 use super::model::{ColumnDefault, PolicyExpr, Relation, RelationId, RelationKind};
-use super::walk::{self, Visitor, mentions, query_mentions};
+use super::walk::{self, Mentions, Visitor, mentions, query_mentions, statement_mentions};
 use crate::ddl::ir::{Action, ColumnSpec, Maybe, Ref};
 use crate::ir::{Expr, ExprKind};
 
@@ -200,7 +200,12 @@ impl Builder {
     }
 
     /// Applies a change to a relation and, unless `ONLY`, to all that inherit from it.
-    fn each_child(&mut self, id: RelationId, only: bool, change: &mut dyn FnMut(&mut Relation)) {
+    pub(super) fn each_child(
+        &mut self,
+        id: RelationId,
+        only: bool,
+        change: &mut dyn FnMut(&mut Relation),
+    ) {
         let mut pending = vec![id];
         let mut seen = Vec::new();
         while let Some(id) = pending.pop() {
@@ -229,6 +234,7 @@ impl Builder {
             return;
         }
         let column = self.column(spec);
+        self.captures(id, &column.name);
         let mut local = true;
         self.each_child(id, only, &mut |relation| {
             if relation.column(&column.name).is_none() {
@@ -373,6 +379,7 @@ impl Builder {
             return;
         };
         self.readers_of_column(id, column, false);
+        self.captures(id, new_name);
         self.each_child(id, false, &mut |relation| {
             rename_in(relation, column, new_name)
         });
@@ -381,6 +388,49 @@ impl Builder {
                 if key.target == id {
                     rename_strings(&mut key.target_columns, column, new_name);
                 }
+            }
+        }
+    }
+
+    /// What was stored with an unqualified column of this name was bound to another table; read
+    /// again, the name would mean the new column.
+    fn captures(&mut self, id: RelationId, column: &str) {
+        let Some(relation) = self.relation(id) else {
+            return;
+        };
+        let key = vec![relation.schema.clone(), relation.name.clone()];
+        let captured = |found: &Mentions| {
+            found.relations.contains(&key) && found.bare.iter().any(|bare| bare == column)
+        };
+        let mut unclear = Vec::new();
+        for other in self.catalog.relations() {
+            let view = other.view.as_ref().and_then(|view| view.query.as_ref());
+            let of_view = view.is_some_and(|query| captured(&query_mentions(query)));
+            let of_policy = other.policies.iter().any(|policy| {
+                [&policy.using, &policy.check]
+                    .into_iter()
+                    .any(|expr| match expr {
+                        PolicyExpr::Expr(expr) => captured(&mentions(expr)),
+                        _ => false,
+                    })
+            });
+            if of_view || of_policy {
+                unclear.push(other.id);
+            }
+        }
+        let reason = format!("a column `{column}` was added to what it reads after it was written");
+        for id in unclear {
+            self.unknown(id, &reason);
+        }
+        for function in &mut self.catalog.functions {
+            if let super::Body::Sql {
+                statements,
+                string: false,
+                ..
+            } = &function.body
+                && statements.iter().any(|s| captured(&statement_mentions(s)))
+            {
+                function.unknown.get_or_insert_with(|| reason.clone());
             }
         }
     }

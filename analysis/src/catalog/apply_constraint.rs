@@ -99,6 +99,7 @@ impl Builder {
                 let name = name
                     .or_else(|| default_name(relation, &listed, "fkey"))
                     .unwrap_or_default();
+                let name = self.certain_name(id, name);
                 if let Some(relation) = self.relation_mut(id) {
                     relation.foreign_keys.push(ForeignKey {
                         name,
@@ -114,15 +115,23 @@ impl Builder {
                 let Some(relation) = self.relation(id) else {
                     return;
                 };
+                let column = expr
+                    .as_ref()
+                    .ok()
+                    .and_then(|expr| only_column(relation, expr));
+                let listed: Vec<&str> = column.iter().map(String::as_str).collect();
                 let name = name
-                    .or_else(|| default_name(relation, &[], "check"))
+                    .or_else(|| default_name(relation, &listed, "check"))
                     .unwrap_or_default();
-                if let Some(relation) = self.relation_mut(id) {
-                    relation.checks.push(Check {
-                        name,
-                        expr: expr.ok(),
-                    });
-                }
+                let name = self.certain_name(id, name);
+                let check = Check {
+                    name,
+                    expr: expr.ok(),
+                };
+                // Children get it as well; one that is `NO INHERIT` does no harm there.
+                self.each_child(id, false, &mut |relation| {
+                    relation.checks.push(check.clone())
+                });
             }
             ConstraintSpec::NotNull { columns } => {
                 if let Some(relation) = self.relation_mut(id) {
@@ -133,6 +142,19 @@ impl Builder {
             }
             ConstraintSpec::Attribute => {}
         }
+    }
+
+    /// The name of a constraint, unless another table of the schema has it: the server may have
+    /// chosen another one then, and no `DROP CONSTRAINT` may find this one by accident.
+    fn certain_name(&mut self, id: RelationId, name: String) -> String {
+        let Some(schema) = self.relation(id).map(|relation| relation.schema.clone()) else {
+            return name;
+        };
+        let first = *self
+            .constraint_names
+            .entry((schema, name.clone()))
+            .or_insert(id);
+        if first == id { name } else { String::new() }
     }
 
     pub(super) fn create_index(&mut self, index: CreateIndex) {
@@ -162,7 +184,10 @@ impl Builder {
             .flat_map(|expr| mentions(expr).functions)
             .collect();
         self.evaluates(Vec::new(), called);
+        // The functions of an operator class that a migration may have made run with every write.
+        let classes = index.classes && self.catalog.ever.anything.is_some();
         if let Some(relation) = self.relation_mut(id) {
+            relation.index_expressions.extend(classes.then_some(None));
             relation.index_expressions.extend(bound);
             if index.unique {
                 relation.keys.push(Key {
@@ -175,6 +200,18 @@ impl Builder {
                 });
             }
         }
+    }
+}
+
+/// The one column that a check is about: the server puts it into the name.
+fn only_column(relation: &Relation, expr: &ir::Expr) -> Option<String> {
+    let mut found: Vec<String> = mentions(expr).columns;
+    found.retain(|name| relation.column(name).is_some());
+    found.sort();
+    found.dedup();
+    match found.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::apply_policy::policy_reads;
 use super::build::{Builder, TEMPORARY};
-use super::model::{PolicyExpr, RelationId, RelationKind};
-use super::walk::{self, Mentions, Visitor, mentions, query_mentions};
+use super::model::{ColumnDefault, PolicyExpr, RelationId, RelationKind};
+use super::walk::{self, Mentions, Visitor, mentions, query_mentions, statement_mentions};
 use crate::ddl::ir::{Kind, Object, Ref, Step};
 use crate::diagnostic::{Code, Severity};
 use crate::ir::{ExprKind, RelationRef};
@@ -206,7 +206,14 @@ impl Builder {
     }
 
     fn drop_type(&mut self, name: &Ref, cascade: bool) {
-        self.catalog.types.retain(|ty| ty.name != name.name);
+        let path = self.path.clone();
+        let first = |ty: &super::TypeDefinition| match &name.schema {
+            Some(schema) => ty.schema == *schema,
+            None => path.contains(&ty.schema),
+        };
+        self.catalog
+            .types
+            .retain(|ty| ty.name != name.name || !first(ty));
         if cascade {
             let dropped = name.name.clone();
             self.dependents(&format!("type `{dropped}` is dropped"), &|m| {
@@ -254,8 +261,53 @@ impl Builder {
                     .as_ref()
                     .is_none_or(|query| depends(&query_mentions(query)))
             });
-            if of_policies || of_view {
+            let defaults = relation.columns.iter().any(|column| match &column.default {
+                ColumnDefault::Expr(expr) | ColumnDefault::Generated(expr) => {
+                    depends(&mentions(expr))
+                }
+                _ => false,
+            });
+            let conditions = relation
+                .triggers
+                .iter()
+                .filter_map(|trigger| trigger.condition.as_ref()?.as_ref());
+            let stored = relation
+                .checks
+                .iter()
+                .filter_map(|check| check.expr.as_ref())
+                .chain(relation.index_expressions.iter().flatten())
+                .chain(conditions)
+                .any(|expr| depends(&mentions(expr)));
+            if of_policies || of_view || defaults || stored {
                 unclear.push(relation.id);
+            }
+        }
+        for function in &mut self.catalog.functions {
+            let body = match &function.body {
+                super::Body::Sql {
+                    statements,
+                    string: false,
+                    ..
+                } => statements.iter().any(|s| depends(&statement_mentions(s))),
+                _ => false,
+            };
+            let default = function
+                .inputs()
+                .filter_map(|argument| argument.default.as_ref())
+                .any(|expr| depends(&mentions(expr)));
+            if body || default {
+                function
+                    .unknown
+                    .get_or_insert_with(|| format!("{reason}, and it depends on it"));
+            }
+        }
+        for ty in &mut self.catalog.types {
+            if let super::TypeKind::Domain { expressions, .. } = &mut ty.kind {
+                for expr in expressions {
+                    if expr.as_ref().is_some_and(|expr| depends(&mentions(expr))) {
+                        *expr = None;
+                    }
+                }
             }
         }
         for id in unclear {
@@ -474,6 +526,14 @@ impl Builder {
                 new.clone_into(&mut function.schema);
             }
         }
+        let moved: Vec<_> = names
+            .iter()
+            .map(|name| {
+                let at = |schema: &str| vec![schema.to_owned(), name.clone()];
+                (at(old), at(new))
+            })
+            .collect();
+        self.rebind_triggers(&moved);
         for ty in &mut self.catalog.types {
             if ty.schema == old {
                 new.clone_into(&mut ty.schema);
@@ -529,6 +589,7 @@ impl Builder {
         {
             relation.owner = Some(owner.to_owned());
         }
+        self.named_roles.insert(owner.to_owned());
     }
 
     pub(super) fn comment(&mut self, table: &Ref, text: Option<String>) {

@@ -37,6 +37,7 @@ impl Builder {
     }
 
     pub(super) fn create_function(&mut self, create: CreateFunction) {
+        self.not_of_the_server(&create.name);
         let ambiguous = self.is_ambiguous(&create.name);
         let schema = self.schema_for(&create.name);
         let body = match create.body {
@@ -59,7 +60,11 @@ impl Builder {
             BodySpec::Standard(Ok(mut statements)) => {
                 let bound: Result<Vec<_>, String> = statements
                     .iter_mut()
-                    .map(|statement| bind::statement(statement, self))
+                    .map(|statement| {
+                        let reads = bind::statement(statement, self)?;
+                        self.bound_here(&super::walk::statement_mentions(statement))?;
+                        Ok(reads)
+                    })
                     .collect();
                 match bound {
                     Ok(_) => Body::Sql {
@@ -171,16 +176,22 @@ impl Builder {
         let matching = self.matching(object);
         let name = object.name.name.clone();
         let mut index = 0;
-        self.catalog.functions.retain(|_| {
+        let mut dropped = Vec::new();
+        self.catalog.functions.retain(|function| {
             index += 1;
-            !matching.contains(&(index - 1))
+            let goes = matching.contains(&(index - 1));
+            // Functions of triggers have no arguments.
+            if goes && function.inputs().next().is_none() {
+                dropped.push(vec![function.schema.clone(), function.name.clone()]);
+            }
+            !goes
         });
         self.reindex_functions();
         if cascade {
             for relation in self.relations_mut() {
                 relation
                     .triggers
-                    .retain(|trigger| trigger.function.parts.last() != Some(&name));
+                    .retain(|trigger| !dropped.contains(&trigger.function.parts));
             }
         }
         self.dependents(&format!("function `{name}` is dropped"), &|m| {
@@ -195,34 +206,43 @@ impl Builder {
         new_name: Option<&str>,
     ) {
         let old = object.name.name.clone();
+        let mut moved = Vec::new();
         for index in self.matching(object) {
             if let Some(function) = self.catalog.functions.get_mut(index) {
+                let before = vec![function.schema.clone(), function.name.clone()];
                 if let Some(schema) = schema {
                     schema.clone_into(&mut function.schema);
                 }
                 if let Some(name) = new_name {
                     name.clone_into(&mut function.name);
                 }
+                let after = vec![function.schema.clone(), function.name.clone()];
+                if function.inputs().next().is_none() {
+                    moved.push((before, after));
+                }
             }
         }
         if let Some(name) = new_name {
             self.catalog.ever.functions.insert(name.to_owned());
-            // Triggers are bound to the function, not to its name.
-            for trigger in self
-                .relations_mut()
-                .flat_map(|relation| &mut relation.triggers)
-            {
-                if let Some(last) = trigger.function.parts.last_mut()
-                    && *last == old
-                {
-                    name.clone_into(last);
-                }
-            }
         }
+        self.rebind_triggers(&moved);
         self.reindex_functions();
         self.dependents(&format!("function `{old}` is renamed or moved"), &|m| {
             m.functions.contains(&old)
         });
+    }
+
+    /// Triggers are bound to the function, not to its name.
+    pub(super) fn rebind_triggers(&mut self, moved: &[(Vec<String>, Vec<String>)]) {
+        for trigger in self
+            .relations_mut()
+            .flat_map(|relation| &mut relation.triggers)
+        {
+            let parts = &mut trigger.function.parts;
+            if let Some((_, after)) = moved.iter().find(|(before, _)| before == parts) {
+                parts.clone_from(after);
+            }
+        }
     }
 
     pub(super) fn create_operator(
@@ -231,6 +251,7 @@ impl Builder {
         left: Option<ir::TypeName>,
         right: Option<ir::TypeName>,
     ) {
+        self.not_of_the_server(name);
         let operator = Operator {
             schema: self.schema_for(name),
             name: name.name.clone(),
@@ -241,7 +262,18 @@ impl Builder {
         self.catalog.operators.push(operator);
     }
 
+    /// What a migration puts among the server's own objects could stand in for any of them.
+    fn not_of_the_server(&mut self, name: &Ref) {
+        if matches!(
+            name.schema.as_deref(),
+            Some("pg_catalog" | "information_schema")
+        ) {
+            self.unreadable(&format!("a new `{}` among the server's own", name.name));
+        }
+    }
+
     pub(super) fn create_type(&mut self, name: &Ref, kind: NewType, collation: Option<Ref>) {
+        self.not_of_the_server(name);
         let schema = self.schema_for(name);
         self.catalog.ever.types.insert(name.name.clone());
         let kind = match kind {
@@ -341,7 +373,7 @@ impl Builder {
             commands: create.commands,
             row: create.row,
             function,
-            conditional: create.conditional,
+            condition: create.condition.map(Result::ok),
             enabled: true,
         };
         let replace = create.replace;

@@ -5,6 +5,7 @@ use super::build::{Builder, TEMPORARY};
 use super::model::{
     Column, ColumnDefault, Key, Relation, RelationId, RelationKind, RowSecurity, ViewDefinition,
 };
+use super::walk::{Mentions, query_mentions};
 use crate::ddl::ir::{
     ColumnSpec, CreateTable, CreateTableAs, CreateView, DefaultSpec, Element, Maybe, Ref,
 };
@@ -41,7 +42,7 @@ impl Builder {
             children: Vec::new(),
             directive: None,
             comment: None,
-            owner: None,
+            owner: self.current_role.clone().filter(|role| role != "?"),
             unknown: None,
             created_in: self.at.path.clone(),
         }
@@ -59,7 +60,11 @@ impl Builder {
         } else {
             self.schema_for(name)
         };
-        let ambiguous = !temporary && self.is_ambiguous(name);
+        if !temporary && self.is_ambiguous(name) {
+            self.ambiguous_names.insert(name.name.clone());
+        }
+        // One that went elsewhere, perhaps, may be what is here already.
+        let ambiguous = !temporary && self.ambiguous_names.contains(&name.name);
         if let Some(old) = self.lookup(&schema, &name.name) {
             if if_not_exists {
                 if ambiguous {
@@ -77,6 +82,16 @@ impl Builder {
         Some((schema, ambiguous))
     }
 
+    /// A temporary table that ends with a transaction which the file does not open: it may be gone
+    /// at once, or hide a table of its name until the tool commits.
+    fn ends_at_once(&mut self, name: &Ref, drop_on_commit: bool) -> bool {
+        let ends = drop_on_commit && !self.in_transaction;
+        if ends {
+            self.stale_temporary.insert(name.name.clone());
+        }
+        ends
+    }
+
     fn placed(&mut self, id: RelationId, ambiguous: bool) {
         if ambiguous {
             self.unknown(
@@ -87,6 +102,9 @@ impl Builder {
     }
 
     pub(super) fn create_table(&mut self, table: CreateTable) {
+        if self.ends_at_once(&table.name, table.temporary && table.drop_on_commit) {
+            return;
+        }
         let Some((schema, ambiguous)) =
             self.place(&table.name, table.temporary, table.if_not_exists)
         else {
@@ -241,6 +259,9 @@ impl Builder {
     }
 
     pub(super) fn create_table_as(&mut self, table: CreateTableAs) {
+        if self.ends_at_once(&table.name, table.temporary && table.drop_on_commit) {
+            return;
+        }
         let Some((schema, ambiguous)) =
             self.place(&table.name, table.temporary, table.if_not_exists)
         else {
@@ -276,6 +297,7 @@ impl Builder {
     ) -> (ViewDefinition, Vec<Column>, Option<String>) {
         let bound = query.and_then(|mut query| {
             let reads = bind::query(&mut query, self)?;
+            self.bound_here(&query_mentions(&query))?;
             Ok((query, reads))
         });
         match bound {
@@ -285,7 +307,7 @@ impl Builder {
                     .into_iter()
                     .map(|output| Column {
                         name: output.name,
-                        ty: output.ty,
+                        ty: output.ty.filter(|ty| !self.may_be_loose(ty)),
                         not_null: false,
                         default: ColumnDefault::None,
                         collation: None,
@@ -314,13 +336,57 @@ impl Builder {
         }
     }
 
+    /// Whether a computed column of this type may carry a collation under which different texts
+    /// are equal.
+    fn may_be_loose(&self, ty: &ir::TypeName) -> bool {
+        let exact = ["uuid", "int2", "int4", "int8"];
+        let name = ty.name.parts.last().map_or("", String::as_str);
+        !exact.contains(&name)
+            && (self.catalog.ever.anything.is_some()
+                || self.catalog.collations.iter().any(|c| !c.deterministic))
+    }
+
+    /// Whether what a stored query calls is looked up now as a session will look it up later.
+    ///
+    /// # Errors
+    /// What would be found under another search path.
+    pub(super) fn bound_here(&self, found: &Mentions) -> Result<(), String> {
+        let usual = vec!["public".to_owned()];
+        let session = self.catalog.config.search_path.as_ref().unwrap_or(&usual);
+        let sure = self.path_left.is_none() && self.default_path.is_none();
+        // With an empty path, what is not qualified is the server's own.
+        if (self.path.is_empty() || self.path == *session) && sure {
+            return Ok(());
+        }
+        let ever = &self.catalog.ever;
+        let function = found
+            .functions
+            .iter()
+            .find(|name| ever.functions.contains(*name));
+        let ty = found.types.iter().find(|name| ever.types.contains(*name));
+        let operator = found.operators.iter().find(|name| {
+            ever.operators
+                .iter()
+                .any(|operator| operator.name == **name)
+        });
+        match function.or(ty).or(operator) {
+            Some(name) => Err(format!(
+                "it names `{name}` under another search path than that of the application"
+            )),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn create_view(&mut self, view: CreateView) {
         let schema = if view.temporary {
             TEMPORARY.to_owned()
         } else {
             self.schema_for(&view.name)
         };
-        let ambiguous = !view.temporary && self.is_ambiguous(&view.name);
+        if !view.temporary && self.is_ambiguous(&view.name) {
+            self.ambiguous_names.insert(view.name.name.clone());
+        }
+        let ambiguous = !view.temporary && self.ambiguous_names.contains(&view.name.name);
         let old = self.lookup(&schema, &view.name.name);
         let (invoker, doubt) = match view.security_invoker {
             Ok(invoker) => (invoker, None),

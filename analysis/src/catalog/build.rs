@@ -54,6 +54,16 @@ pub(super) struct Builder {
     /// What `path_left` was before a `SET LOCAL` that only some tools run in a transaction.
     pub(super) path_left_before_local: Option<Option<Vec<String>>>,
     snapshot: Option<Box<Builder>>,
+    /// Names of foreign keys and checks by schema, with the table that had each first.
+    pub(super) constraint_names: HashMap<(String, String), RelationId>,
+    /// Names of relations that went into a schema which is not known.
+    pub(super) ambiguous_names: HashSet<String>,
+    /// Roles that migrations name; a schema called like one is where its unqualified names lead.
+    pub(super) named_roles: BTreeSet<String>,
+    /// The role that `SET ROLE` switched to; `?` where it is not known.
+    pub(super) current_role: Option<String>,
+    /// The path that later connections start with, perhaps.
+    pub(super) default_path: Option<Vec<String>>,
     /// How deep the following of what is evaluated has gone into itself.
     pub(super) following: usize,
 }
@@ -114,6 +124,11 @@ impl Builder {
             in_transaction: false,
             path_left_before_local: None,
             snapshot: None,
+            constraint_names: HashMap::new(),
+            ambiguous_names: HashSet::new(),
+            named_roles: BTreeSet::new(),
+            current_role: None,
+            default_path: None,
             following: 0,
         }
     }
@@ -191,7 +206,10 @@ impl Builder {
             Ddl::Begin => {}
             Ddl::Commit => self.end_of_transaction(),
             Ddl::Rollback => match self.snapshot.take() {
-                Some(snapshot) => *self = *snapshot,
+                Some(snapshot) => {
+                    *self = *snapshot;
+                    self.in_transaction = false;
+                }
                 None => self.unreadable("ROLLBACK without a BEGIN in the same file"),
             },
             other => self.apply(other),
@@ -215,6 +233,10 @@ impl Builder {
     }
 
     fn end_of_file(&mut self) {
+        if self.in_transaction {
+            self.unreadable("BEGIN without COMMIT");
+        }
+        self.current_role = None;
         self.end_of_transaction();
         let temporary: Vec<(String, RelationId)> = self
             .catalog
@@ -243,6 +265,9 @@ impl Builder {
                 );
             }
             self.path = usual;
+        }
+        if let Some(path) = &self.default_path {
+            self.path_left = Some(path.clone());
         }
     }
 
@@ -295,7 +320,60 @@ impl Builder {
                 }
             }
         }
+        // `"$user"` comes first: the schema that is called like whoever migrates.
+        let others: Vec<RelationId> = self
+            .schemas_of_roles()
+            .iter()
+            .filter_map(|schema| self.lookup(schema, &name.name))
+            .collect();
+        if others.iter().any(|other| Some(*other) != found) {
+            for id in found.into_iter().chain(others) {
+                let reason = format!(
+                    "there is a `{}` in a schema that is called like a role, where unqualified names of that role lead",
+                    name.name
+                );
+                self.unknown(id, &reason);
+            }
+        }
         found
+    }
+
+    /// Schemas that are called like a role which may run the migrations.
+    fn schemas_of_roles(&self) -> Vec<String> {
+        if self.path != ["public"] || self.current_role.as_ref().is_some_and(|role| role != "?") {
+            return Vec::new();
+        }
+        self.catalog
+            .schemas
+            .iter()
+            .filter(|schema| {
+                self.named_roles.contains(*schema)
+                    && **schema != self.catalog.config.application_role
+                    && *schema != "public"
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// Goes on as another role.
+    pub(super) fn set_role(&mut self, role: Option<String>) {
+        let own = |role: &Option<String>| {
+            role.as_ref()
+                .filter(|role| self.catalog.schemas.contains(*role))
+                .cloned()
+        };
+        if let Some(schema) = own(&self.current_role)
+            && self.path.first() == Some(&schema)
+        {
+            self.path.remove(0);
+        }
+        if let Some(schema) = own(&role)
+            && self.path == ["public"]
+        {
+            self.path.insert(0, schema);
+        }
+        self.named_roles.extend(role.clone());
+        self.current_role = role;
     }
 
     /// The schema that a new object of this name goes into.
@@ -316,10 +394,14 @@ impl Builder {
     /// Whether it is uncertain into which schema a new object of this name goes.
     pub(super) fn is_ambiguous(&self, name: &Ref) -> bool {
         name.schema.is_none()
-            && self
-                .path_left
-                .as_ref()
-                .is_some_and(|left| *left != self.path)
+            && self.path_left.as_ref().is_some_and(|left| {
+                // The first schema that is there takes new objects.
+                let first = |path: &[String]| {
+                    let there = path.iter().find(|s| self.catalog.schemas.contains(*s));
+                    there.or(path.first()).cloned()
+                };
+                first(left) != first(&self.path)
+            })
     }
 
     pub(super) fn relation(&self, id: RelationId) -> Option<&Relation> {
@@ -372,6 +454,9 @@ impl Builder {
             return;
         };
         self.unindex(&relation.schema, &relation.name);
+        if !relation.checks.is_empty() || !relation.foreign_keys.is_empty() {
+            self.constraint_names.retain(|_, first| *first != id);
+        }
         for other in self.relations_mut() {
             other.parents.retain(|parent| *parent != id);
             other.children.retain(|child| *child != id);
@@ -513,14 +598,17 @@ impl Resolve for Builder {
     }
 }
 
-/// What a `-- @touches …` line before a statement declares; `nothing` is an empty list.
+/// What a `-- @touches …` in the line before a statement declares; `nothing` is an empty list.
 fn touches(before: &str) -> Option<Vec<String>> {
-    let line = before.lines().rev().find_map(|line| {
-        line.trim()
-            .strip_prefix("--")?
-            .trim()
-            .strip_prefix("@touches")
+    let line = before.lines().rev().map(str::trim).find(|line| {
+        // Markers of a tool may stand in between.
+        !line.is_empty() && !line.starts_with("-- +goose") && !line.starts_with("--> statement")
     })?;
+    // A line of a block comment is no line comment.
+    if line.contains("*/") || before.rfind("/*") > before.rfind("*/") {
+        return None;
+    }
+    let line = line.strip_prefix("--")?.trim().strip_prefix("@touches")?;
     if !line.starts_with(char::is_whitespace) {
         return None;
     }

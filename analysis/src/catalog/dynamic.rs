@@ -22,6 +22,8 @@ pub(super) struct Evaluated {
     relations: Vec<RelationId>,
     seen_functions: HashSet<String>,
     seen_relations: HashSet<RelationId>,
+    /// Whether a rule may rewrite a statement: what it does instead is not kept.
+    rules: bool,
 }
 
 impl Evaluated {
@@ -114,6 +116,9 @@ impl Builder {
                     self.note_relation(id, &mut work);
                 }
             } else {
+                if work.rules {
+                    self.dynamic("a statement on a table with a rule");
+                }
                 return;
             }
         }
@@ -178,6 +183,9 @@ impl Builder {
         let Some(relation) = self.relation(id) else {
             return;
         };
+        if !relation.rules.is_empty() {
+            work.rules = true;
+        }
         for trigger in &relation.triggers {
             // The server's own trigger functions only touch the row.
             let name = trigger.function.parts.last().cloned().unwrap_or_default();
@@ -191,6 +199,11 @@ impl Builder {
             }
         }
         let mut exprs: Vec<&Expr> = relation.index_expressions.iter().flatten().collect();
+        let conditions = relation
+            .triggers
+            .iter()
+            .filter_map(|t| t.condition.as_ref());
+        exprs.extend(conditions.filter_map(Option::as_ref));
         exprs.extend(
             relation
                 .checks

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Catalog;
 use super::build::Builder;
-use super::model::{Directive, KeyKind, ReferentialAction, Relation, RelationId};
+use super::model::{ColumnDefault, Directive, KeyKind, ReferentialAction, Relation, RelationId};
 use crate::diagnostic::{Code, Diagnostic};
 
 pub(super) fn finish(mut builder: Builder) -> Catalog {
@@ -164,7 +164,16 @@ fn tenant_column(builder: &mut Builder, id: RelationId) {
     let Some(column) = relation.columns.get(position) else {
         return;
     };
-    match crate::policy::term::exact_type(&builder.catalog, column) {
+    // It follows other columns, which a statement may set.
+    let usable = if matches!(
+        column.default,
+        ColumnDefault::Generated(_) | ColumnDefault::Opaque
+    ) {
+        Err("it is computed from other columns".to_owned())
+    } else {
+        crate::policy::term::exact_type(&builder.catalog, column)
+    };
+    match usable {
         Ok(()) => {
             if let Some(relation) = builder.relation_mut(id) {
                 relation.tenant_column = Some(position);

@@ -116,6 +116,25 @@ impl Catalog {
         })
     }
 
+    /// The types of this name that migrations define, in any schema.
+    pub(crate) fn types_named<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a TypeDefinition> {
+        self.types.iter().filter(move |ty| ty.name == name)
+    }
+
+    /// The relations of this name in any schema.
+    pub(crate) fn relations_named<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Relation> {
+        self.by_name
+            .values()
+            .filter_map(move |names| names.get(name))
+            .filter_map(|id| self.get(*id))
+    }
+
     /// Whether policies `TO role` may apply to the application role.
     pub fn role_applies(&self, role: &str) -> bool {
         role == "public" || self.roles_unknown.is_some() || self.roles.contains(role)

@@ -343,8 +343,8 @@ pub struct Trigger {
     pub row: bool,
     /// The function it calls.
     pub function: ir::Name,
-    /// `WHEN (…)` was given.
-    pub conditional: bool,
+    /// `WHEN (…)`, which runs with every write; the inner `None` is one that is not understood.
+    pub condition: Option<Option<ir::Expr>>,
     /// Whether it is switched on.
     pub enabled: bool,
 }

@@ -346,6 +346,8 @@ pub(crate) struct Mentions {
     pub(crate) relations: Vec<Vec<String>>,
     /// The last parts of columns.
     pub(crate) columns: Vec<String>,
+    /// Columns without a qualifier, which a new column of another table may capture.
+    pub(crate) bare: Vec<String>,
     /// The last parts of functions.
     pub(crate) functions: Vec<String>,
     /// The last parts of types.
@@ -358,6 +360,14 @@ pub(crate) struct Mentions {
     pub(crate) merges: bool,
 }
 
+impl Mentions {
+    /// Operators that a form of expression calls without naming them.
+    fn uses(&mut self, operators: &[&str]) {
+        self.operators
+            .extend(operators.iter().map(|name| (*name).to_owned()));
+    }
+}
+
 impl Visitor for Mentions {
     fn relation(&mut self, relation: &mut RelationRef, cte: bool) {
         if !cte {
@@ -367,11 +377,34 @@ impl Visitor for Mentions {
 
     fn expr(&mut self, expr: &mut Expr) {
         match &expr.kind {
-            ExprKind::Column(parts) => self.columns.extend(parts.last().cloned()),
+            ExprKind::Column(parts) => {
+                self.columns.extend(parts.last().cloned());
+                if let [bare] = parts.as_slice() {
+                    self.bare.push(bare.clone());
+                }
+            }
             ExprKind::Call(call) => self.functions.extend(call.name.parts.last().cloned()),
             ExprKind::Cast { ty, .. } => self.types.extend(ty.name.parts.last().cloned()),
             ExprKind::Operator { name, .. } | ExprKind::Quantified { name, .. } => {
                 self.operators.extend(name.parts.last().cloned());
+            }
+            ExprKind::Between { .. } => self.uses(&[">=", "<=", "<", ">"]),
+            ExprKind::InList { .. } => self.uses(&["=", "<>"]),
+            ExprKind::Distinct { .. }
+            | ExprKind::NullIf(..)
+            | ExprKind::Case {
+                operand: Some(_), ..
+            } => self.uses(&["="]),
+            ExprKind::MinMax(_) => self.uses(&["<", ">"]),
+            ExprKind::Subquery {
+                kind:
+                    SubqueryKind::Any { operator, .. }
+                    | SubqueryKind::All { operator, .. }
+                    | SubqueryKind::RowCompare { operator, .. },
+                ..
+            } => {
+                self.operators.extend(operator.parts.last().cloned());
+                self.complex = true;
             }
             ExprKind::Subquery { .. } | ExprKind::Star(_) | ExprKind::Indirection { .. } => {
                 self.complex = true;

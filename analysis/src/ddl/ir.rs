@@ -138,6 +138,14 @@ pub(crate) enum Ddl {
         path: Option<Vec<String>>,
         local: bool,
     },
+    /// `SET ROLE`, `SET SESSION AUTHORIZATION`; `None` goes back.
+    SetRole {
+        role: Option<String>,
+    },
+    /// `REASSIGN OWNED`.
+    Reassign {
+        owner: String,
+    },
     /// `ALTER ROLE … SET search_path`, `ALTER DATABASE … SET search_path`.
     RolePath {
         role: Option<String>,
@@ -444,7 +452,8 @@ pub(crate) struct CreateTrigger {
     pub(crate) commands: Vec<Command>,
     pub(crate) row: bool,
     pub(crate) function: ir::Name,
-    pub(crate) conditional: bool,
+    /// `WHEN (…)`.
+    pub(crate) condition: Option<Maybe<ir::Expr>>,
 }
 
 /// `CREATE RULE`.
@@ -464,6 +473,8 @@ pub(crate) struct CreateIndex {
     pub(crate) name: Option<String>,
     pub(crate) table: Ref,
     pub(crate) unique: bool,
+    /// Whether an element names an operator class.
+    pub(crate) classes: bool,
     pub(crate) columns: Vec<Option<String>>,
     pub(crate) expressions: Vec<Maybe<ir::Expr>>,
     pub(crate) partial: bool,

@@ -96,10 +96,18 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
             new_type(nodes::list_reference(&stmt.typeName)?, NewType::Enum)
         }
         Node::CreateRangeStmt(stmt) => {
-            new_type(nodes::list_reference(&stmt.typeName)?, NewType::Range)
+            // Functions and operator classes of its own run with every value.
+            let plain = nodes::options(&stmt.params).all(|option| {
+                matches!(
+                    option.defname.as_deref(),
+                    Some("subtype" | "multirange_type_name" | "collation")
+                )
+            });
+            let kind = if plain { NewType::Range } else { NewType::Base };
+            new_type(nodes::list_reference(&stmt.typeName)?, kind)
         }
         Node::CreateCastStmt(stmt) => routine::cast(stmt),
-        Node::CreateTrigStmt(stmt) => routine::trigger(stmt),
+        Node::CreateTrigStmt(stmt) => routine::trigger(stmt, lowering),
         Node::RuleStmt(stmt) => routine::rule(stmt),
         // roles and settings
         Node::GrantRoleStmt(stmt) => Some(setting::grant_role(stmt)),
@@ -108,6 +116,9 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
         Node::AlterRoleSetStmt(stmt) => setting::role_setting(stmt),
         Node::AlterDatabaseSetStmt(stmt) => setting::database_setting(stmt),
         Node::VariableSetStmt(stmt) => Some(setting::set(stmt)),
+        Node::ReassignOwnedStmt(stmt) => Some(Ddl::Reassign {
+            owner: nodes::role(stmt.newrole.as_deref()?),
+        }),
         Node::DropRoleStmt(stmt) => Some(Ddl::Drop {
             kind: Kind::Role,
             objects: nodes::roles(&stmt.roles)
@@ -186,7 +197,6 @@ fn harmless(node: &Node) -> bool {
         | Node::AlterFdwStmt(_)
         | Node::AlterForeignServerStmt(_)
         | Node::AlterObjectDependsStmt(_)
-        | Node::AlterOpFamilyStmt(_)
         | Node::AlterPublicationStmt(_)
         | Node::AlterSeqStmt(_)
         | Node::AlterStatsStmt(_)
@@ -202,7 +212,6 @@ fn harmless(node: &Node) -> bool {
         | Node::CreateExtensionStmt(_)
         | Node::CreateFdwStmt(_)
         | Node::CreateForeignServerStmt(_)
-        | Node::CreateOpClassStmt(_)
         | Node::CreateOpFamilyStmt(_)
         | Node::CreatePLangStmt(_)
         | Node::CreatePublicationStmt(_)
@@ -214,7 +223,6 @@ fn harmless(node: &Node) -> bool {
         | Node::ListenStmt(_)
         | Node::LockStmt(_)
         | Node::NotifyStmt(_)
-        | Node::ReassignOwnedStmt(_)
         | Node::ReindexStmt(_)
         | Node::SecLabelStmt(_)
         | Node::UnlistenStmt(_)

@@ -322,7 +322,7 @@ pub(super) fn cast(stmt: &CreateCastStmt) -> Option<Ddl> {
     })
 }
 
-pub(super) fn trigger(stmt: &CreateTrigStmt) -> Option<Ddl> {
+pub(super) fn trigger(stmt: &CreateTrigStmt, lowering: &Lowering<'_>) -> Option<Ddl> {
     // The bits of pg_trigger.h.
     let event = |bit: i16| stmt.events & (1 << bit) != 0;
     let mut commands = Vec::new();
@@ -351,7 +351,7 @@ pub(super) fn trigger(stmt: &CreateTrigStmt) -> Option<Ddl> {
             parts: nodes::strings(&stmt.funcname)?,
             span: 0..0,
         },
-        conditional: stmt.whenClause.is_some(),
+        condition: stmt.whenClause.as_ref().map(|node| lowering.expr(node)),
     })))
 }
 

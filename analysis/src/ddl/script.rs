@@ -23,6 +23,7 @@ const KNOWN: &[&str] = &[
 /// The text with the data of `COPY` and known psql commands blanked.
 pub(crate) fn blank(text: &str) -> Result<String, Box<Diagnostic>> {
     let suspicious = text.lines().any(|line| {
+        let line = line.trim_start();
         line.starts_with('\\')
             || line
                 .get(..4)
@@ -106,7 +107,21 @@ fn statement(text: &str, offset: usize) -> Result<Taken, Box<Diagnostic>> {
         if Some(token.kind) == character(b';') {
             let mut dead = 0;
             if words.len() == 2 {
-                dead = data_length(text.get(token.end..).unwrap_or_default());
+                let after = text.get(token.end..).unwrap_or_default();
+                let line = after.lines().next().unwrap_or_default();
+                if !line.trim().is_empty() {
+                    // psql runs it after the data.
+                    let at = offset + token.end;
+                    return Err(Box::new(
+                        Diagnostic::error(
+                            Code::MIGRATION_MARKER,
+                            "text on the line of `COPY … FROM stdin;` is not read",
+                        )
+                        .at(at..at + line.len())
+                        .help("put it on a line of its own, after the data"),
+                    ));
+                }
+                dead = data_length(after);
             }
             return Ok(Taken {
                 sql: token.end,
@@ -142,7 +157,9 @@ fn command(line: &str, offset: usize) -> Result<(), Box<Diagnostic>> {
     let harmless = KNOWN.contains(&name)
         || (name == "set" && line.contains("ON_ERROR_STOP"))
         || line.trim_end() == "\\.";
-    if harmless && name != "q" {
+    // After a second backslash psql goes on with SQL or with another command.
+    let alone = line.matches('\\').count() == 1 && !line.contains('`');
+    if harmless && alone && name != "q" {
         return Ok(());
     }
     Err(Box::new(

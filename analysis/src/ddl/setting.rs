@@ -7,13 +7,36 @@ use rupg_sql::nodes::{
 
 use super::ir::Ddl;
 use super::nodes;
-use crate::ir::{ExprKind, Literal, QueryBody, Statement};
+use crate::ir::{ExprKind, Literal, Statement};
 
 /// Settings that change what later statements of a migration do, or what a role may see.
 const RISKY: &[&str] = &["role", "session_authorization"];
 
+/// Whether a setting changes how the text after it is read: a backslash would escape a quote.
+fn is_lexical(name: &str, value: Option<&str>) -> bool {
+    let on = value.is_some_and(|value| {
+        ["on", "true", "yes", "1"]
+            .iter()
+            .any(|on| value.eq_ignore_ascii_case(on))
+    });
+    name.eq_ignore_ascii_case("standard_conforming_strings") && !on
+}
+
+/// The one value of a `SET`, where it is a constant.
+fn one_value(stmt: &VariableSetStmt) -> Option<String> {
+    let mut parts = stmt.args.iter();
+    let value = parts.next()?.as_ref().and_then(nodes::constant);
+    value.filter(|_| parts.next().is_none())
+}
+
 pub(super) fn set(stmt: &VariableSetStmt) -> Ddl {
     let name = stmt.name.as_deref().unwrap_or_default().to_lowercase();
+    let reset = stmt.kind != VariableSetKind::VAR_SET_VALUE;
+    if !reset && is_lexical(&name, one_value(stmt).as_deref()) {
+        return Ddl::Unknown {
+            what: "SET standard_conforming_strings".to_owned(),
+        };
+    }
     match (stmt.kind, name.as_str()) {
         (VariableSetKind::VAR_RESET_ALL, _) => Ddl::SearchPath {
             path: None,
@@ -23,8 +46,10 @@ pub(super) fn set(stmt: &VariableSetStmt) -> Ddl {
             path: value(stmt),
             local: stmt.is_local,
         },
-        // Another role owns what is created from here on; nothing else follows for the catalog.
-        (_, name) if RISKY.contains(&name) => Ddl::Harmless,
+        // Another role owns what is created from here on, and `"$user"` is its schema.
+        (_, name) if RISKY.contains(&name) => Ddl::SetRole {
+            role: one_value(stmt).filter(|role| !reset && role != "none"),
+        },
         _ => Ddl::Harmless,
     }
 }
@@ -54,13 +79,8 @@ pub(super) fn set_config(statement: &Statement) -> Option<Ddl> {
     let Statement::Query(query) = statement else {
         return None;
     };
-    let QueryBody::Select(select) = &query.body else {
-        return None;
-    };
-    let [target] = select.targets.as_slice() else {
-        return None;
-    };
-    let ExprKind::Call(call) = &target.expr.kind else {
+    // Anything beside the call would run as well.
+    let ExprKind::Call(call) = &crate::policy::term::only_value(query)?.kind else {
         return None;
     };
     if call.name.parts.last().map(String::as_str) != Some("set_config") {
@@ -74,10 +94,12 @@ pub(super) fn set_config(statement: &Statement) -> Option<Ddl> {
     else {
         return None;
     };
-    let local = match &local.kind {
-        ExprKind::Literal(Literal::Bool(local)) => *local,
-        _ => false,
+    let ExprKind::Literal(Literal::Bool(local)) = local.kind else {
+        return None;
     };
+    if is_lexical(name, Some(value)) {
+        return None;
+    }
     if name.eq_ignore_ascii_case("search_path") {
         return Some(Ddl::SearchPath {
             path: Some(split_path(value)),
@@ -136,6 +158,11 @@ fn default_path(role: Option<String>, set: &VariableSetStmt) -> Ddl {
     if RISKY.contains(&name.to_lowercase().as_str()) {
         return Ddl::Unknown {
             what: format!("a default of `{name}`, which changes who a session is"),
+        };
+    }
+    if set.kind == VariableSetKind::VAR_SET_VALUE && is_lexical(name, one_value(set).as_deref()) {
+        return Ddl::Unknown {
+            what: "a default of standard_conforming_strings".to_owned(),
         };
     }
     if name.eq_ignore_ascii_case("search_path") {

@@ -263,10 +263,12 @@ fn action(letter: u8) -> ReferentialAction {
 
 pub(super) fn index(stmt: &IndexStmt, lowering: &Lowering<'_>) -> Option<Ddl> {
     let (mut columns, mut expressions) = (Vec::new(), Vec::new());
+    let mut classes = false;
     for node in &stmt.indexParams {
         let Some(Node::IndexElem(element)) = node else {
             return None;
         };
+        classes |= !element.opclass.is_empty();
         index_element(element, &mut columns, &mut expressions, lowering);
     }
     if let Some(filter) = &stmt.whereClause {
@@ -276,6 +278,7 @@ pub(super) fn index(stmt: &IndexStmt, lowering: &Lowering<'_>) -> Option<Ddl> {
         name: stmt.idxname.as_deref().map(str::to_owned),
         table: nodes::relation(stmt.relation.as_deref())?,
         unique: stmt.unique,
+        classes,
         columns,
         expressions,
         partial: stmt.whereClause.is_some(),

@@ -4,7 +4,7 @@
 use super::{class_within, term};
 use crate::catalog::walk::{Mentions, mentions};
 use crate::catalog::{Catalog, Class, Command, TypeKind};
-use crate::ir::Expr;
+use crate::ir::{Expr, TypeName};
 
 /// Whether nothing in `expr` reaches beyond the row and the session's tenant.
 pub(super) fn is_confined(catalog: &Catalog, expr: &Expr) -> Result<(), String> {
@@ -66,6 +66,53 @@ pub(super) fn are_confined(
         }
     }
     Ok(())
+}
+
+/// The checks and defaults that a value of this type runs: of domains, through domains over
+/// domains, fields of composite and row types, and elements. `None` is one that is not understood.
+/// Types are found by their last name, in whichever schema, so that none is missed.
+pub(super) fn checks_of_type<'a>(catalog: &'a Catalog, ty: &'a TypeName) -> Vec<Option<&'a Expr>> {
+    let mut found = Vec::new();
+    let mut pending = vec![ty];
+    let mut seen: Vec<&str> = Vec::new();
+    while let Some(ty) = pending.pop() {
+        let Some(name) = ty.name.parts.last() else {
+            continue;
+        };
+        if seen.contains(&name.as_str()) {
+            continue;
+        }
+        seen.push(name);
+        let own = ty
+            .name
+            .parts
+            .first()
+            .is_none_or(|first| first != "pg_catalog");
+        if !own {
+            continue;
+        }
+        for definition in catalog.types_named(name) {
+            match &definition.kind {
+                TypeKind::Domain { base, expressions } => {
+                    found.extend(expressions.iter().map(Option::as_ref));
+                    pending.push(base);
+                }
+                TypeKind::Composite(fields) => pending.extend(fields.iter().map(|(_, ty)| ty)),
+                // Its functions are a migration's.
+                TypeKind::Base => found.push(None),
+                TypeKind::Enum | TypeKind::Range => {}
+            }
+        }
+        for relation in catalog.relations_named(name) {
+            pending.extend(
+                relation
+                    .columns
+                    .iter()
+                    .filter_map(|column| column.ty.as_ref()),
+            );
+        }
+    }
+    found
 }
 
 /// Whether a call of this name is a built-in that stays with its arguments, a tenant term, or

@@ -8,6 +8,7 @@ mod content;
 pub(crate) mod judge;
 pub mod term;
 mod trigger;
+mod trigger_body;
 mod view;
 
 pub(crate) use builtin::of_an_extension;
@@ -88,7 +89,7 @@ fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth:
     if matches!(secured, Class::Unprotected { .. }) {
         return secured;
     }
-    trigger::judge(catalog, relation, command).unwrap_or(secured)
+    trigger::judge(catalog, relation, command, depth).unwrap_or(secured)
 }
 
 /// A table below this one whose rows have another tenant column: what is declared for a table and

@@ -5,6 +5,7 @@
 //! migration ever defined could stand in for a part of it.
 
 use crate::catalog::{ArgumentMode, Body, Catalog, Column, Function, FunctionKind, Volatility};
+use crate::config::TenantKind;
 use crate::ir::{
     Call, Expr, ExprKind, Literal, Name, Query, QueryBody, Statement, SubqueryKind, TypeName,
 };
@@ -53,7 +54,10 @@ fn term(expr: &Expr, catalog: &Catalog, depth: usize) -> Option<ExactType> {
                 (ExactType::Text | ExactType::Varchar, _) | (_, ExactType::Text) => true,
                 (from, to) => from == to,
             };
-            (plain && sound).then_some(to)
+            // Texts that differ can be one uuid or number, so a text must stay text.
+            let away = !matches!(to, ExactType::Text | ExactType::Varchar);
+            let same = !away || catalog.config().tenant.kind != TenantKind::Text;
+            (plain && sound && same).then_some(to)
         }
         ExprKind::NullIf(value, empty) => {
             let ty = term(value, catalog, depth)?;
@@ -169,7 +173,7 @@ fn is_harmless_setting(name: &str, value: Option<&str>) -> bool {
 }
 
 /// The one value of `SELECT value`, with nothing around it.
-fn only_value(query: &Query) -> Option<&Expr> {
+pub(crate) fn only_value(query: &Query) -> Option<&Expr> {
     let QueryBody::Select(select) = &query.body else {
         return None;
     };

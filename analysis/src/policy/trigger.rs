@@ -1,16 +1,13 @@
 //! Triggers and rules of a written table: what they do belongs to the statement.
 //!
-//! A trigger is understood when it only sets columns of the new row, raises errors and returns.
-//! Anything else may reach rows that are not the tenant's.
+//! What a trigger's function does is judged in `trigger_body`; its condition, and what the table
+//! stores (defaults, checks, indexes, domains), may only compute.
 
 use super::builtin;
 use super::content;
-use super::term;
-use crate::catalog::walk::{mentions, statement_mentions};
-use crate::catalog::{Body, Catalog, Class, ColumnDefault, Command, Relation, Trigger, TypeKind};
-use crate::ddl;
-use crate::ddl::plpgsql::{self, Item};
-use crate::ir::{Expr, QueryBody, Statement};
+use crate::catalog::walk::mentions;
+use crate::catalog::{Catalog, Class, ColumnDefault, Command, Relation, RelationKind, Trigger};
+use crate::ir::Expr;
 
 /// Trigger functions of the server itself, which only touch the new row.
 const BUILTIN: &[&str] = &[
@@ -20,7 +17,12 @@ const BUILTIN: &[&str] = &[
 ];
 
 /// What the triggers and rules of `relation` make of `command`; nothing when they do no harm.
-pub(super) fn judge(catalog: &Catalog, relation: &Relation, command: Command) -> Option<Class> {
+pub(crate) fn judge(
+    catalog: &Catalog,
+    relation: &Relation,
+    command: Command,
+    depth: usize,
+) -> Option<Class> {
     if command == Command::Select {
         return None;
     }
@@ -34,21 +36,22 @@ pub(super) fn judge(catalog: &Catalog, relation: &Relation, command: Command) ->
         });
     }
     // Rows of partitions and children fire the triggers of their own tables, and an UPDATE may
-    // move a row from one partition to another.
-    let mut pending = vec![relation];
+    // move a row from one partition to another. A partition fires the row triggers of what it is a
+    // partition of, and runs its checks and indexes.
+    let mut pending = vec![(relation, false)];
     let mut seen = Vec::new();
-    while let Some(table) = pending.pop() {
-        if seen.contains(&table.id) {
+    while let Some((table, above)) = pending.pop() {
+        if seen.contains(&(table.id, above)) {
             continue;
         }
-        seen.push(table.id);
+        seen.push((table.id, above));
         for trigger in &table.triggers {
             let fires = trigger.commands.contains(&command)
                 || (command == Command::Update && table.id != relation.id);
-            if !trigger.enabled || !fires {
+            if !trigger.enabled || !fires || (above && !trigger.row) {
                 continue;
             }
-            if let Err(why) = understood(catalog, table, trigger) {
+            if let Err(why) = understood(catalog, table, trigger, depth) {
                 let reason = format!(
                     "the trigger `{}` of `{}` {}",
                     trigger.name,
@@ -67,7 +70,14 @@ pub(super) fn judge(catalog: &Catalog, relation: &Relation, command: Command) ->
                 reason: format!("`{}`: {why}", table.display()),
             });
         }
-        pending.extend(table.children.iter().filter_map(|id| catalog.get(*id)));
+        if table.kind == RelationKind::Partition {
+            let parents = table.parents.iter().filter_map(|id| catalog.get(*id));
+            pending.extend(parents.map(|parent| (parent, true)));
+        }
+        if !above {
+            let children = table.children.iter().filter_map(|id| catalog.get(*id));
+            pending.extend(children.map(|child| (child, false)));
+        }
     }
     None
 }
@@ -88,22 +98,10 @@ fn stored(catalog: &Catalog, table: &Relation, command: Command) -> Result<(), S
             ColumnDefault::Opaque => exprs.push((what("default"), None)),
             _ => {}
         }
-        let domain = column
-            .ty
-            .as_ref()
-            .and_then(|ty| ty.name.parts.last())
-            .and_then(|name| {
-                catalog
-                    .types()
-                    .iter()
-                    .find(|definition| definition.name == *name)
-            });
-        if let Some(TypeKind::Domain { expressions, .. }) = domain.map(|domain| &domain.kind) {
-            exprs.extend(
-                expressions
-                    .iter()
-                    .map(|expr| (what("domain"), expr.as_ref())),
-            );
+        if let Some(ty) = &column.ty {
+            for expr in content::checks_of_type(catalog, ty) {
+                exprs.push((what("type"), expr));
+            }
         }
     }
     for check in &table.checks {
@@ -116,12 +114,15 @@ fn stored(catalog: &Catalog, table: &Relation, command: Command) -> Result<(), S
         let Some(expr) = expr else {
             return Err(format!("{what} is not understood"));
         };
-        for name in &mentions(expr).functions {
-            // A sequence gives numbers, and the written row shows one; that is a warning.
-            if name != "nextval" && !builtin::of_an_extension(name) {
-                content::function(catalog, name).map_err(|why| format!("{what}: {why}"))?;
-            }
+        let mut found = mentions(expr);
+        // A sequence gives numbers, and the written row shows one; that is a warning.
+        found
+            .functions
+            .retain(|name| name != "nextval" && !builtin::of_an_extension(name));
+        if !found.relations.is_empty() {
+            return Err(format!("{what} reads tables"));
         }
+        content::are_confined(catalog, &found, 0).map_err(|why| format!("{what}: {why}"))?;
     }
     Ok(())
 }
@@ -131,11 +132,24 @@ struct Why {
     definer: bool,
 }
 
-fn understood(catalog: &Catalog, table: &Relation, trigger: &Trigger) -> Result<(), Why> {
+fn understood(
+    catalog: &Catalog,
+    table: &Relation,
+    trigger: &Trigger,
+    depth: usize,
+) -> Result<(), Why> {
     let fail = |text: &str| Why {
         text: text.to_owned(),
         definer: false,
     };
+    // The condition runs whether or not the function does.
+    if let Some(condition) = &trigger.condition {
+        let Some(condition) = condition else {
+            return Err(fail("has a condition that is not understood"));
+        };
+        content::is_confined(catalog, condition)
+            .map_err(|why| fail(&format!("has a condition that is not confined: {why}")))?;
+    }
     let (schema, name) = match trigger.function.parts.as_slice() {
         [name] => (None, name),
         [schema, name] => (Some(schema.as_str()), name),
@@ -171,69 +185,5 @@ fn understood(catalog: &Catalog, table: &Relation, trigger: &Trigger) -> Result<
     {
         return Err(why("calls a function that changes settings".to_owned()));
     }
-    let Body::Opaque { text, .. } = &function.body else {
-        return Err(why("calls a function that is not in PL/pgSQL".to_owned()));
-    };
-    if function.language != "plpgsql" {
-        return Err(why(format!("calls a function in {}", function.language)));
-    }
-    let items =
-        plpgsql::items(text).map_err(|reason| why(format!("is not understood ({reason})")))?;
-    items
-        .iter()
-        .try_for_each(|item| item_understood(catalog, table, item).map_err(&why))
-}
-
-fn item_understood(catalog: &Catalog, table: &Relation, item: &Item) -> Result<(), String> {
-    match item {
-        Item::Sql(_) => Err("runs statements".to_owned()),
-        Item::Execute(_) => Err("runs computed SQL text".to_owned()),
-        Item::Return(expr) if expr.trim().is_empty() => Ok(()),
-        Item::Expr(expr) | Item::Return(expr) => expression(catalog, expr).map(|_| ()),
-        Item::Assign { target, expr } => {
-            let statement = expression(catalog, expr)?;
-            match target.as_slice() {
-                [variable] if variable != "new" => Ok(()),
-                [row, column] if row == "new" => {
-                    let tenant = table.tenant().is_some_and(|tenant| tenant.name == *column);
-                    if !tenant || is_term(catalog, &statement) {
-                        Ok(())
-                    } else {
-                        Err("assigns the tenant of the row".to_owned())
-                    }
-                }
-                _ => Err("assigns something else than columns of the new row".to_owned()),
-            }
-        }
-    }
-}
-
-/// Reads an expression of PL/pgSQL, which may only compute.
-fn expression(catalog: &Catalog, text: &str) -> Result<Statement, String> {
-    let mut statements = ddl::statements(&format!("SELECT {text}"))
-        .map_err(|why| format!("evaluates what is not understood ({why})"))?;
-    let Some(statement) = statements.pop().filter(|_| statements.is_empty()) else {
-        return Err("evaluates what is no expression".to_owned());
-    };
-    let found = statement_mentions(&statement);
-    if !found.relations.is_empty() {
-        return Err("reads tables".to_owned());
-    }
-    for name in &found.functions {
-        content::function(catalog, name).map_err(|why| format!("is not understood ({why})"))?;
-    }
-    Ok(statement)
-}
-
-fn is_term(catalog: &Catalog, statement: &Statement) -> bool {
-    let Statement::Query(query) = statement else {
-        return false;
-    };
-    let QueryBody::Select(select) = &query.body else {
-        return false;
-    };
-    match select.targets.as_slice() {
-        [target] => term::is_tenant_term(&target.expr, catalog),
-        _ => false,
-    }
+    super::trigger_body::understood(catalog, table, function, depth).map_err(why)
 }

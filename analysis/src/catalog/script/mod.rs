@@ -72,8 +72,9 @@ impl Builder {
     }
 
     fn block(&mut self, block: &Block, run: &mut Run, work: &mut Evaluated) -> Result<(), String> {
-        for (name, value) in &block.variables {
-            let value = match value {
+        for variable in &block.variables {
+            let name = &variable.name;
+            let value = match &variable.value {
                 Some(expr) => self.evaluated(expr, run, work)?,
                 None => Value::Null,
             };
@@ -137,15 +138,22 @@ impl Builder {
 
     fn node(&mut self, node: &Node, run: &mut Run, work: &mut Evaluated) -> Result<(), String> {
         match node {
-            Node::Sql(text) => {
+            Node::Sql { text, into } => {
+                let value = if let ([target], true) = (into.as_slice(), run.sure) {
+                    self.selected(text, run).map(|value| (target, value))
+                } else {
+                    None
+                };
+                for target in into.iter().filter_map(|target| target.first()) {
+                    run.names.insert(target.clone(), Value::Unknown);
+                }
+                if let Some((target, value)) = value
+                    && let [name] = target.as_slice()
+                {
+                    run.names.insert(name.clone(), value);
+                }
                 for step in parse(text)? {
-                    if let Ddl::CreateTableAs(table) = step.ddl {
-                        // In a block, `SELECT … INTO` assigns variables.
-                        self.select_into(text, table.query?, run, work);
-                    } else {
-                        run.forget_into(text);
-                        self.statement(step, run, work)?;
-                    }
+                    self.statement(step, run, work)?;
                 }
             }
             Node::Expr(expr) => {
@@ -349,29 +357,23 @@ impl Builder {
         }
     }
 
-    /// `SELECT a, b INTO x, y FROM …`: the first variable gets its value where it is known.
-    fn select_into(
-        &mut self,
-        text: &str,
-        query: crate::ir::Query,
-        run: &mut Run,
-        work: &mut Evaluated,
-    ) {
-        let statement = Statement::Query(Box::new(query));
-        self.note(&statement_mentions(&statement), work);
-        let Statement::Query(query) = statement else {
-            return;
+    /// The one value of a `SELECT … INTO`, where it is known.
+    fn selected(&self, text: &str, run: &Run) -> Option<Value> {
+        let mut steps = parse(text).ok()?;
+        let step = steps.pop().filter(|_| steps.is_empty())?;
+        let Ddl::Data {
+            statement: Ok(Statement::Query(query)),
+        } = step.ddl
+        else {
+            return None;
         };
-        let found = rows::rows(self, &query, &run.names).first_column();
-        let value = match found.as_deref() {
-            Some([one]) if run.sure => Some(one.clone()),
-            _ => None,
-        };
-        let targets = run.forget_into(text);
-        if let (Some(value), [name]) = (value, targets.as_slice())
-            && only(&query).is_some()
+        only(&query)?;
+        match rows::rows(self, &query, &run.names)
+            .first_column()?
+            .as_slice()
         {
-            run.names.insert(name.clone(), value);
+            [one] => Some(one.clone()),
+            _ => None,
         }
     }
 
@@ -415,45 +417,18 @@ impl Run {
             collect(node, &mut assigned);
         }
         for name in assigned {
-            if name.contains(' ') {
-                self.forget_into(&name);
-            } else if let Some(value) = self.names.get_mut(&name) {
+            if let Some(value) = self.names.get_mut(&name) {
                 *value = Value::Unknown;
             }
         }
-    }
-
-    /// Forgets the variables after `INTO` in a statement, and gives their names.
-    fn forget_into(&mut self, text: &str) -> Vec<String> {
-        let lower = text.to_lowercase();
-        let words: Vec<&str> = lower
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .filter(|word| !word.is_empty())
-            .collect();
-        let Some(into) = words.iter().position(|word| *word == "into") else {
-            return Vec::new();
-        };
-        let after = words.get(into + 1..).unwrap_or_default();
-        let targets: Vec<String> = after
-            .iter()
-            .skip_while(|word| **word == "strict")
-            .take_while(|word| **word != "from" && **word != "where")
-            .map(|word| (*word).to_owned())
-            .collect();
-        for word in after {
-            if let Some(value) = self.names.get_mut(*word) {
-                *value = Value::Unknown;
-            }
-        }
-        targets
     }
 }
 
-/// The variables that a statement assigns; for SQL its text, which is searched for `INTO`.
+/// The variables that a statement assigns.
 fn collect(node: &Node, into: &mut BTreeSet<String>) {
     match node {
-        Node::Sql(text) => {
-            into.insert(format!("{text} "));
+        Node::Sql { into: targets, .. } => {
+            into.extend(targets.iter().filter_map(|target| target.first().cloned()));
         }
         Node::Assign { target, .. } => into.extend(target.first().cloned()),
         Node::Execute { into: names, .. } => into.extend(names.iter().cloned()),

@@ -9,8 +9,11 @@ pub(crate) use read::tree;
 /// A statement of a body. Texts are SQL as written, without the semicolon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
-    /// An SQL statement.
-    Sql(String),
+    /// An SQL statement, without its `INTO`, and the variables that it names.
+    Sql {
+        text: String,
+        into: Vec<Vec<String>>,
+    },
     /// An expression that is evaluated for nothing but itself: an argument of `RAISE`, `ASSERT`.
     Expr(String),
     /// `target := expr`.
@@ -41,12 +44,22 @@ pub(crate) enum Node {
 /// A block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Block {
-    /// The variables with their first values.
-    pub(crate) variables: Vec<(String, Option<String>)>,
+    /// The variables.
+    pub(crate) variables: Vec<Variable>,
     /// Its statements.
     pub(crate) body: Vec<Node>,
     /// The handlers: the conditions, folded, and what is done.
     pub(crate) handlers: Vec<(Vec<String>, Vec<Node>)>,
+}
+
+/// A variable of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    /// Its type as written; a value is coerced to it.
+    pub(crate) ty: String,
+    /// Its first value.
+    pub(crate) value: Option<String>,
 }
 
 /// What a loop goes over.
@@ -75,6 +88,8 @@ pub(crate) enum Item {
     Return(String),
     /// `EXECUTE …`: the expression that gives the text.
     Execute(String),
+    /// The type of a variable.
+    Type(String),
 }
 
 /// The items of a body in the order of the text.
@@ -88,11 +103,10 @@ pub(crate) fn items(body: &str) -> Result<Vec<Item>, String> {
 }
 
 fn block(block: &Block, items: &mut Vec<Item>) {
-    let values = block
-        .variables
-        .iter()
-        .filter_map(|(_, value)| value.clone());
-    items.extend(values.map(Item::Expr));
+    for variable in &block.variables {
+        items.push(Item::Type(variable.ty.clone()));
+        items.extend(variable.value.clone().map(Item::Expr));
+    }
     flatten(&block.body, items);
     for (_, body) in &block.handlers {
         flatten(body, items);
@@ -102,7 +116,13 @@ fn block(block: &Block, items: &mut Vec<Item>) {
 fn flatten(nodes: &[Node], items: &mut Vec<Item>) {
     for node in nodes {
         match node {
-            Node::Sql(text) => items.push(Item::Sql(text.clone())),
+            Node::Sql { text, into } => {
+                items.push(Item::Sql(text.clone()));
+                items.extend(into.iter().map(|target| Item::Assign {
+                    target: target.clone(),
+                    expr: "NULL".to_owned(),
+                }));
+            }
             Node::Expr(text) => items.push(Item::Expr(text.clone())),
             Node::Assign { target, expr } => items.push(Item::Assign {
                 target: target.clone(),
@@ -165,6 +185,7 @@ mod tests {
         assert_eq!(
             items,
             [
+                Item::Type("int".into()),
                 Item::Expr("count_it()".into()),
                 Item::Expr("NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'app')".into()),
                 Item::Sql("CREATE ROLE app".into()),
@@ -179,6 +200,54 @@ mod tests {
                 Item::Return("NEW".into()),
             ]
         );
+    }
+
+    #[test]
+    fn targets_of_into_are_cut_out() {
+        for (text, sql) in [
+            (
+                "SELECT count(*), max(id) INTO n, m FROM notes",
+                "SELECT count(*), max(id) FROM notes",
+            ),
+            (
+                "SELECT id, 1 INTO r.a, n FROM notes",
+                "SELECT id, 1 FROM notes",
+            ),
+            (
+                "SELECT max(id) FROM notes WHERE a INTO STRICT n",
+                "SELECT max(id) FROM notes WHERE a",
+            ),
+            (
+                "INSERT INTO notes (id) VALUES (1) RETURNING id INTO n",
+                "INSERT INTO notes (id) VALUES (1) RETURNING id",
+            ),
+            (
+                "WITH a AS (INSERT INTO t VALUES (1)) SELECT 1 INTO n",
+                "WITH a AS (INSERT INTO t VALUES (1)) SELECT 1",
+            ),
+        ] {
+            let found = items(&format!("BEGIN {text}; END")).unwrap();
+            assert_eq!(found[0], Item::Sql(sql.into()));
+            assert!(matches!(found[1], Item::Assign { .. }), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_bounds_make_a_range() {
+        let first =
+            |text: &str| items(&format!("BEGIN FOR r IN {text} LOOP NULL; END LOOP; END")).unwrap();
+        assert_eq!(
+            first("1..f(2)"),
+            [Item::Expr("1".into()), Item::Expr("f(2)".into())]
+        );
+        assert_eq!(first("REVERSE 9..1 BY 2").len(), 3);
+        for text in [
+            "UPDATE t SET a = 1 RETURNING a",
+            "TABLE t",
+            "DELETE FROM t RETURNING a",
+        ] {
+            assert_eq!(first(text), [Item::Sql(text.into())]);
+        }
     }
 
     #[test]

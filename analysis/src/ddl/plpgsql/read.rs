@@ -2,7 +2,7 @@
 
 use rupg_sql::{Lexer, Value, character, token};
 
-use super::{Block, Head, Node};
+use super::{Block, Head, Node, Variable};
 
 /// How deep blocks may nest.
 const NESTING: usize = 200;
@@ -336,8 +336,9 @@ impl Reader<'_> {
             {
                 return Err(format!("`{}` in PL/pgSQL", self.word(value).to_uppercase()));
             }
+            let ty = self.slice(self.at + 1, value.unwrap_or(end));
             let value = value.map(|value| self.slice(value + 1, end));
-            block.variables.push((name, value));
+            block.variables.push(Variable { name, ty, value });
             self.at = end + 1;
         }
         Ok(())
@@ -409,11 +410,26 @@ impl Reader<'_> {
                 if word == "reverse" {
                     first += 1;
                 }
-                // `1..10`, which the lexer of SQL takes apart in its own way.
-                if (first..end).any(|at| self.is(at, b'(')) {
-                    return Err("a loop whose bounds are calls".to_owned());
-                }
-                Ok(Head::Other(Vec::new()))
+                let outside = self.outside(first, end);
+                let dots = |at: &usize| {
+                    self.toks
+                        .get(*at)
+                        .is_some_and(|tok| tok.kind == token::DOT_DOT)
+                };
+                // Any statement that gives rows can be looped over.
+                let Some(middle) = outside.iter().copied().find(dots) else {
+                    return Ok(Head::Query {
+                        targets,
+                        sql: self.slice(inside + 1, end),
+                    });
+                };
+                let by = outside.iter().copied().find(|at| self.word(*at) == "by");
+                let mut bounds = vec![
+                    self.slice(first, middle),
+                    self.slice(middle + 1, by.unwrap_or(end)),
+                ];
+                bounds.extend(by.map(|by| self.slice(by + 1, end)));
+                Ok(Head::Other(bounds))
             }
         }
     }
@@ -437,7 +453,7 @@ impl Reader<'_> {
                 if self.word(at + 2) == "execute" {
                     nodes.push(self.execute(at + 3, end));
                 } else {
-                    nodes.push(Node::Sql(self.slice(at + 2, end)));
+                    nodes.push(self.sql(at + 2, end));
                 }
             }
             "return" => {
@@ -449,15 +465,55 @@ impl Reader<'_> {
                 });
             }
             "raise" => self.raise(at + 1, end, nodes),
-            "perform" => nodes.push(Node::Sql(format!("SELECT {}", self.slice(at + 1, end)))),
+            "perform" => nodes.push(Node::Sql {
+                text: format!("SELECT {}", self.slice(at + 1, end)),
+                into: Vec::new(),
+            }),
             "execute" => nodes.push(self.execute(at + 1, end)),
             "assert" => nodes.push(Node::Expr(self.slice(at + 1, end))),
             "open" | "fetch" | "move" | "close" => {
                 return Err(format!("`{}` in PL/pgSQL", self.word(at).to_uppercase()));
             }
-            _ => nodes.push(Node::Sql(self.slice(at, end))),
+            _ => nodes.push(self.sql(at, end)),
         }
         Ok(())
+    }
+
+    /// An SQL statement, from which `INTO [STRICT] a, r.b` is cut out: the first `INTO` outside
+    /// brackets that is not that of `INSERT` or `MERGE`.
+    fn sql(&self, from: usize, to: usize) -> Node {
+        let rows = [
+            "select", "with", "insert", "update", "delete", "merge", "values", "table",
+        ];
+        let into = self.outside(from, to).into_iter().find(|at| {
+            self.word(*at) == "into" && !matches!(self.word(at.wrapping_sub(1)), "insert" | "merge")
+        });
+        let Some(into) = into.filter(|_| rows.contains(&self.word(from))) else {
+            return Node::Sql {
+                text: self.slice(from, to),
+                into: Vec::new(),
+            };
+        };
+        let mut at = into + 1;
+        if self.word(at) == "strict" {
+            at += 1;
+        }
+        let mut targets = vec![Vec::new()];
+        while let (Some(name), Some(target)) = (self.name(at), targets.last_mut()) {
+            target.push(name);
+            at += 1;
+            if self.is(at, b',') {
+                targets.push(Vec::new());
+            } else if !self.is(at, b'.') {
+                break;
+            }
+            at += 1;
+        }
+        let text = format!("{} {}", self.slice(from, into), self.slice(at, to));
+        Node::Sql {
+            text: text.trim().to_owned(),
+            into: targets,
+        }
     }
 
     /// `EXECUTE text [INTO target] [USING a, b]`, in either order.
