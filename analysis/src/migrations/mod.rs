@@ -58,6 +58,19 @@ pub fn order(files: Vec<SourceFile>) -> Result<Vec<Migration>, Vec<Diagnostic>> 
                 continue;
             }
         };
+        if key.is_repeatable() && mentions_protection(&file.text) {
+            errors.push(
+                Diagnostic::error(
+                    Code::MIGRATION_NAME,
+                    format!(
+                        "`{}` is run again only when it changes, so what it says of row-level security may be undone by a later version",
+                        file.path
+                    ),
+                )
+                .help("put policies and row-level security into a versioned migration: `V7__policies.sql`"),
+            );
+            continue;
+        }
         match section::up(&file.text) {
             Ok(section) => {
                 notations.push((section.notation, file.path.clone()));
@@ -96,6 +109,14 @@ pub fn order(files: Vec<SourceFile>) -> Result<Vec<Migration>, Vec<Diagnostic>> 
     } else {
         Err(errors)
     }
+}
+
+/// Whether a text may change policies or the switches of row-level security.
+fn mentions_protection(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["policy", "level security"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 /// A tool reads names of one kind, and skips the others: which of the files it applies can't be told.
@@ -184,6 +205,15 @@ mod tests {
             ["V2__a.sql", "V2.1__x.sql", "V10__b.sql", "R__views.sql"]
         );
         assert!(paths(&["U1__undo.sql"]).is_err());
+        let repeatable = |text: &str| {
+            order(vec![SourceFile {
+                path: "R__views.sql".to_owned(),
+                text: text.to_owned(),
+            }])
+        };
+        assert!(repeatable("CREATE OR REPLACE VIEW v AS SELECT 1;").is_ok());
+        assert!(repeatable("CREATE POLICY p ON t USING (true);").is_err());
+        assert!(repeatable("ALTER TABLE t ENABLE ROW LEVEL SECURITY;").is_err());
     }
 
     #[test]
