@@ -115,6 +115,7 @@ pub(super) fn up(text: &str) -> Result<Section, Marker> {
     let mut applied = true;
     let mut upward = false;
     let mut before = false;
+    let mut doubtful = None;
     let mut out = String::with_capacity(text.len());
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let fail = |problem| Marker {
@@ -122,8 +123,19 @@ pub(super) fn up(text: &str) -> Result<Section, Marker> {
             text: line.trim().to_owned(),
             problem,
         };
-        let mark =
-            mark(line.trim_end_matches(['\n', '\r'])).map_err(|()| fail(Problem::Unknown))?;
+        let mark = match mark(line.trim_end_matches(['\n', '\r'])) {
+            Ok(mark) => mark,
+            Err(()) => {
+                // Nothing hangs on it where no statement follows, as over the sketch of a way back.
+                doubtful.get_or_insert(fail(Problem::Unknown));
+                None
+            }
+        };
+        if (mark.is_some() || is_text(line))
+            && let Some(marker) = doubtful.take()
+        {
+            return Err(marker);
+        }
         if let Some(Mark::Up(found) | Mark::Down(found)) = mark {
             if notation.is_some_and(|known| known != found) {
                 return Err(fail(Problem::Mixed));
@@ -325,6 +337,13 @@ mod tests {
         let text = "-- goes up and down the tree, as the planner does\nSELECT 1; --> statement-breakpoint\n-- shut down the worker before\n";
         let section = up(text).unwrap();
         assert_eq!((section.text.as_str(), section.notation), (text, None));
+    }
+
+    #[test]
+    fn a_heading_over_comments_is_no_marker() {
+        let text = "SELECT 1;\n-- ===== DOWN =====\n-- DROP TABLE t;\n\n";
+        assert_eq!(up(text).unwrap().text, text);
+        assert_eq!(problem(&format!("{text}SELECT 2;")), (2, Problem::Unknown));
     }
 
     #[test]
