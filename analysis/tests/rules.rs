@@ -596,3 +596,68 @@ fn an_allowed_function_is_the_one_of_its_schema() {
     let other = "CREATE FUNCTION public.f(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$;";
     assert_ne!(of(other), []);
 }
+
+#[test]
+fn what_a_trigger_sets_is_set_by_the_statement() {
+    let of = |body: &str, key: &str| {
+        catalog_of(
+            &Config::parse("[tenant]\ntype = \"bigint\"").unwrap(),
+            &format!(
+                "CREATE TABLE orders (id int PRIMARY KEY, tenant_id bigint NOT NULL, status text, at timestamptz);
+                 CREATE TABLE items (id int PRIMARY KEY, tenant_id bigint NOT NULL, parent_id int REFERENCES orders (id) {key});
+                 CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NEW; END $$;
+                 CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION change();"
+            ),
+        )
+    };
+    let update = "UPDATE orders SET status = 'paid' WHERE tenant_id = $tenant";
+    let cascade = "ON UPDATE CASCADE";
+    proved(&of("NEW.at := now();", cascade), update);
+    proved(&of("NEW.id := NEW.id + 1;", ""), update);
+    refused(
+        &of("NEW.id := NEW.id + 1;", cascade),
+        update,
+        Code::REFERENTIAL_ACTION,
+    );
+    refused(
+        &of("NEW.id := NEW.id + 1;", "ON UPDATE SET NULL"),
+        update,
+        Code::REFERENTIAL_ACTION,
+    );
+}
+
+#[test]
+fn superuser_and_bypassrls_are_two_powers() {
+    let of = |roles: &str| {
+        let c = catalog_of(
+            &Config::default(),
+            &format!(
+                "CREATE TABLE t (id int PRIMARY KEY, tenant_id uuid NOT NULL);
+                 ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;
+                 CREATE POLICY p ON t USING (tenant_id = current_setting('app.tenant_id')::uuid);
+                 {roles}"
+            ),
+        );
+        codes(&c, "SELECT id FROM t").is_empty()
+    };
+    assert!(of("ALTER ROLE app NOSUPERUSER NOBYPASSRLS;"));
+    assert!(of("ALTER ROLE app BYPASSRLS; ALTER ROLE app NOBYPASSRLS;"));
+    assert!(!of("ALTER ROLE app BYPASSRLS; ALTER ROLE app NOSUPERUSER;"));
+    assert!(!of(
+        "CREATE ROLE app SUPERUSER; ALTER ROLE app NOBYPASSRLS;"
+    ));
+}
+
+#[test]
+fn a_column_of_two_parents_goes_with_the_last() {
+    let c = catalog_of(
+        &Config::default(),
+        "CREATE TABLE p1 (id int, tenant_id uuid, body text); CREATE TABLE p2 (id int, tenant_id uuid, body text);
+         CREATE TABLE notes () INHERITS (p1, p2);
+         ALTER TABLE notes ENABLE ROW LEVEL SECURITY; ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+         CREATE POLICY a ON notes USING (true);
+         CREATE POLICY r ON notes AS RESTRICTIVE USING (tenant_id = current_setting('app.tenant_id')::uuid);
+         ALTER TABLE notes NO INHERIT p1; ALTER TABLE p2 DROP COLUMN tenant_id CASCADE;",
+    );
+    assert!(!codes(&c, "SELECT body FROM notes").is_empty());
+}

@@ -117,13 +117,14 @@ impl Builder {
             } => self.grant_roles(&roles, &members, grant),
             Ddl::Role {
                 name,
-                bypasses,
+                superuser,
+                bypassrls,
                 member_of,
                 members,
             } => {
-                if let Some(bypasses) = bypasses {
-                    self.bypasses.insert(name.clone(), bypasses);
-                }
+                let powers = self.powers.entry(name.clone()).or_default();
+                powers.superuser = superuser.unwrap_or(powers.superuser);
+                powers.bypassrls = bypassrls.unwrap_or(powers.bypassrls);
                 self.named_roles.insert(name.clone());
                 self.grant_roles(&member_of, std::slice::from_ref(&name), true);
                 self.grant_roles(std::slice::from_ref(&name), &members, true);

@@ -467,10 +467,20 @@ impl Builder {
         if let Some(relation) = self.relation_mut(parent) {
             relation.children.retain(|id| *id != child);
         }
+        let Some(relation) = self.relation_mut(child) else {
+            return;
+        };
+        relation.parents.retain(|id| *id != parent);
+        // A column that comes from another parent as well still goes when it goes there.
+        let others = relation.parents.clone();
+        let inherited: Vec<String> = others
+            .iter()
+            .filter_map(|id| self.relation(*id))
+            .flat_map(|parent| parent.columns.iter().map(|column| column.name.clone()))
+            .collect();
         if let Some(relation) = self.relation_mut(child) {
-            relation.parents.retain(|id| *id != parent);
             for column in &mut relation.columns {
-                column.local = true;
+                column.local |= !inherited.contains(&column.name);
             }
         }
     }

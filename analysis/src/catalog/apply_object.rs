@@ -72,7 +72,7 @@ impl Builder {
                 let name = &object.name.name;
                 self.members
                     .retain(|(member, role)| member != name && role != name);
-                self.bypasses.remove(name);
+                self.powers.remove(name);
                 self.role_paths.remove(name);
             }
             Kind::Extension => {
@@ -388,8 +388,8 @@ impl Builder {
             .iter()
             .map(|(m, r)| (swap(m), swap(r)))
             .collect();
-        if let Some(bypasses) = self.bypasses.remove(old) {
-            self.bypasses.insert(new.to_owned(), bypasses);
+        if let Some(powers) = self.powers.remove(old) {
+            self.powers.insert(new.to_owned(), powers);
         }
         if let Some(path) = self.role_paths.remove(old) {
             self.role_paths.insert(new.to_owned(), path);

@@ -26,6 +26,13 @@ pub struct Location {
     pub line: usize,
 }
 
+/// What puts a role above row-level security.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Powers {
+    pub(super) superuser: bool,
+    pub(super) bypassrls: bool,
+}
+
 /// The state while migrations are applied.
 #[derive(Clone, Debug)]
 pub(super) struct Builder {
@@ -43,7 +50,7 @@ pub(super) struct Builder {
     /// Membership of roles: member and role.
     pub(super) members: BTreeSet<(String, String)>,
     /// What `CREATE ROLE` and `ALTER ROLE` say of `BYPASSRLS` and `SUPERUSER`.
-    pub(super) bypasses: BTreeMap<String, bool>,
+    pub(super) powers: BTreeMap<String, Powers>,
     /// `ALTER ROLE … SET search_path` by role; the empty role is the database or all roles.
     pub(super) role_paths: BTreeMap<String, Vec<String>>,
     /// Functions of operators, casts and domains, which run without being named as calls.
@@ -114,7 +121,7 @@ impl Builder {
             stale_temporary: HashSet::new(),
             drop_on_commit: Vec::new(),
             members: BTreeSet::new(),
-            bypasses: BTreeMap::new(),
+            powers: BTreeMap::new(),
             role_paths: BTreeMap::new(),
             implicit: Vec::new(),
             at: Location {

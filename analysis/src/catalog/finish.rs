@@ -49,7 +49,8 @@ fn roles(builder: &mut Builder) {
         }
         roles.extend(more);
     }
-    if builder.bypasses.get(&app) == Some(&true) {
+    let powers = builder.powers.get(&app).copied().unwrap_or_default();
+    if powers.superuser || powers.bypassrls {
         builder.catalog.bypasses_rls =
             Some(format!("the role `{app}` is a superuser or has BYPASSRLS"));
     }

@@ -129,7 +129,8 @@ pub(crate) enum Ddl {
     /// `CREATE ROLE`, `ALTER ROLE`: what it says of `BYPASSRLS` and `SUPERUSER`.
     Role {
         name: String,
-        bypasses: Option<bool>,
+        superuser: Option<bool>,
+        bypassrls: Option<bool>,
         member_of: Vec<String>,
         members: Vec<String>,
     },

@@ -202,13 +202,13 @@ pub(super) fn alter_role(stmt: &AlterRoleStmt) -> Option<Ddl> {
 }
 
 fn role(name: String, options: &List) -> Option<Ddl> {
-    let (mut bypasses, mut member_of, mut members) = (None, Vec::new(), Vec::new());
+    let (mut superuser, mut bypassrls) = (None, None);
+    let (mut member_of, mut members) = (Vec::new(), Vec::new());
     for option in nodes::options(options) {
         let flag = || nodes::boolean(option);
         match option.defname.as_deref() {
-            Some("bypassrls" | "superuser") => {
-                bypasses = Some(bypasses.unwrap_or(false) || flag().unwrap_or(true));
-            }
+            Some("superuser") => superuser = Some(flag().unwrap_or(true)),
+            Some("bypassrls") => bypassrls = Some(flag().unwrap_or(true)),
             Some("addroleto") => {
                 let Some(Node::List(list)) = &option.arg else {
                     return None;
@@ -226,7 +226,8 @@ fn role(name: String, options: &List) -> Option<Ddl> {
     }
     Some(Ddl::Role {
         name,
-        bypasses,
+        superuser,
+        bypassrls,
         member_of,
         members,
     })

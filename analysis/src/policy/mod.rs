@@ -7,7 +7,7 @@ pub(crate) mod builtin;
 mod content;
 pub(crate) mod judge;
 pub mod term;
-mod trigger;
+pub(crate) mod trigger;
 mod trigger_body;
 mod view;
 

@@ -6,7 +6,10 @@
 use super::builtin;
 use super::content;
 use crate::catalog::walk::mentions;
-use crate::catalog::{Catalog, Class, ColumnDefault, Command, Relation, RelationKind, Trigger};
+use crate::catalog::{
+    Catalog, Class, ColumnDefault, Command, Function, Relation, RelationKind, Trigger,
+    TriggerTiming,
+};
 use crate::ir::Expr;
 
 /// Trigger functions of the server itself, which only touch the new row.
@@ -127,6 +130,64 @@ fn stored(catalog: &Catalog, table: &Relation, command: Command) -> Result<(), S
     Ok(())
 }
 
+/// The columns that triggers before a command may set in a row; `None` where that is not known.
+pub(crate) fn assigned(
+    catalog: &Catalog,
+    relation: &Relation,
+    command: Command,
+) -> Option<Vec<String>> {
+    let mut columns = Vec::new();
+    let mut pending = vec![relation];
+    let mut seen = Vec::new();
+    while let Some(table) = pending.pop() {
+        if seen.contains(&table.id) {
+            continue;
+        }
+        seen.push(table.id);
+        let before = table.triggers.iter().filter(|trigger| {
+            trigger.enabled
+                && trigger.row
+                && trigger.timing == TriggerTiming::Before
+                && trigger.commands.contains(&command)
+        });
+        for trigger in before {
+            let function = match function_of(catalog, trigger) {
+                Ok(Some(function)) => function,
+                // A search vector of its own, or nothing.
+                Ok(None) => continue,
+                Err(_) => return None,
+            };
+            columns.extend(super::trigger_body::assigned(function)?);
+        }
+        let around = table.children.iter().chain(&table.parents);
+        pending.extend(around.filter_map(|id| catalog.get(*id)));
+    }
+    Some(columns)
+}
+
+/// The function of a trigger; nothing for the server's own.
+fn function_of<'a>(
+    catalog: &'a Catalog,
+    trigger: &Trigger,
+) -> Result<Option<&'a Function>, &'static str> {
+    let (schema, name) = match trigger.function.parts.as_slice() {
+        [name] => (None, name),
+        [schema, name] => (Some(schema.as_str()), name),
+        _ => return Err("calls a function of another database"),
+    };
+    let mut named = catalog
+        .all_functions()
+        .iter()
+        .filter(|f| f.name == *name && schema.is_none_or(|schema| f.schema == schema));
+    match (named.next(), named.next()) {
+        (None, _) if BUILTIN.contains(&name.as_str()) && !catalog.shadows_function(name) => {
+            Ok(None)
+        }
+        (Some(function), None) => Ok(Some(function)),
+        _ => Err("calls a function that is not known for certain"),
+    }
+}
+
 struct Why {
     text: String,
     definer: bool,
@@ -150,24 +211,12 @@ fn understood(
         content::is_confined(catalog, condition)
             .map_err(|why| fail(&format!("has a condition that is not confined: {why}")))?;
     }
-    let (schema, name) = match trigger.function.parts.as_slice() {
-        [name] => (None, name),
-        [schema, name] => (Some(schema.as_str()), name),
-        _ => return Err(fail("calls a function of another database")),
-    };
-    let named: Vec<_> = catalog
-        .all_functions()
-        .iter()
-        .filter(|f| f.name == *name && schema.is_none_or(|schema| f.schema == schema))
-        .collect();
-    if named.is_empty() && BUILTIN.contains(&name.as_str()) && !catalog.shadows_function(name) {
+    let Some(function) = function_of(catalog, trigger).map_err(fail)? else {
         return Ok(());
-    }
-    let [function] = named.as_slice() else {
-        return Err(fail("calls a function that is not known for certain"));
     };
     if catalog.config().functions.iter().any(|allowed| {
-        allowed.name == *name || allowed.name == format!("{}.{name}", function.schema)
+        allowed.name == function.name
+            || allowed.name == format!("{}.{}", function.schema, function.name)
     }) {
         return Ok(());
     }

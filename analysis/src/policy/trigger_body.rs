@@ -36,6 +36,29 @@ pub(super) fn understood(
     items.iter().try_for_each(|item| judge.item(item))
 }
 
+/// The columns of the new row that a trigger function sets; `None` where that is not known.
+pub(super) fn assigned(function: &Function) -> Option<Vec<String>> {
+    let Body::Opaque { text, .. } = &function.body else {
+        return None;
+    };
+    if function.language != "plpgsql" {
+        return None;
+    }
+    let mut columns = Vec::new();
+    for item in plpgsql::items(text).ok()? {
+        match item {
+            Item::Assign { target, .. } => match target.as_slice() {
+                [row, column] if row == "new" => columns.push(column.clone()),
+                [row, ..] if row == "new" => return None,
+                _ => {}
+            },
+            Item::Return(expr) if returned(&expr).is_err() => return None,
+            _ => {}
+        }
+    }
+    Some(columns)
+}
+
 struct Judge<'a> {
     catalog: &'a Catalog,
     table: &'a Relation,

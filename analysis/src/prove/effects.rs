@@ -156,7 +156,27 @@ impl<'a> Prover<'a> {
 
     /// What changing columns of a table sets off.
     pub(super) fn updated(&mut self, relation: &'a Relation, assigned: &[String], span: &Span) {
-        self.follow(relation, Command::Update, assigned, span, &mut Vec::new());
+        let assigned = self.with_triggers(relation, assigned);
+        self.follow(relation, Command::Update, &assigned, span, &mut Vec::new());
+    }
+
+    /// The columns that an UPDATE sets, and those that triggers set before it is carried out.
+    fn with_triggers(&self, relation: &Relation, assigned: &[String]) -> Vec<String> {
+        let all = || relation.columns.iter().map(|column| column.name.clone());
+        let more = crate::policy::trigger::assigned(self.catalog, relation, Command::Update)
+            .unwrap_or_else(|| all().collect());
+        // A generated column is computed anew, and may be a key as well.
+        let generated = relation
+            .columns
+            .iter()
+            .filter(|column| matches!(column.default, ColumnDefault::Generated(_)))
+            .map(|column| column.name.clone());
+        assigned
+            .iter()
+            .cloned()
+            .chain(more)
+            .chain(generated)
+            .collect()
     }
 
     /// Follows the foreign keys that refer to a table. Their actions run without row-level
@@ -307,7 +327,7 @@ impl<'a> Prover<'a> {
             );
             return;
         }
-        let assigned = key.columns.clone();
+        let assigned = self.with_triggers(child, &key.columns);
         self.follow(child, changed, &assigned, span, seen);
     }
 }
