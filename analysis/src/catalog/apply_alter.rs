@@ -518,6 +518,7 @@ fn rename_in(relation: &mut Relation, from: &str, to: &str) {
     }
     for key in &mut relation.foreign_keys {
         rename_strings(&mut key.columns, from, to);
+        rename_strings(&mut key.set_columns, from, to);
     }
     for column in &mut relation.columns {
         if let ColumnDefault::Expr(expr) | ColumnDefault::Generated(expr) = &mut column.default {

@@ -76,6 +76,7 @@ impl Builder {
                 target_columns,
                 on_update,
                 on_delete,
+                set_columns,
             } => {
                 // A table that no migration creates (such as `auth.users`) can't be written by a
                 // proved statement, so what its keys do here never happens within a scope.
@@ -108,6 +109,7 @@ impl Builder {
                         target_columns,
                         on_update,
                         on_delete,
+                        set_columns,
                     });
                 }
             }

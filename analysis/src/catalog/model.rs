@@ -221,6 +221,9 @@ pub struct ForeignKey {
     pub on_update: ReferentialAction,
     /// `ON DELETE`.
     pub on_delete: ReferentialAction,
+    /// The columns that `ON DELETE SET NULL (…)` and `SET DEFAULT (…)` name; empty where they set
+    /// all of the key.
+    pub set_columns: Vec<String>,
 }
 
 /// A `CHECK` constraint.

@@ -275,6 +275,8 @@ pub(crate) enum ConstraintSpec {
         target_columns: Vec<String>,
         on_update: ReferentialAction,
         on_delete: ReferentialAction,
+        /// The columns of `ON DELETE SET NULL (…)`; empty for all.
+        set_columns: Vec<String>,
     },
     Check {
         name: Option<String>,

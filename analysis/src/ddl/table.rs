@@ -186,6 +186,7 @@ pub(super) fn constraint_spec(
             target_columns: nodes::strings(&constraint.pk_attrs)?,
             on_update: action(constraint.fk_upd_action),
             on_delete: action(constraint.fk_del_action),
+            set_columns: nodes::strings(&constraint.fk_del_set_cols)?,
         },
         ConstrType::CONSTR_CHECK => ConstraintSpec::Check {
             name,

@@ -4,7 +4,7 @@ use super::state::{
     Argument, Context, Env, FunctionResult, Info, Level, Prover, RteId, RteKind, Visible,
 };
 use super::walk;
-use crate::catalog::{Body, Function, FunctionKind, Lookup, TypeKind, Volatility, type_text};
+use crate::catalog::{Body, Function, FunctionKind, TypeKind, Volatility, type_text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::{self, Ty};
 use crate::functions::{Builtin, Errors, Verdict, builtin, operators};
@@ -102,6 +102,10 @@ impl<'a> Prover<'a> {
     /// A type as the prover needs it: PostgreSQL's own, an enum, a domain over one, or a type of a
     /// well-known extension.
     pub(super) fn type_of(&self, ty: &TypeName) -> Option<Ty> {
+        self.type_within(ty, 0)
+    }
+
+    fn type_within(&self, ty: &TypeName, depth: usize) -> Option<Ty> {
         if let Some(own) = Ty::of(ty) {
             return Some(own);
         }
@@ -120,10 +124,14 @@ impl<'a> Prover<'a> {
                 array,
                 ..Ty::plain("enum")
             }),
-            Some(TypeKind::Domain { base, .. }) => Ty::of(base).filter(|_| !array).map(|base| Ty {
-                domain: true,
-                ..base
-            }),
+            // A domain over a domain ends at a type that is none; one that does not is none at all.
+            Some(TypeKind::Domain { base, .. }) if depth < DEPTH => self
+                .type_within(base, depth + 1)
+                .filter(|_| !array)
+                .map(|base| Ty {
+                    domain: true,
+                    ..base
+                }),
             Some(_) => None,
             None => types::of_an_extension(name).then(|| Ty {
                 array,
@@ -176,115 +184,13 @@ impl<'a> Prover<'a> {
         }
     }
 
-    /// Refuses a type whose input or casts could do more than convert.
-    pub(super) fn check_type(&mut self, ty: &TypeName) {
-        if Ty::of(ty).is_some() {
-            return;
-        }
-        let (schema, name) = match ty.name.parts.as_slice() {
-            [name] => (None, name.as_str()),
-            [schema, name] => (Some(schema.as_str()), name.as_str()),
-            _ => (None, ""),
-        };
-        if name.starts_with("reg") && matches!(schema, None | Some("pg_catalog")) {
-            self.problem(
-                Diagnostic::error(
-                    Code::METADATA,
-                    format!("a cast to `{name}` reads the catalogs of the server"),
-                )
-                .at(ty.name.span.clone()),
-            );
-            return;
-        }
-        if let Some(definition) = self.catalog.type_definition(schema, name) {
-            let fine = match &definition.kind {
-                TypeKind::Enum | TypeKind::Range => true,
-                TypeKind::Domain { base, expressions } => {
-                    Ty::of(base).is_some() && expressions.is_empty()
-                }
-                TypeKind::Composite(fields) => fields.iter().all(|(_, ty)| Ty::of(ty).is_some()),
-                TypeKind::Base => false,
-            };
-            if !fine {
-                self.problem(
-                    Diagnostic::error(
-                        Code::UNKNOWN_TYPE,
-                        format!("what a cast to `{}` runs is not known", type_text(ty)),
-                    )
-                    .at(ty.name.span.clone()),
-                );
-            }
-            return;
-        }
-        if let Lookup::Found(_) = self.catalog.relation(schema, name)
-            && !self.runs_checks(ty)
-        {
-            return;
-        }
-        self.problem(
-            Diagnostic::error(
-                Code::UNKNOWN_TYPE,
-                format!(
-                    "the type `{}` is neither PostgreSQL's own nor one of the migrations",
-                    type_text(ty)
-                ),
-            )
-            .at(ty.name.span.clone()),
-        );
-    }
-
-    /// Whether a value of the type holds a domain with a check, in a field at any depth: making the
-    /// value runs it.
-    pub(super) fn runs_checks(&self, ty: &TypeName) -> bool {
-        self.runs_checks_within(ty, 0)
-    }
-
-    fn runs_checks_within(&self, ty: &TypeName, depth: usize) -> bool {
-        if Ty::of(ty).is_some() {
-            return false;
-        }
-        let (schema, name) = match ty.name.parts.as_slice() {
-            [name] => (None, name.as_str()),
-            [schema, name] => (Some(schema.as_str()), name.as_str()),
-            _ => return true,
-        };
-        if depth > DEPTH {
-            return true;
-        }
-        match self
-            .catalog
-            .type_definition(schema, name)
-            .map(|ty| &ty.kind)
-        {
-            Some(TypeKind::Domain { base, expressions }) => {
-                !expressions.is_empty() || self.runs_checks_within(base, depth + 1)
-            }
-            Some(TypeKind::Composite(fields)) => fields
-                .iter()
-                .any(|(_, ty)| self.runs_checks_within(ty, depth + 1)),
-            Some(_) => false,
-            None => match self.catalog.relation(schema, name) {
-                Lookup::Found(relation) => relation.columns.iter().any(|column| {
-                    column
-                        .ty
-                        .as_ref()
-                        .is_none_or(|ty| self.runs_checks_within(ty, depth + 1))
-                }),
-                Lookup::System | Lookup::Missing => false,
-            },
-        }
-    }
-
     /// `jsonb_populate_record(base, …)` makes a value of the type of its first argument.
     fn check_populated(&mut self, name: &str, call: &Call) {
         let typed = call
             .args
             .first()
             .is_some_and(|arg| matches!(arg.kind, ExprKind::Cast { .. }));
-        let checked = self.catalog.types().iter().any(
-            |ty| matches!(&ty.kind, TypeKind::Domain { expressions, .. } if !expressions.is_empty()),
-        );
-        if name.contains("_populate_record") && !typed && checked {
+        if name.contains("_populate_record") && !typed && self.has_checked_domain() {
             self.problem(
                 Diagnostic::error(
                     Code::UNKNOWN_TYPE,

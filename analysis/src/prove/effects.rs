@@ -68,7 +68,9 @@ impl<'a> Prover<'a> {
             }
         }
         for column in &relation.columns {
-            if column.ty.as_ref().is_some_and(|ty| self.runs_checks(ty)) {
+            if let Some(ty) = &column.ty
+                && !self.checks_are_read(ty, span)
+            {
                 self.opaque_part(relation, &format!("the type of `{}`", column.name), span);
             }
         }
@@ -98,7 +100,8 @@ impl<'a> Prover<'a> {
                     relation.display()
                 ),
             )
-            .at(span.clone()),
+            .at(span.clone())
+            .help("in a migration, write it with PostgreSQL's own functions and operators, which are read"),
         );
     }
 
@@ -298,18 +301,54 @@ impl<'a> Prover<'a> {
             (ReferentialAction::Cascade, Command::Delete) => Command::Delete,
             _ => Command::Update,
         };
+        // A column list goes with ON DELETE alone; without one every column of the key is set.
+        let set = match command {
+            Command::Delete if !key.set_columns.is_empty() => &key.set_columns,
+            _ => &key.columns,
+        };
         if action != ReferentialAction::Cascade {
-            // Every column of the key is set, the tenant's too.
-            refuse(
-                self,
-                format!(
-                    "`ON {} {word}` of `{}` takes the tenant from its rows",
-                    command.sql(),
-                    child.display()
-                ),
-                "name the columns to set: ON DELETE SET NULL (column), or use NO ACTION".to_owned(),
-            );
-            return;
+            let computed = child
+                .tenant()
+                .is_some_and(|column| matches!(column.default, ColumnDefault::Generated(_)));
+            if computed
+                || set
+                    .iter()
+                    .any(|column| Some(column) == child_tenant.as_ref())
+            {
+                let others: Vec<&str> = key
+                    .columns
+                    .iter()
+                    .filter(|column| Some(*column) != child_tenant.as_ref())
+                    .map(String::as_str)
+                    .collect();
+                refuse(
+                    self,
+                    format!(
+                        "`ON {} {word}` of `{}` takes the tenant from its rows",
+                        command.sql(),
+                        child.display()
+                    ),
+                    match command {
+                        Command::Delete => format!(
+                            "name the columns to set: ON DELETE {word} ({}), or use NO ACTION",
+                            others.join(", ")
+                        ),
+                        _ => "use ON UPDATE CASCADE or NO ACTION".to_owned(),
+                    },
+                );
+                return;
+            }
+            if action == ReferentialAction::SetDefault {
+                for column in set {
+                    let index = child.columns.iter().position(|own| own.name == *column);
+                    if let Some(index) = index {
+                        self.default_of(child, index, span);
+                    }
+                }
+            }
+        }
+        if changed == Command::Update {
+            self.evaluated_on_write(child, span);
         }
         // The action fires the triggers of the table it reaches.
         if let Class::Unknown { reason } | Class::Unprotected { reason } =
@@ -327,7 +366,12 @@ impl<'a> Prover<'a> {
             );
             return;
         }
-        let assigned = self.with_triggers(child, &key.columns);
+        let assigned = if action == ReferentialAction::Cascade {
+            &key.columns
+        } else {
+            set
+        };
+        let assigned = self.with_triggers(child, assigned);
         self.follow(child, changed, &assigned, span, seen);
     }
 }

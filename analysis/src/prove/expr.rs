@@ -112,7 +112,7 @@ impl<'a> Prover<'a> {
                 if !self.cast_never_raises(&operand, ty) {
                     info.raises(&expr.span, "this cast");
                 }
-                info.ty = target;
+                info.ty = target.or_else(|| self.type_of(ty));
                 info
             }
             ExprKind::Operator {

@@ -8,6 +8,7 @@ mod accounting;
 mod assign;
 mod calls;
 mod check;
+mod domain;
 mod effects;
 mod equality;
 mod explain;
