@@ -421,7 +421,11 @@ impl<'a> Prover<'a> {
             info.aggregate = true;
         }
         // A number of rows tells nothing of what is in them.
-        if name == "count" {
+        let plain = |operand: &Info| {
+            let row = operand.ty.as_ref().is_some_and(|ty| ty.name == "record");
+            self.of_table(operand) || (row && !call.distinct)
+        };
+        if name == "count" && call.filter.is_none() && operands.iter().all(plain) {
             info.from_tenant = false;
         }
         info.ty = result_type(own.result).or_else(|| result_of(name, operands));

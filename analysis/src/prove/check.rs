@@ -76,6 +76,7 @@ impl<'a> Prover<'a> {
             diagnostic.label = None;
             diagnostic.secondary.clear();
         }
+        self.stopped |= diagnostic.code == Code::TOO_LARGE;
         let known = self.problems.iter().any(|problem| {
             problem.span == diagnostic.span && problem.message == diagnostic.message
         });

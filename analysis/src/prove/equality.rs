@@ -28,6 +28,13 @@ impl<'a> Prover<'a> {
         let problems = self.problems.len();
         let implied = self.implied(expr, true, env);
         self.problems.truncate(problems);
+        let known = !implied.pairs.is_empty() || !implied.members.is_empty();
+        if info.from_tenant
+            && !known
+            && let Some(block) = self.blocks.get_mut(env.block)
+        {
+            block.probes = true;
+        }
         let text = format!("`{}` ({place})", self.text(expr));
         for (a, b, kind) in implied.pairs {
             let fact = Fact {

@@ -2,7 +2,7 @@
 //! depends on.
 
 use super::resolve::{Resolved, is_system};
-use super::state::{BlockId, Env, Info, Leak, Level, Node, Prover, SubQuery};
+use super::state::{BlockId, Env, Info, Leak, Level, Node, Prover, RteKind, SubQuery};
 use super::walk;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::{Family, Ty};
@@ -14,9 +14,22 @@ use crate::ir::{
 impl<'a> Prover<'a> {
     /// Walks an expression.
     pub(super) fn expr(&mut self, expr: &'a Expr, env: &Env) -> Info {
+        if self.stopped {
+            return Info::default();
+        }
         let info = self.expr_inner(expr, env);
         self.note_leak(&info, env.block);
         info
+    }
+
+    /// Whether a migration defines a collation that calls different texts equal.
+    fn has_loose_collation(&self) -> bool {
+        self.catalog.unknown_names().is_some()
+            || self
+                .catalog
+                .collations()
+                .iter()
+                .any(|collation| !collation.deterministic)
     }
 
     /// Notes what a value of a block depends on, and what in it can raise an error.
@@ -58,7 +71,12 @@ impl<'a> Prover<'a> {
                     ..Info::constant()
                 }
             }
-            ExprKind::Parameter(number) => self.parameter(*number),
+            ExprKind::Parameter(number) => {
+                if self.context.origin.is_none() && self.prepared.tenant != Some(*number) {
+                    self.uncast.insert(*number);
+                }
+                self.parameter(*number)
+            }
             ExprKind::SqlValue(value) => Info {
                 ty: match value {
                     SqlValue::Time => None,
@@ -83,7 +101,10 @@ impl<'a> Prover<'a> {
                 if let Some(setting) = self.setting(expr) {
                     return setting;
                 }
-                let operand = self.expr(inner, env);
+                let operand = match inner.kind {
+                    ExprKind::Parameter(number) => self.parameter(number),
+                    _ => self.expr(inner, env),
+                };
                 self.check_type(ty);
                 self.check_cast(ty);
                 let target = Ty::of(ty);
@@ -112,6 +133,8 @@ impl<'a> Prover<'a> {
                 if !self.cast_never_raises(&operand, ty) {
                     info.raises(&expr.span, "this cast");
                 }
+                // A value of a type that is not known may bring a collation of the migrations.
+                info.loose |= operand.ty.is_none() && !operand.open && self.has_loose_collation();
                 info.ty = target.or_else(|| self.type_of(ty));
                 info
             }
@@ -427,6 +450,7 @@ impl<'a> Prover<'a> {
     /// all of them are one tenant's.
     pub(super) fn window(&mut self, window: &'a Window, env: &Env) -> Info {
         let mut info = Info::constant();
+        let mut computed = false;
         for expr in window
             .partition_by
             .iter()
@@ -434,6 +458,7 @@ impl<'a> Prover<'a> {
         {
             let inner = self.expr(expr, env);
             self.sorted_early(&inner);
+            computed |= inner.from_tenant && !self.of_table(&inner);
             info.absorb(&inner);
         }
         for expr in &window.frame {
@@ -445,8 +470,16 @@ impl<'a> Prover<'a> {
                 self.check_operator(operator, &[]);
             }
         }
-        info.from_tenant = false;
+        // The order of the tenant's own rows by a column that is the same in all of them tells
+        // nothing; beside a caller's value it does.
+        info.from_tenant = computed;
         info
+    }
+
+    /// Whether a value is a column of a table as it is.
+    pub(super) fn of_table(&self, info: &Info) -> bool {
+        matches!(info.node, Some(Node::Column(rte, _))
+            if self.rtes.get(rte).is_some_and(|rte| matches!(rte.kind, RteKind::Base(_))))
     }
 
     fn subquery(
@@ -511,6 +544,7 @@ impl<'a> Prover<'a> {
                 {
                     info.ty.clone_from(&column.info.ty);
                 }
+                info.loose |= columns.iter().any(|column| column.info.loose);
             }
             None => info.from_tenant = true,
         }
@@ -529,6 +563,10 @@ impl<'a> Prover<'a> {
         if !matches!(kind, SubqueryKind::Scalar | SubqueryKind::Array) {
             info.ty = Some(Ty::plain("bool"));
         }
+        // Whether a row exists tells of the tenant where a condition compares it with a value of
+        // the caller.
+        info.from_tenant |= matches!(kind, SubqueryKind::Exists)
+            && self.blocks.iter().skip(first).any(|block| block.probes);
         if let (Some(left), Some(operator)) = (&left, operator) {
             self.compared_with_rows(left, operator, columns.as_deref(), span, &mut info);
         }

@@ -65,7 +65,7 @@ impl<'a> Prover<'a> {
         if let FromItem::Join(join) = item {
             return self.join_item(join, place, left);
         }
-        if self.too_many(place.block, item.span()) {
+        if self.stopped || self.too_many(place.block, item.span()) {
             return Namespace {
                 opaque: true,
                 ..Namespace::default()

@@ -77,6 +77,12 @@ impl<'a> Prover<'a> {
             self.item(&join.right, &with_guard(right_guard.clone()), left_of)
         };
         let right_rtes = left_rtes.end..self.rtes.len();
+        if self.stopped {
+            return Namespace {
+                opaque: true,
+                ..Namespace::default()
+            };
+        }
         if let (JoinConstraint::On(condition), true) =
             (&join.constraint, join.kind != JoinKind::Inner)
         {

@@ -177,6 +177,8 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         joins: 0,
         equality_shadowed: false,
         watch: Vec::new(),
+        stopped: false,
+        uncast: BTreeSet::new(),
         aggregates: std::cell::RefCell::default(),
         early: false,
         sub_queries: HashMap::new(),
@@ -187,6 +189,13 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
     prover.equality_shadowed = prover.shadowed("=");
     prover.implicit_casts();
     let output = prover.write(&lowered, None, &Guard::from([]), None);
+    if prover.stopped {
+        // What was not read any more gives reasons that are none.
+        prover
+            .problems
+            .retain(|problem| problem.code == Code::TOO_LARGE);
+        return Err(prover.problems);
+    }
     prover.settle();
     prover.run_checks();
     if !prover.problems.is_empty() {
@@ -223,6 +232,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         occurrences,
         columns,
         relations: prover.relations.into_keys().collect(),
+        uncast: prover.uncast.into_iter().collect(),
         parameters: prepared.parameters.len() + usize::from(prepared.tenant.is_some()),
     })
 }

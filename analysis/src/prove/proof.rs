@@ -23,6 +23,10 @@ pub struct Proof {
     /// The relations that it touches, schema-qualified, each once; those of views and function
     /// bodies included.
     pub relations: Vec<String>,
+    /// The caller's parameters that stand somewhere without a cast, by number. There the client says
+    /// which type they have: a float beside a `numeric` column casts the column, which fails on a
+    /// value out of range, so under the grade `predicate` a float has to be cast (`$n::numeric`).
+    pub uncast: Vec<u32>,
     /// How many parameters the text that is sent has, `$tenant` included.
     pub parameters: usize,
 }

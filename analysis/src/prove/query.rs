@@ -54,6 +54,9 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> OutputId {
+        if self.stopped {
+            return self.push_output(None, OutputSource::Values(Vec::new()));
+        }
         if self.level(parent) > LEVELS {
             self.problem(*error(
                 Code::TOO_LARGE,
@@ -125,6 +128,7 @@ impl<'a> Prover<'a> {
             parent,
             level,
             items: 0,
+            probes: false,
             guard: guard.clone(),
             facts: Vec::new(),
             memberships: Vec::new(),
@@ -560,6 +564,7 @@ impl<'a> Prover<'a> {
             })
             .collect();
         let mut pinned = vec![true; width];
+        let mut types: Vec<Vec<Info>> = vec![Vec::new(); width];
         let mut first = true;
         for row in rows {
             if row.len() != width
@@ -571,7 +576,8 @@ impl<'a> Prover<'a> {
                     &first.span,
                 ));
             }
-            for ((value, column), pinned) in row.iter().zip(&mut columns).zip(&mut pinned) {
+            let cells = columns.iter_mut().zip(&mut types).zip(&mut pinned);
+            for (value, ((column, types), pinned)) in row.iter().zip(cells) {
                 if matches!(value.kind, ExprKind::Star(_)) {
                     self.problem(*error(
                         Code::NOT_UNDERSTOOD,
@@ -598,8 +604,15 @@ impl<'a> Prover<'a> {
                 };
                 column.info.open = (first || column.info.open) && (literal || default);
                 column.info.absorb(&info);
+                if !default {
+                    types.push(info);
+                }
             }
             first = false;
+        }
+        for ((column, types), value) in columns.iter_mut().zip(&types).zip(rows.iter().flatten()) {
+            self.common(&mut column.info, types, &value.span);
+            self.note_leak(&column.info, block);
         }
         self.push_output(Some(columns), OutputSource::Values(pinned))
     }
@@ -630,17 +643,36 @@ impl<'a> Prover<'a> {
                     info.absorb(&a.info);
                     info.absorb(&b.info);
                     info.aggregate = false;
+                    self.common(&mut info, &[a.info, b.info], span);
                     OutColumn { name: a.name, info }
                 });
-                Some(both.collect())
+                Some(both.collect::<Vec<_>>())
             }
             _ => None,
         };
+        for arm in [left, right] {
+            if let Some(OutputSource::Block { block, .. }) =
+                self.outputs.get(arm).map(|output| &output.source)
+            {
+                let block = *block;
+                for column in columns.iter().flatten() {
+                    self.note_leak(&column.info, block);
+                }
+            }
+        }
         let source = match operator {
             SetOperator::Union => OutputSource::Both(left, right),
             SetOperator::Intersect | SetOperator::Except => OutputSource::Left(left),
         };
         self.push_output(columns, source)
+    }
+
+    /// Values that become one column have a common type, to which each is cast.
+    fn common(&self, info: &mut Info, types: &[Info], span: &Span) {
+        let types: Vec<_> = types.iter().map(Info::operand).collect();
+        if !crate::functions::operators::unify(&types) {
+            info.raises(span, super::expr::COMPARISON);
+        }
     }
 
     fn lock(&mut self, locking: &'a [Locking], scope: usize) {

@@ -267,6 +267,8 @@ pub(super) struct Block {
     pub(super) parent: Option<BlockId>,
     /// How many levels are around it.
     pub(super) level: usize,
+    /// Whether a condition of it compares a value computed of the tenant with something else.
+    pub(super) probes: bool,
     /// How many items its `FROM` has so far.
     pub(super) items: usize,
     pub(super) guard: Guard,
@@ -370,6 +372,10 @@ pub(super) struct Prover<'a> {
     pub(super) tokens: crate::lower::tokens::Tokens,
     /// The sub-queries of expressions that are being read.
     pub(super) watch: Vec<super::leaky::Watch>,
+    /// Whether the statement is too large, so that nothing more of it is read.
+    pub(super) stopped: bool,
+    /// The caller's parameters that stand somewhere without a cast.
+    pub(super) uncast: std::collections::BTreeSet<u32>,
     /// The aggregates whose arguments are being read.
     pub(super) aggregates: RefCell<Vec<Level>>,
     /// Whether what is read now may be evaluated before the conditions around it.

@@ -58,11 +58,14 @@ impl Messages {
             search_path.push_str(&quote_name(schema)?);
             search_path.push_str(", ");
         }
+        // A generic plan computes an expression over parameters alone (`10 / $1`) for each row, and may
+        // do so in front of the tenant's condition; a plan of its own computes it once, before any row.
         let assumptions = format!(
             "SET LOCAL search_path = {search_path}pg_temp; \
              SET LOCAL standard_conforming_strings = on; \
              SET LOCAL row_security = on; \
              SET LOCAL transform_null_equals = off; \
+             SET LOCAL plan_cache_mode = force_custom_plan; \
              SET LOCAL statement_timeout = {}; \
              SET LOCAL idle_in_transaction_session_timeout = {}; ",
             millis(statement_timeout),
@@ -226,7 +229,8 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("search_path = \"public\", pg_temp; "),
+            text.contains("plan_cache_mode = force_custom_plan; ")
+                && text.contains("search_path = \"public\", pg_temp; "),
             "{text}"
         );
         assert!(
