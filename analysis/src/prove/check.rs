@@ -1,10 +1,13 @@
 //! What is checked once everything is collected, and how problems and occurrences are noted.
 
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::pin::Memo;
 use super::proof::{Grade, Occurrence};
-use super::state::{BlockId, Context, Guard, Leak, Node, OutputId, Prover, RteId};
+use super::state::{
+    Block, BlockId, Context, FactKind, Guard, Leak, Node, OutputId, Prover, RteId, RteKind,
+};
 use crate::catalog::Relation;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::Span;
@@ -58,6 +61,8 @@ pub(super) enum Check<'a> {
     Lateral {
         exposed: Vec<RteId>,
         leak: Leak,
+        /// Whether it is a key that rows are sorted or grouped by.
+        key: bool,
         context: Rc<Context>,
     },
 }
@@ -176,10 +181,11 @@ impl<'a> Prover<'a> {
                 Check::Lateral {
                     exposed,
                     leak,
+                    key,
                     context,
                 } => {
-                    // A direct condition filters the scan below the function.
-                    let direct = exposed.iter().all(|rte| self.directly_pinned(*rte));
+                    // Such a condition filters the scan below the function.
+                    let direct = exposed.iter().all(|rte| self.filtered_at_scan(*rte, key));
                     if !direct {
                         let diagnostic = self.leak_diagnostic(&leak, &exposed);
                         self.problem_in(diagnostic, &context);
@@ -252,12 +258,15 @@ impl<'a> Prover<'a> {
         self.problem_in(diagnostic, context);
     }
 
-    /// Whether a condition equates the entry's own tenant column with the tenant.
-    fn directly_pinned(&self, rte: RteId) -> bool {
+    /// Whether a condition on the entry's own tenant column filters its rows where they are read:
+    /// one that equates it with the tenant, or if `derives` one that PostgreSQL derives. What is
+    /// equal to a constant through equalities of columns, it compares with the constant at each
+    /// scan.
+    fn filtered_at_scan(&self, rte: RteId, derives: bool) -> bool {
         let Some(entry) = self.rtes.get(rte) else {
             return false;
         };
-        let super::state::RteKind::Base(base) = &entry.kind else {
+        let RteKind::Base(base) = &entry.kind else {
             return false;
         };
         let Some(column) = base.relation.tenant_column else {
@@ -268,17 +277,52 @@ impl<'a> Prover<'a> {
         self.blocks
             .iter()
             .filter(|block| block.rtes.contains(&rte))
-            .flat_map(|block| &block.facts)
-            .any(|fact| {
-                let direct = fact.kind == super::state::FactKind::Filter
-                    && ((fact.a == node && fact.b == Node::Tenant)
-                        || (fact.b == node && fact.a == Node::Tenant));
-                // In force at the scan: not a condition of a join that the entry's row survives.
-                direct
-                    && fact
-                        .guard
-                        .iter()
-                        .all(|condition| entry.guard.contains(condition))
+            .any(|block| {
+                directly_equal(block, &entry.guard, node)
+                    || (derives && equal_by_derivation(block, &entry.guard, node))
             })
     }
+}
+
+fn within(inner: &Guard, outer: &Guard) -> bool {
+    inner.iter().all(|number| outer.contains(number))
+}
+
+/// Whether a condition equates the node with the tenant that is in force where the rows of an entry
+/// with this guard are read: not one of a join that the entry's row survives.
+fn directly_equal(block: &Block, guard: &Guard, node: Node) -> bool {
+    block.facts.iter().any(|fact| {
+        matches!(fact.kind, FactKind::Filter | FactKind::Converted)
+            && ((fact.a == node && fact.b == Node::Tenant)
+                || (fact.b == node && fact.a == Node::Tenant))
+            && within(&fact.guard, guard)
+    })
+}
+
+/// The same through equalities of columns.
+fn equal_by_derivation(block: &Block, guard: &Guard, node: Node) -> bool {
+    // Columns of this level alone, compared as they are, at the top of the level or under the very
+    // joins that the entry is under.
+    let own = |node: Node| match node {
+        Node::Tenant => true,
+        Node::Column(rte, _) => block.rtes.contains(&rte),
+    };
+    let mut edges: HashMap<Node, Vec<Node>> = HashMap::new();
+    for fact in &block.facts {
+        let place = within(&fact.guard, &block.guard) || fact.guard == *guard;
+        if fact.kind == FactKind::Filter && place && own(fact.a) && own(fact.b) {
+            edges.entry(fact.a).or_default().push(fact.b);
+            edges.entry(fact.b).or_default().push(fact.a);
+        }
+    }
+    let mut reached = HashSet::from([Node::Tenant]);
+    let mut pending = vec![Node::Tenant];
+    while let Some(next) = pending.pop() {
+        for other in edges.get(&next).into_iter().flatten() {
+            if reached.insert(*other) {
+                pending.push(*other);
+            }
+        }
+    }
+    reached.contains(&node)
 }

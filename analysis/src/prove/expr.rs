@@ -117,6 +117,8 @@ impl<'a> Prover<'a> {
                 {
                     info.node = operand.node;
                     info.text_of = operand.text_of;
+                    info.converted = operand.converted
+                        || (same == Some(Family::Integer) && operand.ty != target);
                 }
                 // The text of a uuid or an integer is made by the type itself, unless a migration
                 // defines a cast that takes its place.

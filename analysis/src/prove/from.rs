@@ -287,6 +287,7 @@ impl<'a> Prover<'a> {
             let mut info = Info::clone(&column.info);
             info.node = Some(Node::Column(rte, index));
             info.text_of = None;
+            info.converted = false;
             info.aggregate = false;
             info.constant = false;
             info.open = false;
@@ -342,6 +343,7 @@ impl<'a> Prover<'a> {
                 self.checks.push(super::check::Check::Lateral {
                     exposed,
                     leak,
+                    key: false,
                     context: self.context.clone(),
                 });
             }

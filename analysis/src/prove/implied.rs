@@ -259,10 +259,16 @@ impl<'a> Prover<'a> {
         let (Some(a), Some(b)) = (self.operand(left, env), self.operand(right, env)) else {
             return implied;
         };
+        let converted = a.converted || b.converted || a.node.is_none() || b.node.is_none();
         if let Some((a, b)) = self.equal_nodes(&a, &b)
             && a != b
         {
-            implied.pairs.push((a, b, FactKind::Filter));
+            let kind = if converted {
+                FactKind::Converted
+            } else {
+                FactKind::Filter
+            };
+            implied.pairs.push((a, b, kind));
         }
         implied
     }

@@ -228,7 +228,11 @@ impl<'a> Prover<'a> {
                         a: x,
                         b: y,
                         guard: guards.both.clone(),
-                        kind: FactKind::Filter,
+                        kind: if a.converted || b.converted {
+                            FactKind::Converted
+                        } else {
+                            FactKind::Filter
+                        },
                         text: text.clone(),
                     };
                     self.push_fact(place.block, fact);

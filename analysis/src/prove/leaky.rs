@@ -37,10 +37,22 @@ impl Prover<'_> {
     /// Refuses what can raise an error and may be computed before its rows meet others, unless a
     /// condition of their own pins them.
     pub(super) fn computed_early(&mut self, info: &Info) {
+        self.early(info, false);
+    }
+
+    /// PostgreSQL may sort or group rows by an expression where they are read, before a join.
+    pub(super) fn sorted_early(&mut self, info: &Info) {
+        if !info.aggregate && !info.window {
+            self.early(info, true);
+        }
+    }
+
+    fn early(&mut self, info: &Info, key: bool) {
         if let Some(leak) = &info.leak {
             self.checks.push(Check::Lateral {
                 exposed: info.exposed.clone(),
                 leak: leak.clone(),
+                key,
                 context: self.context.clone(),
             });
         }

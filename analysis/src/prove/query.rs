@@ -506,13 +506,6 @@ impl<'a> Prover<'a> {
         info
     }
 
-    /// PostgreSQL may sort or group rows by an expression where they are read, before a join.
-    pub(super) fn sorted_early(&mut self, info: &Info) {
-        if !info.aggregate && !info.window {
-            self.computed_early(info);
-        }
-    }
-
     /// `ORDER BY` of a set operation or `VALUES` sees the names of the output alone.
     pub(super) fn order_by_output(
         &mut self,

@@ -50,6 +50,9 @@ pub(super) enum FactKind {
     /// A strict equality that is a conjunct of its own: where it names one entry only, it filters
     /// the rows of that entry before they meet others.
     Filter,
+    /// The same of texts or other types of the values: it filters the rows, but PostgreSQL derives
+    /// no equality of other columns from it.
+    Converted,
     /// A strict equality that a larger condition implies; it holds where that one is evaluated.
     Implied,
     /// One value by two names, which may be NULL: the merged column of a full join.
@@ -122,6 +125,8 @@ pub(super) struct Info {
     /// The value whose canonical text this is. The text form of a uuid or an integer is unique, so
     /// two of them are equal only if the values are the same.
     pub(super) text_of: Option<Node>,
+    /// Whether the node was cast to another integer type on the way.
+    pub(super) converted: bool,
     /// Its type, as far as it is known.
     pub(super) ty: Option<Ty>,
     /// Whether it is a parameter, a string or NULL, which takes its type from what it meets.
