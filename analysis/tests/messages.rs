@@ -86,6 +86,10 @@ fn common_mistakes() {
             "INSERT INTO products (sku, name, category, price) VALUES ('a', 'b', 'c', 1)",
         ),
         ("undeclared", "SELECT value FROM system_settings"),
+        (
+            "undeclared_by_tenant",
+            "SELECT name FROM legacy_accounts WHERE org_id = $tenant",
+        ),
         ("two_statements", "SELECT 1; DELETE FROM tasks"),
         ("not_a_query", "TRUNCATE tasks"),
         ("metadata", "SELECT relname FROM pg_class"),

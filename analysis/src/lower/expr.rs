@@ -148,7 +148,7 @@ impl Lower<'_> {
                     _ => return Err(self.bug("an unknown null test")),
                 };
                 Ok(Expr {
-                    span: self.to_word(&expr.span, test.location, "NULL"),
+                    span: self.to_word(&self.tokens.widen(&expr.span), test.location, "NULL"),
                     kind: ExprKind::IsNull { expr, negated },
                 })
             }
@@ -164,7 +164,7 @@ impl Lower<'_> {
                     _ => return Err(self.bug("an unknown boolean test")),
                 };
                 Ok(Expr {
-                    span: self.to_word(&expr.span, test.location, ""),
+                    span: self.to_word(&self.tokens.widen(&expr.span), test.location, ""),
                     kind: ExprKind::IsBool { expr, test: kind },
                 })
             }

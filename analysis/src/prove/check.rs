@@ -48,6 +48,15 @@ pub(super) enum Check<'a> {
         span: Span,
         context: Rc<Context>,
     },
+    /// A table is neither declared nor protected; what is known of its columns tells which
+    /// declaration is meant.
+    Undeclared {
+        rte: RteId,
+        relation: &'a Relation,
+        block: BlockId,
+        span: Span,
+        context: Rc<Context>,
+    },
     /// A value that a branch of a MERGE gives for the tenant column is the tenant.
     MergeTenant {
         node: Node,
@@ -167,6 +176,27 @@ impl<'a> Prover<'a> {
                         self.problem_in(diagnostic, &context);
                     }
                 }
+                Check::Undeclared {
+                    rte,
+                    relation,
+                    block,
+                    span,
+                    context,
+                } => {
+                    let guard = self
+                        .rtes
+                        .get(rte)
+                        .map_or_else(|| Guard::from([]), |rte| rte.guard.clone());
+                    let reached = self.reached(block, &guard, &mut memo);
+                    let named = relation
+                        .columns
+                        .iter()
+                        .enumerate()
+                        .find(|(index, _)| reached.contains(Node::Column(rte, *index)))
+                        .map(|(_, column)| column.name.as_str());
+                    let diagnostic = self.explain_undeclared(relation, &span, named);
+                    self.problem_in(diagnostic, &context);
+                }
                 Check::MergeTenant {
                     node,
                     block,
@@ -232,7 +262,12 @@ impl<'a> Prover<'a> {
             }
             let path: Vec<String> = reached.path(node).into_iter().map(str::to_owned).collect();
             let name = self.rtes.get(rte).map_or("", |rte| &rte.name);
-            let reason = format!("`{name}` is pinned: {}", path.join(", "));
+            let path = path.join(", ");
+            let reason = if *name == relation.name {
+                path
+            } else {
+                format!("as `{name}`, by {path}")
+            };
             self.weakest = Grade::Predicate;
             self.occurrence_in(relation, span, "pinned", vec![reason], context);
             if self.catalog.config().require_rls && self.tenant_mode() {
@@ -252,6 +287,14 @@ impl<'a> Prover<'a> {
                     context,
                 );
             }
+            return;
+        }
+        // An `=` of the migrations is why nothing is pinned, and is told already.
+        let told = self
+            .problems
+            .iter()
+            .any(|problem| problem.code == Code::SHADOWED);
+        if self.equality_shadowed && told {
             return;
         }
         let diagnostic = self.explain_unpinned(rte, relation, block, span, purpose, context);

@@ -167,6 +167,36 @@ impl Prover<'_> {
         diagnostic
     }
 
+    /// A table without a tenant column that is neither protected nor declared; `named` is its column
+    /// that the statement compares with the tenant.
+    pub(super) fn explain_undeclared(
+        &self,
+        relation: &Relation,
+        span: &Span,
+        named: Option<&str>,
+    ) -> Diagnostic {
+        let shown = relation.display();
+        let global = format!("COMMENT ON TABLE {shown} IS '@global …'");
+        let diagnostic = Diagnostic::error(
+            Code::UNDECLARED,
+            format!(
+                "`{shown}` has neither a column `{}`, nor protection, nor a declaration",
+                self.catalog.config().tenant.column
+            ),
+        )
+        .at(span.clone());
+        match named {
+            Some(column) => diagnostic
+                .help(format!(
+                    "if `{column}` names the tenant of a row, declare so in a migration: COMMENT ON TABLE {shown} IS '@tenant {column}'"
+                ))
+                .help(format!("or, if all tenants share it: {global}")),
+            None => diagnostic.help(format!(
+                "if all tenants share it, declare so in a migration: {global}"
+            )),
+        }
+    }
+
     /// Whether the value equals the tenant if every outer join kept matching rows alone.
     fn reached_anyhow(&self, block: BlockId, node: Node) -> bool {
         let mut all: HashSet<u32> = HashSet::new();

@@ -256,21 +256,15 @@ impl<'a> Prover<'a> {
                 .at(span.clone())
                 .help("add a policy for the command"),
             ),
-            Class::Unprotected { reason } if reason == "undeclared" => self.problem(
-                Diagnostic::error(
-                    Code::UNDECLARED,
-                    format!(
-                        "`{}` has neither a column `{}`, nor protection, nor a declaration",
-                        relation.display(),
-                        self.catalog.config().tenant.column
-                    ),
-                )
-                .at(span.clone())
-                .help(format!(
-                    "if all tenants share it, declare so in a migration: COMMENT ON TABLE {} IS '@global …'",
-                    relation.display()
-                )),
-            ),
+            Class::Unprotected { reason } if reason == "undeclared" => {
+                self.checks.push(Check::Undeclared {
+                    rte,
+                    relation,
+                    block,
+                    span: span.clone(),
+                    context: self.context.clone(),
+                });
+            }
             Class::Unprotected { reason } => self.problem(
                 Diagnostic::error(
                     Code::UNPROTECTED,
