@@ -4,6 +4,7 @@
 //! directly followed by a name; what stands in strings, comments and quoted names is never one,
 //! and `$tenant$` opens a string. Names are exact: `$TENANT` and `$tenant_id` are the caller's.
 
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use rupg_sql::token;
@@ -132,6 +133,12 @@ fn numbered(sql: &str) -> Result<Vec<(usize, u32)>, Box<Diagnostic>> {
         .collect()
 }
 
+/// The first number below `highest` that no parameter has.
+fn gap(numbers: &[(usize, u32)], highest: u32) -> Option<u32> {
+    let used: BTreeSet<u32> = numbers.iter().map(|(_, number)| *number).collect();
+    (1..highest).find(|number| !used.contains(number))
+}
+
 /// A named parameter in the source.
 struct Named<'s> {
     name: &'s str,
@@ -175,7 +182,7 @@ pub fn prepare(
             Code::TOO_LARGE,
             format!("`${highest}` is beyond the 65535 parameters that PostgreSQL takes"),
         ));
-    } else if let Some(gap) = (1..highest).find(|n| numbers.iter().all(|(_, number)| number != n)) {
+    } else if let Some(gap) = gap(&numbers, highest) {
         problems.push(
             Diagnostic::error(
                 Code::PARAMETER_GAP,
@@ -190,16 +197,16 @@ pub fn prepare(
     let mut parameters: Vec<Parameter> = (1..=highest)
         .map(|number| Parameter { number, name: None })
         .collect();
+    let mut numbers_of_names = HashMap::new();
     for named in named.iter().filter(|named| named.name != TENANT) {
-        if parameters
-            .iter()
-            .all(|known| known.name.as_deref() != Some(named.name))
-        {
+        numbers_of_names.entry(named.name).or_insert_with(|| {
+            let number = u32::try_from(parameters.len() + 1).unwrap_or(u32::MAX);
             parameters.push(Parameter {
-                number: u32::try_from(parameters.len() + 1).unwrap_or(u32::MAX),
+                number,
                 name: Some(named.name.to_owned()),
             });
-        }
+            number
+        });
     }
     let last = u32::try_from(parameters.len() + 1).unwrap_or(u32::MAX);
     let uses_tenant = named.iter().any(|named| named.name == TENANT);
@@ -220,11 +227,8 @@ pub fn prepare(
         if named.name == TENANT && binding == TenantBinding::Setting {
             prepared.sql.push_str(&config.tenant_expression());
         } else {
-            let number = prepared
-                .parameters
-                .iter()
-                .find(|known| named.name != TENANT && known.name.as_deref() == Some(named.name))
-                .map_or(last, |known| known.number);
+            // `$tenant` is not among the names, and comes last.
+            let number = numbers_of_names.get(named.name).copied().unwrap_or(last);
             prepared.sql.push_str(&format!("${number}"));
             expected += 1;
         }

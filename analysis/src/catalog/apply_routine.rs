@@ -105,24 +105,35 @@ impl Builder {
         };
         change(&mut function, create.changes);
         self.catalog.ever.functions.insert(function.name.clone());
-        let same = self.catalog.functions.iter_mut().find(|existing| {
-            existing.schema == function.schema
-                && existing.name == function.name
-                && existing
-                    .inputs()
-                    .map(|a| canonical(&a.ty))
-                    .eq(function.inputs().map(|a| canonical(&a.ty)))
+        let types = |function: &Function| -> Vec<String> {
+            function.inputs().map(|a| canonical(&a.ty)).collect()
+        };
+        let wanted = types(&function);
+        let namesakes = self
+            .catalog
+            .function_names
+            .get(&function.name)
+            .map_or(&[][..], Vec::as_slice);
+        let same = namesakes.iter().copied().find(|index| {
+            self.catalog.functions.get(*index).is_some_and(|existing| {
+                existing.schema == function.schema && types(existing) == wanted
+            })
         });
-        match same {
+        match same.and_then(|index| self.catalog.functions.get_mut(index)) {
             Some(existing) => {
                 if !create.replace {
                     function.unknown = Some("it is created twice".to_owned());
                 }
                 *existing = function;
             }
-            None => self.catalog.functions.push(function),
+            None => {
+                // All functions are not looked through again for each that is created.
+                let index = self.catalog.functions.len();
+                let names = &mut self.catalog.function_names;
+                names.entry(function.name.clone()).or_default().push(index);
+                self.catalog.functions.push(function);
+            }
         }
-        self.reindex_functions();
     }
 
     /// The positions of the functions that an object names.

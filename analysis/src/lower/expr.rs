@@ -5,7 +5,7 @@ use rupg_sql::nodes::{
     SubLink, SubLinkType,
 };
 
-use super::{Lower, Result, hull, join};
+use super::{Lower, Result, hull, join, place};
 use crate::ir::{
     BoolTest, Expr, ExprKind, IndirectionStep, Literal, Name, Span, SqlValue, SubqueryKind,
 };
@@ -41,6 +41,7 @@ impl Lower<'_> {
         match node {
             Node::ColumnRef(column) => {
                 let start = self.at(column.location);
+                self.saw_column(column.location);
                 let span = self.tokens.name(start);
                 let star = matches!(column.fields.last(), Some(Some(Node::A_Star(_))));
                 let parts = if star {
@@ -79,6 +80,10 @@ impl Lower<'_> {
                 })
             }
             Node::ParamRef(parameter) => {
+                self.seen
+                    .borrow_mut()
+                    .parameters
+                    .insert(place(parameter.location));
                 let span = self.tokens.token(self.at(parameter.location));
                 match u32::try_from(parameter.number) {
                     Ok(number) if number > 0 => Ok(Expr {

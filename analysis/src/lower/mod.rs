@@ -11,7 +11,8 @@ mod special;
 pub(crate) mod tokens;
 mod write;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use rupg_sql::nodes::{self, List, Node};
 
@@ -30,6 +31,17 @@ const DEPTH: usize = 3_000;
 pub(crate) struct Lower<'a> {
     tokens: &'a Tokens,
     depth: Cell<usize>,
+    /// Where the columns and the parameters stand that were lowered, for the accounting.
+    seen: RefCell<Seen>,
+}
+
+/// The places of what was lowered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Of column references.
+    pub(crate) columns: BTreeSet<usize>,
+    /// Of parameters.
+    pub(crate) parameters: BTreeSet<usize>,
 }
 
 impl<'a> Lower<'a> {
@@ -38,7 +50,13 @@ impl<'a> Lower<'a> {
         Self {
             tokens,
             depth: Cell::new(0),
+            seen: RefCell::default(),
         }
+    }
+
+    /// The places of the columns and parameters that have been lowered so far.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.borrow().clone()
     }
 
     /// Lowers a query or a data change; any other kind of statement is refused.
@@ -65,6 +83,10 @@ impl<'a> Lower<'a> {
                 .help("write one `SELECT`, `VALUES`, `INSERT`, `UPDATE`, `DELETE` or `MERGE`"),
             )),
         }
+    }
+
+    fn saw_column(&self, location: i32) {
+        self.seen.borrow_mut().columns.insert(place(location));
     }
 
     /// Counts a level of recursion; refuses below the limit.
@@ -144,7 +166,10 @@ impl<'a> Lower<'a> {
                     Some(Node::Float(text) | Node::String(text)) => Ok(text.to_string()),
                     _ => self.unknown("this type modifier", span.clone()),
                 },
-                Some(Node::ColumnRef(column)) => Ok(self.strings(&column.fields)?.join(".")),
+                Some(Node::ColumnRef(column)) => {
+                    self.saw_column(column.location);
+                    Ok(self.strings(&column.fields)?.join("."))
+                }
                 // The parser writes the fields of an interval as a number.
                 Some(Node::Integer(number)) => Ok(number.to_string()),
                 _ => self.unknown("this type modifier", span.clone()),
@@ -157,6 +182,11 @@ impl<'a> Lower<'a> {
             set_of: ty.setof,
         })
     }
+}
+
+/// A place for the accounting, which counts nodes without one (the star of `TABLE t`) as one.
+fn place(location: i32) -> usize {
+    usize::try_from(location).unwrap_or(usize::MAX)
 }
 
 /// The smallest span that holds both.

@@ -41,7 +41,7 @@ pub use proof::{Grade, Occurrence, OutputColumn, Proof, StatementKind};
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::Statement;
-use crate::lower::Lower;
+use crate::lower::{Lower, Seen};
 use crate::parse::{Limits, statements};
 use crate::prepare::Prepared;
 use crate::worker;
@@ -144,9 +144,11 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
             ]);
         }
     };
-    let lowered = Lower::new(&parsed.tokens)
+    let lower = Lower::new(&parsed.tokens);
+    let lowered = lower
         .statement(&statement.node, &statement.span)
         .map_err(|problem| vec![*problem])?;
+    let seen = lower.seen();
     let tree = statement.node.to_text();
     let mut prover = Prover {
         catalog,
@@ -201,7 +203,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
     if !prover.problems.is_empty() {
         return Err(prover.problems);
     }
-    account(&tree, &prover)?;
+    account(&tree, &seen, &prover)?;
     let columns = output.and_then(|output| {
         let output = prover.outputs.get(output)?;
         let columns = output.columns.as_ref()?.iter().enumerate();
@@ -237,8 +239,8 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
     })
 }
 
-/// Every relation and every parameter that the printed tree names has been seen.
-fn account(tree: &str, prover: &Prover<'_>) -> Result<(), Vec<Diagnostic>> {
+/// Every relation, column and parameter that the printed tree names has been seen.
+fn account(tree: &str, seen: &Seen, prover: &Prover<'_>) -> Result<(), Vec<Diagnostic>> {
     let named = accounting::places(tree, "RANGEVAR");
     let classified: BTreeSet<usize> = prover.classified.iter().copied().collect();
     if named != classified {
@@ -263,6 +265,13 @@ fn account(tree: &str, prover: &Prover<'_>) -> Result<(), Vec<Diagnostic>> {
         return Err(vec![Diagnostic::error(
             Code::ACCOUNTING,
             "bug in watertight, please report: the tree has other parameters than the text",
+        )]);
+    }
+    let columns = accounting::places(tree, "COLUMNREF");
+    if parameters != seen.parameters || columns != seen.columns {
+        return Err(vec![Diagnostic::error(
+            Code::ACCOUNTING,
+            "bug in watertight, please report: the analysis overlooked a column or a parameter of the statement",
         )]);
     }
     Ok(())

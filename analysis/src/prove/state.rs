@@ -173,9 +173,14 @@ impl Info {
         self.aggregate |= other.aggregate;
         self.window |= other.window;
         self.constant &= other.constant;
-        for rte in &other.exposed {
-            if !self.exposed.contains(rte) {
-                self.exposed.push(*rte);
+        if self.exposed.is_empty() {
+            // Each arm of a long UNION takes over those of all arms before it.
+            self.exposed.clone_from(&other.exposed);
+        } else {
+            for rte in &other.exposed {
+                if !self.exposed.contains(rte) {
+                    self.exposed.push(*rte);
+                }
             }
         }
         if self.leak.is_none() {
