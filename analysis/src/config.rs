@@ -14,6 +14,9 @@ use crate::diagnostic::{Code, Diagnostic};
 pub struct Config {
     /// Folders of migrations, relative to the configuration file; applied one after the other.
     pub migrations: Vec<String>,
+    /// A snapshot of the catalog, which `cargo watertight catalog pull` writes, in the place of
+    /// migrations: for those that are code or live in another repository.
+    pub snapshot: Option<String>,
     /// What a tenant is.
     pub tenant: Tenant,
     /// The role that tools run as; policies `TO` it and to roles granted to it apply.
@@ -102,6 +105,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             migrations: vec!["migrations".to_owned()],
+            snapshot: None,
             tenant: Tenant::default(),
             application_role: "app".to_owned(),
             search_path: None,
@@ -140,7 +144,14 @@ impl Config {
                 return Err(vec![diagnostic.help(KEYS)]);
             }
         };
-        let problems = config.validate();
+        let mut problems = config.validate();
+        let given = toml::from_str::<toml::Table>(text).unwrap_or_default();
+        if config.snapshot.is_some() && given.contains_key("migrations") {
+            problems.push(
+                Diagnostic::error(Code::CONFIG, "`snapshot` and `migrations` are both given")
+                    .help("keep `snapshot` where a live database is the source, else `migrations`"),
+            );
+        }
         if problems.is_empty() {
             Ok(config)
         } else {
@@ -177,6 +188,10 @@ impl Config {
         for (key, value) in [
             ("tenant.column", &self.tenant.column),
             ("application-role", &self.application_role),
+            (
+                "snapshot",
+                self.snapshot.as_ref().unwrap_or(&self.application_role),
+            ),
         ] {
             if value.is_empty() {
                 refuse(format!("`{key}` is empty"));
@@ -221,7 +236,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-const KEYS: &str = "the keys are `migrations`, `application-role`, `search-path`, `require-rls`, \
+const KEYS: &str = "the keys are `migrations` or `snapshot`, `application-role`, `search-path`, `require-rls`, \
 `relax-force`, `allow-stale-catalog`, `forbid-unproved`, `[tenant]` with `column`, `type` \
 (\"uuid\", \"bigint\" or \"text\"), `setting` and `words`, `[[functions]]` with `name` and \
 `reason`, and `[[not-tenant]]` with `name` and `reason`";
@@ -268,6 +283,14 @@ mod tests {
         let problems = Config::parse(text).unwrap_err();
         assert_eq!(problems[0].code, Code::CONFIG);
         assert_eq!(&text[problems[0].span.clone().unwrap()], "require_rls");
+    }
+
+    #[test]
+    fn a_snapshot_takes_the_place_of_migrations() {
+        let config = Config::parse("snapshot = \"watertight.catalog.sql\"").unwrap();
+        assert_eq!(config.snapshot.as_deref(), Some("watertight.catalog.sql"));
+        assert!(Config::parse("snapshot = \"a.sql\"\nmigrations = [\"b\"]").is_err());
+        assert!(Config::parse("snapshot = \"\"").is_err());
     }
 
     #[test]

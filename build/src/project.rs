@@ -16,7 +16,7 @@ pub struct Project {
     pub config: PathBuf,
     /// Whether there is a configuration file.
     pub configured: bool,
-    /// The folders of migrations in their order.
+    /// The folders of migrations in their order, or the snapshot that takes their place.
     pub migrations: Vec<PathBuf>,
 }
 
@@ -26,7 +26,8 @@ impl Project {
     pub fn with_config(config: PathBuf) -> Self {
         let text = fs::read_to_string(&config).unwrap_or_default();
         let folder = config.parent().unwrap_or(Path::new(".")).to_path_buf();
-        let migrations = migrations_key(&text)
+        let migrations = key(&text, "snapshot")
+            .or_else(|| key(&text, "migrations"))
             .unwrap_or_else(|| vec!["migrations".to_owned()])
             .iter()
             .map(|path| folder.join(path))
@@ -98,11 +99,11 @@ fn ancestors(start: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// The value of the top-level key `migrations`: a string or an array of strings.
+/// The value of a top-level key: a string or an array of strings.
 ///
 /// Reads just enough TOML for that; the macros read the file properly and refuse when the folders
 /// differ from the watched ones.
-fn migrations_key(text: &str) -> Option<Vec<String>> {
+fn key(text: &str, name: &str) -> Option<Vec<String>> {
     let mut rest = None;
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
@@ -110,7 +111,7 @@ fn migrations_key(text: &str) -> Option<Vec<String>> {
         if trimmed.starts_with('[') {
             break;
         }
-        if let Some(value) = trimmed.strip_prefix("migrations") {
+        if let Some(value) = trimmed.strip_prefix(name) {
             let value = value.trim_start();
             if let Some(value) = value.strip_prefix('=') {
                 let start = offset + line.len() - value.len();
@@ -150,14 +151,16 @@ mod tests {
 
     #[test]
     fn the_key_is_read_in_both_forms() {
-        let read = |text| migrations_key(text).unwrap_or_default();
+        let migrations = |text| key(text, "migrations");
+        let read = |text| migrations(text).unwrap_or_default();
         assert_eq!(read("migrations = \"db\"\n[tenant]\n"), ["db"]);
         assert_eq!(
             read("# one\nmigrations = [ # [no]\n 'a', \"b/c\", ]\n"),
             ["a", "b/c"]
         );
-        assert_eq!(migrations_key("[tenant]\nmigrations = \"no\""), None);
-        assert_eq!(migrations_key("migrations-of = \"no\""), None);
+        assert_eq!(migrations("[tenant]\nmigrations = \"no\""), None);
+        assert_eq!(key("snapshot = 'c.sql'", "snapshot").unwrap(), ["c.sql"]);
+        assert_eq!(migrations("migrations-of = \"no\""), None);
     }
 
     fn tree(name: &str, files: &[(&str, &str)]) -> PathBuf {

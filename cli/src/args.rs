@@ -94,12 +94,60 @@ pub(crate) enum ProveFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct CatalogArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<CatalogCommand>,
     #[command(flatten)]
     pub(crate) source: Source,
     /// What the output is
     #[arg(long, value_enum, default_value_t = CatalogFormat::Text)]
     pub(crate) format: CatalogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Write the catalog of a live database as a committed SQL file
+    ///
+    /// For migrations that are code or live in another repository: `snapshot = "…"` in
+    /// watertight.toml takes the place of `migrations`. Reads only.
+    #[cfg(feature = "database")]
+    #[command(after_help = PULL_EXAMPLES)]
+    Pull(PullArgs),
+}
+
+#[cfg(feature = "database")]
+const PULL_EXAMPLES: &str = "\
+Examples:
+  cargo watertight catalog pull --database-url postgres://reader@localhost/crm
+  DATABASE_URL=… cargo watertight catalog pull --check
+
+Exit status of --check: 0 when the file is what the database is, 1 when it differs, 2 when one of
+them could not be read.";
+
+#[cfg(feature = "database")]
+#[derive(Args)]
+pub(crate) struct PullArgs {
+    /// The database; it is only read
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+    /// The file [default: `snapshot` of the configuration, else watertight.catalog.sql beside it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write nothing; fail when the database differs from the file
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// The configuration [default: `watertight.toml` in this directory or above]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[cfg(feature = "database")]
+impl std::fmt::Debug for PullArgs {
+    /// Without the URL, which holds a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PullArgs").finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -15,6 +15,10 @@ use crate::paint::Paint;
 use crate::project;
 
 pub(crate) fn run(args: &CatalogArgs) -> Result<ExitCode> {
+    #[cfg(feature = "database")]
+    if let Some(crate::args::CatalogCommand::Pull(args)) = &args.command {
+        return crate::pull::run(args);
+    }
     let catalog = project::catalog(&args.source)?;
     let mut out = std::io::stdout().lock();
     match args.format {

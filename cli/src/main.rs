@@ -9,6 +9,8 @@ mod explain;
 mod paint;
 mod project;
 mod prove;
+#[cfg(feature = "database")]
+mod pull;
 
 use std::process::ExitCode;
 

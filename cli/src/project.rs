@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use watertight_analysis::migrations::{Migration, SourceFile, order};
+use watertight_analysis::migrations::{Migration, SourceFile, is_snapshot, order, snapshot};
 use watertight_analysis::render::render_all;
 use watertight_analysis::{Catalog, Code, Config, Diagnostic};
 
@@ -14,17 +14,8 @@ use crate::args::Source;
 
 /// Builds the catalog that the arguments name.
 pub(crate) fn catalog(source: &Source) -> Result<Catalog> {
-    let file = match &source.config {
-        Some(file) => Some(file.clone()),
-        None => upward("watertight.toml")?,
-    };
-    let (config, base) = match &file {
-        Some(file) => (
-            read_config(file)?,
-            file.parent().map(Path::to_owned).unwrap_or_default(),
-        ),
-        None => (Config::default(), PathBuf::new()),
-    };
+    let file = config_file(source.config.as_deref())?;
+    let (config, base) = config_at(file.as_deref())?;
     let folders = folders(source, &config, file.is_some().then_some(base.as_path()))?;
     let mut migrations = Vec::new();
     for folder in folders {
@@ -57,9 +48,34 @@ pub(crate) fn catalog(source: &Source) -> Result<Catalog> {
     Ok(catalog)
 }
 
+/// The configuration, and the folder that its paths are relative to.
+pub(crate) fn config(named: Option<&Path>) -> Result<(Config, PathBuf)> {
+    config_at(config_file(named)?.as_deref())
+}
+
+fn config_file(named: Option<&Path>) -> Result<Option<PathBuf>> {
+    match named {
+        Some(file) => Ok(Some(file.to_owned())),
+        None => upward("watertight.toml"),
+    }
+}
+
+fn config_at(file: Option<&Path>) -> Result<(Config, PathBuf)> {
+    Ok(match file {
+        Some(file) => (
+            read_config(file)?,
+            file.parent().map(Path::to_owned).unwrap_or_default(),
+        ),
+        None => (Config::default(), PathBuf::new()),
+    })
+}
+
 fn folders(source: &Source, config: &Config, base: Option<&Path>) -> Result<Vec<PathBuf>> {
     if !source.migrations.is_empty() {
         return Ok(source.migrations.clone());
+    }
+    if let (Some(base), Some(snapshot)) = (base, &config.snapshot) {
+        return Ok(vec![base.join(snapshot)]);
     }
     if let Some(base) = base {
         return Ok(config
@@ -100,10 +116,16 @@ fn read_migrations(folder: &Path) -> Result<Vec<Migration>> {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
         let path = name.unwrap_or_default();
+        let text = read(folder)?;
+        if is_snapshot(&text) {
+            return snapshot(SourceFile { path, text })
+                .map(|migration| vec![migration])
+                .map_err(|problem| anyhow::anyhow!("{}", render_all(&[*problem], "")));
+        }
         // One file alone needs no number.
         let numbered = SourceFile {
             path: format!("0_{path}"),
-            text: read(folder)?,
+            text,
         };
         let mut ordered = ordered(vec![numbered])?;
         for migration in &mut ordered {

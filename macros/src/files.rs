@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha384};
 use watertight_analysis::catalog::Catalog;
 use watertight_analysis::config::Config;
 use watertight_analysis::diagnostic::{Code, Diagnostic};
-use watertight_analysis::migrations::{Migration, SourceFile, order};
+use watertight_analysis::migrations::{Migration, SourceFile, order, snapshot};
 use watertight_build::{CONFIG, Project as Place, find};
 use watertight_syntax::Names;
 use watertight_syntax::project::{MigrationFile, Project, render};
@@ -56,11 +56,12 @@ fn try_load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
     let place = locate(catalog)?;
     let config = read_config(&place)?;
     let folder = place.config.parent().unwrap_or(Path::new("."));
-    let folders: Vec<PathBuf> = config
-        .migrations
-        .iter()
-        .map(|path| folder.join(path))
-        .collect();
+    // A snapshot takes the place of all folders of migrations.
+    let sources = match &config.snapshot {
+        Some(snapshot) => std::slice::from_ref(snapshot),
+        None => config.migrations.as_slice(),
+    };
+    let folders: Vec<PathBuf> = sources.iter().map(|path| folder.join(path)).collect();
     let files = list(&place, &config, &folders)?;
     if !config.allow_stale_catalog {
         watched(&place, &folders)?;
@@ -130,6 +131,11 @@ fn no_migrations(folder: &Path) -> String {
            `migrations = [\"db/migrations\"]`"
 }
 
+fn no_snapshot(file: &Path) -> String {
+    missing(format!("no snapshot at `{}`", file.display()))
+        + "\nhelp: write it with `cargo watertight catalog pull --database-url …`"
+}
+
 fn read_config(place: &Place) -> Result<Config, String> {
     if !place.configured {
         return Ok(Config::default());
@@ -195,6 +201,13 @@ fn list(place: &Place, config: &Config, folders: &[PathBuf]) -> Result<Vec<Liste
         push(usize::MAX, place.config.clone(), &mut files);
     }
     for (index, folder) in folders.iter().enumerate() {
+        if config.snapshot.is_some() {
+            if !folder.is_file() {
+                return Err(no_snapshot(folder));
+            }
+            push(index, folder.clone(), &mut files);
+            continue;
+        }
         let before = files.len();
         walk(index, folder, 0, &mut files);
         if files.len() == before && (config.migrations.len() == 1 || !folder.is_dir()) {
@@ -260,7 +273,10 @@ fn read(config: &Config, folders: &[PathBuf], files: &[Listed]) -> Loaded {
         for file in files.iter().filter(|file| file.folder == index) {
             match fs::read_to_string(&file.path) {
                 Ok(text) => sources.push(SourceFile {
-                    path: below(folder, &file.path),
+                    path: match &config.snapshot {
+                        Some(snapshot) => snapshot.clone(),
+                        None => below(folder, &file.path),
+                    },
                     text,
                 }),
                 Err(error) => problems.push(missing(format!(
@@ -273,6 +289,15 @@ fn read(config: &Config, folders: &[PathBuf], files: &[Listed]) -> Loaded {
             .iter()
             .map(|source| (source.path.clone(), hex(&Sha384::digest(&source.text))))
             .collect();
+        if config.snapshot.is_some() {
+            for source in sources {
+                match snapshot(source) {
+                    Ok(migration) => migrations.push(migration),
+                    Err(problem) => problems.push(render(&problem, "")),
+                }
+            }
+            continue;
+        }
         match order(sources) {
             Ok(ordered) => {
                 let name = config.migrations.get(index).map_or("", String::as_str);

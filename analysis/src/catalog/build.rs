@@ -71,6 +71,8 @@ pub(super) struct Builder {
     pub(super) current_role: Option<String>,
     /// The path that later connections start with, perhaps.
     pub(super) default_path: Option<Vec<String>>,
+    /// Whether this is a snapshot: it describes, and nothing of it ever runs.
+    pub(super) describes: bool,
     /// How deep the following of what is evaluated has gone into itself.
     pub(super) following: usize,
 }
@@ -136,6 +138,7 @@ impl Builder {
             named_roles: BTreeSet::new(),
             current_role: None,
             default_path: None,
+            describes: matches!(migrations, [one] if crate::migrations::is_snapshot(&one.text)),
             following: 0,
         }
     }

@@ -91,6 +91,9 @@ impl Builder {
 
     /// Follows functions, triggers, defaults, checks, views and keys to whatever they evaluate.
     fn evaluate(&mut self, work: Evaluated) {
+        if self.describes {
+            return;
+        }
         if self.following > FOLLOWING {
             self.dynamic("a function that changes what calls it");
             return;

@@ -3,11 +3,32 @@
 use rupg_sql::nodes::{Node, ReturnStmt, SelectStmt};
 
 use super::ir::Maybe;
+use crate::catalog::walk::{self, Visitor};
 use crate::diagnostic::Diagnostic;
 use crate::ir;
 use crate::lower::Lower;
 use crate::lower::tokens::Tokens;
 use crate::parse::{self, Limits};
+
+/// Takes `'simple'::regconfig` for `'simple'`: the server writes constants with their type when it
+/// prints what it has stored, and the argument has that type anyway.
+struct Constants;
+
+impl Visitor for Constants {
+    fn expr(&mut self, expr: &mut ir::Expr) {
+        if let ir::ExprKind::Cast { expr: inner, ty } = &mut expr.kind
+            && matches!(inner.kind, ir::ExprKind::Literal(ir::Literal::String(_)))
+            && matches!(
+                ty.name.parts.last().map(String::as_str),
+                Some("regconfig" | "regclass")
+            )
+            && matches!(ty.name.parts.as_slice(), [_] | [_, _])
+        {
+            let inner = std::mem::replace(&mut inner.kind, ir::ExprKind::Default);
+            expr.kind = inner;
+        }
+    }
+}
 
 /// Lowers parts of one text.
 pub(super) struct Lowering<'a> {
@@ -24,11 +45,15 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn expr(&self, node: &Node) -> Maybe<ir::Expr> {
-        self.lower.expr(node).map_err(|error| why(&error))
+        let mut expr = self.lower.expr(node).map_err(|error| why(&error))?;
+        walk::expr(&mut expr, &mut Constants);
+        Ok(expr)
     }
 
     pub(super) fn query(&self, select: &SelectStmt) -> Maybe<ir::Query> {
-        self.lower.query(select).map_err(|error| why(&error))
+        let mut query = self.lower.query(select).map_err(|error| why(&error))?;
+        walk::query(&mut query, &mut Constants);
+        Ok(query)
     }
 
     pub(super) fn query_node(&self, node: Option<&Node>) -> Maybe<ir::Query> {

@@ -154,6 +154,44 @@ fn mixed_sections(notations: &[(Option<Notation>, String)]) -> Option<Diagnostic
     )
 }
 
+/// How the first line of a snapshot begins; the number is the version of its format.
+pub const SNAPSHOT_HEADER: &str = "-- watertight catalog 1";
+
+/// Whether a text is a snapshot of a catalog, of whatever version.
+pub fn is_snapshot(text: &str) -> bool {
+    text.starts_with("-- watertight catalog ")
+}
+
+/// A snapshot that `cargo watertight catalog pull` wrote, which takes the place of all migrations.
+///
+/// # Errors
+/// A text that is no snapshot, or one of another version.
+pub fn snapshot(file: SourceFile) -> Result<Migration, Box<Diagnostic>> {
+    let first = file.text.lines().next().unwrap_or_default();
+    let known = first
+        .strip_prefix(SNAPSHOT_HEADER)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    if !known {
+        let what = if is_snapshot(&file.text) {
+            "is a snapshot of a version that is not known"
+        } else {
+            "is no snapshot of a catalog"
+        };
+        return Err(Box::new(
+            Diagnostic::error(Code::MIGRATION_MARKER, format!("`{}` {what}", file.path)).help(
+                "write it with `cargo watertight catalog pull --database-url …`; folders of \
+                 migrations are named by `migrations = [\"…\"]`",
+            ),
+        ));
+    }
+    Ok(Migration {
+        path: file.path,
+        version: 0,
+        name: "snapshot".to_owned(),
+        text: file.text,
+    })
+}
+
 const NAMES: &str = "a migration's name begins with its number: `0001_init.sql`, `0001_init.up.sql`, \
 `20260131120000_init.sql`, `V1__init.sql`, or a folder `2026-01-31-120000_init/up.sql`";
 

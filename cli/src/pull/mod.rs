@@ -1,0 +1,220 @@
+//! `cargo watertight catalog pull`: the catalog of a live database as one committed SQL file.
+//!
+//! Read only: one repeatable-read transaction with an empty search path. The file is deterministic,
+//! so that a difference is a difference of the database. The password of the URL is never shown.
+
+mod sections;
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Row};
+use watertight_analysis::migrations::SNAPSHOT_HEADER;
+
+use crate::args::PullArgs;
+use crate::project;
+use sections::{AFTER_VIEWS, SECTIONS, Section, VIEWS};
+
+/// The exit status of `--check` when the database differs.
+const DIFFERS: u8 = 1;
+/// How many lines of a difference are shown.
+const SHOWN: usize = 60;
+
+pub(crate) fn run(args: &PullArgs) -> Result<ExitCode> {
+    let (config, base) = project::config(args.config.as_deref())?;
+    let file = args.output.clone().unwrap_or_else(|| {
+        base.join(
+            config
+                .snapshot
+                .as_deref()
+                .unwrap_or("watertight.catalog.sql"),
+        )
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the asynchronous runtime can't be started")?;
+    let text = runtime.block_on(pull(&args.database_url, &config.application_role))?;
+    if args.check {
+        return check(&file, &text);
+    }
+    std::fs::write(&file, &text)
+        .with_context(|| format!("`{}` can't be written", file.display()))?;
+    println!("wrote {}", file.display());
+    if config.snapshot.is_none() {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        println!(
+            "to use it, put this into watertight.toml instead of `migrations`:\n\n    snapshot = \"{name}\""
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Compares the database with the committed snapshot. The version of the server may differ.
+fn check(file: &Path, text: &str) -> Result<ExitCode> {
+    let old = std::fs::read_to_string(file).with_context(|| {
+        format!(
+            "`{}` can't be read; write it with `cargo watertight catalog pull`",
+            file.display()
+        )
+    })?;
+    let (old, new) = (statements(&old), statements(text));
+    if old == new {
+        println!("{} is what the database is", file.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (before, after): (HashSet<&str>, HashSet<&str>) =
+        (old.iter().copied().collect(), new.iter().copied().collect());
+    let mut lines = Vec::new();
+    for gone in old.iter().filter(|statement| !after.contains(**statement)) {
+        lines.extend(gone.lines().map(|line| format!("- {line}")));
+    }
+    for added in new.iter().filter(|statement| !before.contains(**statement)) {
+        lines.extend(added.lines().map(|line| format!("+ {line}")));
+    }
+    eprintln!(
+        "the database differs from {}: `-` is in the file, `+` in the database\n",
+        file.display()
+    );
+    for line in lines.iter().take(SHOWN) {
+        eprintln!("{line}");
+    }
+    if lines.len() > SHOWN {
+        eprintln!("… and {} more lines", lines.len() - SHOWN);
+    }
+    eprintln!(
+        "\nhelp: bring the database up to date, or write the file again with `cargo watertight catalog pull`"
+    );
+    Ok(ExitCode::from(DIFFERS))
+}
+
+/// The statements of a snapshot, without the header.
+fn statements(text: &str) -> Vec<&str> {
+    let body = text.split_once('\n').map_or("", |(_, body)| body);
+    body.split(";\n\n")
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+async fn pull(url: &str, role: &str) -> Result<String> {
+    // The driver's message may quote the URL, and with it the password.
+    let options = PgConnectOptions::from_str(url).map_err(|_| {
+        anyhow::anyhow!("the URL of the database is not understood: write postgres://user:password@host:port/database")
+    })?;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let mut connection = PgConnection::connect_with(&options)
+        .await
+        .with_context(|| format!("no connection to the database at {place}"))?;
+    let text = read(&mut connection, role)
+        .await
+        .with_context(|| format!("the database at {place} can't be read"))?;
+    connection.close().await.ok();
+    Ok(text)
+}
+
+/// Reads everything in one snapshot of the database.
+async fn read(connection: &mut PgConnection, role: &str) -> Result<String> {
+    // Whatever the role or the database sets, names are printed in full and in one form.
+    for statement in [
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "SET LOCAL search_path = ''",
+        "SET LOCAL quote_all_identifiers = off",
+        "SET LOCAL standard_conforming_strings = on",
+        "SET LOCAL DateStyle = 'ISO, YMD'",
+        "SET LOCAL IntervalStyle = 'postgres'",
+        "SET LOCAL TimeZone = 'UTC'",
+        "SET LOCAL extra_float_digits = 1",
+        "SET LOCAL bytea_output = 'hex'",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut *connection).await?;
+    }
+    let version: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
+        .fetch_one(&mut *connection)
+        .await?;
+    let version = version.split_whitespace().next().unwrap_or("?");
+    let mut out = format!("{SNAPSHOT_HEADER} of PostgreSQL {version}\n");
+    out.push_str(
+        "-- Written by `cargo watertight catalog pull`; write it again rather than change it.\n\n",
+    );
+    out.push_str("SET search_path = '';\n");
+    for section in SECTIONS {
+        write_section(connection, section, role, &mut out).await?;
+    }
+    write_views(connection, &mut out).await?;
+    for section in AFTER_VIEWS {
+        write_section(connection, section, role, &mut out).await?;
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+    Ok(out)
+}
+
+async fn write_section(
+    connection: &mut PgConnection,
+    section: &Section,
+    role: &str,
+    out: &mut String,
+) -> Result<()> {
+    let mut query = sqlx::query_scalar::<_, Option<String>>(section.query);
+    if section.query.contains("$1") {
+        query = query.bind(role);
+    }
+    let statements = query
+        .fetch_all(&mut *connection)
+        .await
+        .with_context(|| format!("reading {}", section.title))?;
+    heading(section.title, &statements, out);
+    for statement in statements {
+        let Some(statement) = statement else {
+            bail!(
+                "{}: the server gave no definition for one of them",
+                section.title
+            );
+        };
+        push(&statement, out);
+    }
+    Ok(())
+}
+
+fn heading<T>(title: &str, statements: &[T], out: &mut String) {
+    if !statements.is_empty() {
+        let _ = write!(out, "\n-- {title}\n");
+    }
+}
+
+fn push(statement: &str, out: &mut String) {
+    out.push('\n');
+    out.push_str(statement.trim_end());
+    out.push_str(";\n");
+}
+
+/// Views after what they read; those that nothing tells apart by name.
+async fn write_views(connection: &mut PgConnection, out: &mut String) -> Result<()> {
+    let rows = sqlx::query(VIEWS)
+        .fetch_all(&mut *connection)
+        .await
+        .context("reading views")?;
+    let mut waiting = Vec::new();
+    for row in &rows {
+        let id: i64 = row.try_get("id")?;
+        let statement: String = row.try_get("statement")?;
+        let reads: Vec<i64> = row.try_get("reads")?;
+        waiting.push((id, statement, reads));
+    }
+    heading("views", &waiting, out);
+    while !waiting.is_empty() {
+        let open: HashSet<i64> = waiting.iter().map(|(id, ..)| *id).collect();
+        let ready = waiting
+            .iter()
+            .position(|(_, _, reads)| !reads.iter().any(|read| open.contains(read)));
+        // A circle through a replaced view can't be written in any order.
+        let (_, statement, _) = waiting.remove(ready.unwrap_or(0));
+        push(&statement, out);
+    }
+    Ok(())
+}
