@@ -1,5 +1,5 @@
 //! What a person reads who made one of the common mistakes.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
@@ -114,4 +114,38 @@ fn a_derivation_names_the_conditions() {
         .map(|o| format!("{} {}: {}", o.relation, o.class, o.reasons.join("; ")))
         .collect();
     insta::assert_snapshot!("derivation", lines.join("\n"));
+}
+
+/// The statement that the first help of a refusal proposes.
+fn mended(catalog: &watertight_analysis::Catalog, sql: &str) -> Option<String> {
+    let problems = common::judge(catalog, sql).unwrap_err();
+    let helps = problems.iter().flat_map(|problem| &problem.help);
+    let mut mends = helps.filter_map(|help| help.strip_prefix("write: "));
+    mends.next().map(ToOwned::to_owned)
+}
+
+#[test]
+fn what_the_help_says_to_write_is_proved() {
+    let catalog = common::catalog();
+    for sql in [
+        "SELECT id FROM orders WHERE tenant_id = $tenant AND (meta ->> 'score')::int > 10",
+        "SELECT o.id FROM orders AS o WHERE o.tenant_id = $tenant AND (o.meta ->> 'score')::int > 10 ORDER BY o.id",
+        "SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer_id AND c.tenant_id = o.tenant_id WHERE o.tenant_id = $tenant AND c.name LIKE $q AND 10 / o.total > 1",
+        "UPDATE orders SET status = 'x' WHERE tenant_id = $tenant AND (meta ->> 'score')::int > 10",
+        "DELETE FROM tasks t WHERE t.tenant_id = $tenant AND (t.title LIKE $q)",
+        "SELECT id FROM orders WHERE (placed_at, placed_at + interval '1 day') OVERLAPS ($from::timestamptz, $to::timestamptz)",
+    ] {
+        let mut text = sql.to_owned();
+        for _ in 0..3 {
+            if common::judge(&catalog, &text).is_ok() {
+                break;
+            }
+            text = mended(&catalog, &text).unwrap_or_else(|| panic!("no mend: {}", refusal(&text)));
+        }
+        assert!(
+            common::judge(&catalog, &text).is_ok(),
+            "{sql}\n{}",
+            refusal(&text)
+        );
+    }
 }

@@ -195,6 +195,34 @@ impl Tokens {
         self.get(last).map(|token| token.end)
     }
 
+    /// Where the condition that holds `offset` begins: behind its `WHERE` or `ON`. Some expressions
+    /// know the place of their first operand alone.
+    pub(crate) fn start_of_condition(&self, offset: usize) -> Option<usize> {
+        let mut next = self.index(offset);
+        loop {
+            let token = self.get(next)?;
+            if matches!(token.kind, token::WHERE | token::ON) && token.end <= offset {
+                return self.get(next + 1).map(|first| first.start);
+            }
+            next = next.checked_sub(1)?;
+        }
+    }
+
+    /// The end of `[AS] alias [(columns)]` that begins at or after `offset`.
+    pub(crate) fn end_of_alias(&self, offset: usize, columns: bool) -> Option<usize> {
+        let mut last = self.index(offset);
+        if self.get(last)?.kind == token::AS {
+            last += 1;
+        }
+        if !self.get(last)?.word {
+            return None;
+        }
+        if columns {
+            last = self.matching.get(last + 1).copied().flatten()?;
+        }
+        self.get(last).map(|token| token.end)
+    }
+
     /// `span` with the brackets that directly enclose it.
     pub(crate) fn widen(&self, span: &Span) -> Span {
         let mut span = span.clone();

@@ -217,7 +217,7 @@ impl<'a> Prover<'a> {
                     // Such a condition filters the scan below the function.
                     let direct = exposed.iter().all(|rte| self.filtered_at_scan(*rte, key));
                     if !direct {
-                        let diagnostic = self.leak_diagnostic(&leak, &exposed);
+                        let diagnostic = self.leak_diagnostic(&leak, &exposed, None);
                         self.problem_in(diagnostic, &context);
                     }
                 }
@@ -257,7 +257,7 @@ impl<'a> Prover<'a> {
             if let Some((leak, exposed)) = leak
                 && !self.reached_by_itself(block, &guard, node, memo)
             {
-                let diagnostic = self.leak_diagnostic(&leak, &exposed);
+                let diagnostic = self.leak_diagnostic(&leak, &exposed, None);
                 self.problem_in(diagnostic, context);
             }
             let path: Vec<String> = reached.path(node).into_iter().map(str::to_owned).collect();

@@ -22,7 +22,7 @@ impl<'a> Prover<'a> {
 
     fn conjunct(&mut self, expr: &'a Expr, env: &Env, place: &str) {
         let info = self.expr(expr, env);
-        self.leaks(&info, env.block);
+        self.leaks(&info, env.block, Some(&expr.span));
         self.observe(&info.exposed, info.leak.as_ref());
         // Facts walk the operands once more, without a word about what the first walk reported.
         let problems = self.problems.len();

@@ -330,8 +330,9 @@ impl Prover<'_> {
                 let widened = self.tokens.widen(filter);
                 let wrap = *or && widened == *filter;
                 let (open, close) = if wrap { ("(", ")") } else { ("", "") };
+                let start = self.tokens.start_of_condition(filter.start);
                 (
-                    widened.start,
+                    start.unwrap_or(widened.start).min(widened.start),
                     widened.end,
                     format!("{condition} AND {open}"),
                     close.to_owned(),

@@ -243,7 +243,7 @@ impl<'a> Prover<'a> {
             let mut condition = self.over(&[&a, &b]);
             if !a.compares("=", &b) {
                 condition.raises(&join.span, super::expr::COMPARISON);
-                self.leaks(&condition, place.block);
+                self.leaks(&condition, place.block, None);
             }
             // The merged column has the common type of both sides: it is the one side's value only
             // where both are of one family.

@@ -7,6 +7,7 @@
 use super::check::Check;
 use super::state::{BlockId, Info, Leak, Prover, RteId};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ir::Span;
 
 /// What is seen while a sub-query of an expression is read.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Prover<'_> {
     }
 
     /// Refuses a condition of `block` that can raise an error on a foreign row.
-    pub(super) fn leaks(&mut self, info: &Info, block: BlockId) {
+    pub(super) fn leaks(&mut self, info: &Info, block: BlockId, condition: Option<&Span>) {
         let Some(leak) = &info.leak else {
             return;
         };
@@ -80,7 +81,7 @@ impl Prover<'_> {
             .filter(|rte| info.exposed.contains(rte))
             .collect();
         if info.exposed.iter().any(|rte| !outside.contains(rte)) {
-            let diagnostic = self.leak_diagnostic(leak, &info.exposed);
+            let diagnostic = self.leak_diagnostic(leak, &info.exposed, condition);
             self.problem(diagnostic);
         }
     }
@@ -100,22 +101,26 @@ impl Prover<'_> {
         settled
     }
 
-    pub(super) fn leak_diagnostic(&self, leak: &Leak, exposed: &[RteId]) -> Diagnostic {
+    pub(super) fn leak_diagnostic(
+        &self,
+        leak: &Leak,
+        exposed: &[RteId],
+        condition: Option<&Span>,
+    ) -> Diagnostic {
         let table = exposed
             .iter()
             .filter_map(|rte| self.rtes.get(*rte))
             .map(|rte| rte.name.clone())
             .next()
             .unwrap_or_default();
-        Diagnostic::error(
+        let diagnostic = Diagnostic::error(
             Code::LEAKY_ERROR,
             format!("{} could raise an error on another tenant's row of `{table}`", leak.what),
         )
         .at(leak.span.clone())
         .note(format!(
             "`{table}` has no row-level security for this command, so PostgreSQL may evaluate this before the condition on the tenant"
-        ))
-        .help(format!("put `{table}` under row-level security: then PostgreSQL evaluates the tenant's condition first"))
-        .help("or move the expression to the select list, or read the tenant's rows in `WITH own AS MATERIALIZED (…)` first")
+        ));
+        self.help_leak(diagnostic, leak, exposed, condition)
     }
 }

@@ -167,7 +167,7 @@ impl<'a> Prover<'a> {
                         ..env.clone()
                     },
                 );
-                self.leaks(&info, env.block);
+                self.leaks(&info, env.block, None);
             }
             match &branch.action {
                 MergeAction::Nothing => {}

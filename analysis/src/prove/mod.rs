@@ -18,6 +18,7 @@ mod implied;
 mod insert;
 mod join;
 mod leaky;
+mod mend;
 mod merge;
 mod operator;
 mod pin;
@@ -186,6 +187,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         sub_queries: HashMap::new(),
         misses: Vec::new(),
         insertions: Vec::new(),
+        references: Vec::new(),
         insert_parameters: Vec::new(),
     };
     prover.equality_shadowed = prover.shadowed("=");

@@ -9,6 +9,9 @@ use crate::functions::operators::{self, Operand, is_textual};
 use crate::functions::types::{self, Ty};
 use crate::ir::{Expr, ExprKind, Literal, Name, Span, TypeName};
 
+/// What a `LIKE` that can raise an error is called.
+pub(super) const PATTERN: &str = "a pattern that may end in a backslash";
+
 impl<'a> Prover<'a> {
     /// Notes what an operator makes of its operands, and whether it can raise an error.
     pub(super) fn operator(
@@ -65,7 +68,7 @@ impl<'a> Prover<'a> {
                 && quiet_path(right_expr));
         if !safe {
             let what = if operators::is_like(name) {
-                "a pattern that may end in a backslash".to_owned()
+                PATTERN.to_owned()
             } else if operators::is_regex(name) {
                 "a regular expression that may be invalid".to_owned()
             } else {

@@ -278,7 +278,7 @@ impl<'a> Prover<'a> {
                 },
             );
             if movable {
-                self.leaks(&info, env.block);
+                self.leaks(&info, env.block, None);
             }
             aggregated |= select.group_by.is_empty();
         }

@@ -156,6 +156,7 @@ impl<'a> Prover<'a> {
                 }),
             },
         );
+        self.note_reference(rte, reference, purpose);
         self.judge(relation, &class, span, rte, place.block, purpose);
         rte
     }

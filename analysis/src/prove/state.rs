@@ -397,6 +397,8 @@ pub(super) struct Prover<'a> {
     pub(super) misses: Vec<super::explain::Miss>,
     /// Where a condition on an entry would go, for messages.
     pub(super) insertions: Vec<(RteId, super::explain::Insertion)>,
+    /// Where tables are written, for messages.
+    pub(super) references: Vec<super::mend::Written>,
     /// Parameters that a source of an INSERT gives for a column, for messages.
     pub(super) insert_parameters: Vec<(OutputId, usize, u32)>,
 }
