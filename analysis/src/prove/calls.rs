@@ -310,7 +310,7 @@ impl<'a> Prover<'a> {
             }
             None if !defined.is_empty() => {
                 let silent = match defined.as_slice() {
-                    [function] if !info.exposed.is_empty() => self.never_raises(function),
+                    [function] if !info.exposed.is_empty() => self.never_raises(function, operands),
                     _ => false,
                 };
                 if !silent {
@@ -551,7 +551,7 @@ impl<'a> Prover<'a> {
 
     /// Whether the body of a function is one expression over its arguments that raises no error,
     /// whatever they are: it is walked with the arguments as values of a row.
-    fn never_raises(&mut self, function: &'a Function) -> bool {
+    fn never_raises(&mut self, function: &'a Function, operands: &[Info]) -> bool {
         let Body::Sql { statements, .. } = &function.body else {
             return false;
         };
@@ -564,6 +564,13 @@ impl<'a> Prover<'a> {
         let plain = |ty: &TypeName| Ty::of(ty).is_some();
         let same_result = function.returns.as_ref().is_some_and(plain) && !function.returns_set;
         if !same_result || walk::has_subquery(expr) || walk::calls_defined(expr, self.catalog) {
+            return false;
+        }
+        // A value of another type than the argument's is cast first.
+        let cast = function.inputs().zip(operands).any(|(argument, operand)| {
+            !operand.open && operand.ty.as_ref() != Ty::of(&argument.ty).as_ref()
+        });
+        if cast || function.inputs().count() < operands.len() {
             return false;
         }
         // An entry that is none of the statement's.
