@@ -159,6 +159,20 @@ impl Builder {
                     self.unreadable(&format!("a data statement that is not understood: {why}"))
                 }
             },
+            Ddl::Reindex => {
+                let with = |r: &&super::Relation| !r.index_expressions.is_empty();
+                let ids: Vec<_> = self
+                    .catalog
+                    .relations()
+                    .filter(with)
+                    .map(|r| r.id)
+                    .collect();
+                let functions = ids
+                    .iter()
+                    .flat_map(|id| self.stored_functions(*id))
+                    .collect();
+                self.evaluates(Vec::new(), functions);
+            }
             Ddl::Evaluates { relations } => {
                 let found = relations
                     .iter()

@@ -3,7 +3,7 @@
 //! Invariant: a change that a stored expression depends on is carried into that expression, or the
 //! expression is no longer understood.
 
-use super::apply_policy::{policy_mentions_column, policy_reads};
+use super::apply_policy::policy_mentions_column;
 use super::bind;
 use super::build::Builder;
 use super::model::{ColumnDefault, PolicyExpr, Relation, RelationId, RelationKind};
@@ -41,6 +41,7 @@ impl Builder {
                     | Action::SetType { .. }
                     | Action::SetExpression { .. }
                     | Action::AddConstraint(_)
+                    | Action::Validate
                     | Action::Attach(_)
             );
             if let Action::SetType {
@@ -63,7 +64,7 @@ impl Builder {
 
     fn action(&mut self, id: RelationId, only: bool, action: Action) {
         match action {
-            Action::Harmless => {}
+            Action::Harmless | Action::Validate => {}
             Action::Unknown(what) => self.unknown(
                 id,
                 &format!("it is changed in a way that is not understood ({what})"),
@@ -327,7 +328,7 @@ impl Builder {
             .relation(id)
             .map(|r| vec![r.schema.clone(), r.name.clone()])
             .unwrap_or_default();
-        for other in self.catalog.relations() {
+        for other in self.readers.iter().filter_map(|id| self.catalog.get(*id)) {
             if let Some(view) = &other.view
                 && view.reads.contains(&id)
             {
@@ -345,11 +346,22 @@ impl Builder {
                     None => unclear.push(other.id),
                 }
             }
+            // The server keeps dependencies by column.
+            let reads = |expr: &PolicyExpr| match expr {
+                PolicyExpr::None => false,
+                PolicyExpr::Opaque(_) => true,
+                PolicyExpr::Expr(expr) => {
+                    let found = mentions(expr);
+                    let named = |column: &String| column == name || column == "*";
+                    found.relations.contains(&key)
+                        && (found.merges || found.columns.iter().any(named))
+                }
+            };
             if other.id != id
                 && other
                     .policies
                     .iter()
-                    .any(|policy| policy_reads(policy, &key))
+                    .any(|policy| reads(&policy.using) || reads(&policy.check))
             {
                 unclear.push(other.id);
             }
@@ -403,7 +415,7 @@ impl Builder {
             found.relations.contains(&key) && found.bare.iter().any(|bare| bare == column)
         };
         let mut unclear = Vec::new();
-        for other in self.catalog.relations() {
+        for other in self.readers.iter().filter_map(|id| self.catalog.get(*id)) {
             let view = other.view.as_ref().and_then(|view| view.query.as_ref());
             let of_view = view.is_some_and(|query| captured(&query_mentions(query)));
             let of_policy = other.policies.iter().any(|policy| {

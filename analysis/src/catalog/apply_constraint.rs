@@ -80,7 +80,13 @@ impl Builder {
             } => {
                 // A table that no migration creates (such as `auth.users`) can't be written by a
                 // proved statement, so what its keys do here never happens within a scope.
-                let Some(target_id) = self.find(&target) else {
+                let target_id = if self.is_ambiguous(&target) {
+                    // Either of two tables: neither is known then.
+                    self.target(&target)
+                } else {
+                    self.find(&target)
+                };
+                let Some(target_id) = target_id else {
                     return;
                 };
                 let target_columns = if target_columns.is_empty() {

@@ -43,6 +43,7 @@ impl Builder {
             );
             return;
         }
+        let reads = reads_others(&using) || reads_others(&check);
         relation.policies.push(Policy {
             name: policy.name,
             permissive: policy.permissive,
@@ -52,6 +53,9 @@ impl Builder {
             check,
             written_in,
         });
+        if reads {
+            self.readers.insert(id);
+        }
     }
 
     pub(super) fn alter_policy(&mut self, change: PolicyStatement) {
@@ -80,6 +84,7 @@ impl Builder {
             return;
         };
         policy.written_in = written_in;
+        let reads = [&using, &check].into_iter().flatten().any(reads_others);
         if !change.roles.is_empty() {
             policy.roles = change.roles;
         }
@@ -89,6 +94,18 @@ impl Builder {
         if let Some(check) = check {
             policy.check = check;
         }
+        if reads {
+            self.readers.insert(id);
+        }
+    }
+}
+
+/// Whether a policy's expression has a sub-query over a relation, or may have.
+fn reads_others(expr: &PolicyExpr) -> bool {
+    match expr {
+        PolicyExpr::None => false,
+        PolicyExpr::Opaque(_) => true,
+        PolicyExpr::Expr(expr) => !mentions(expr).relations.is_empty(),
     }
 }
 

@@ -140,7 +140,11 @@ impl Builder {
     fn matching(&self, object: &Object) -> Vec<usize> {
         let schemas: Vec<&String> = match &object.name.schema {
             Some(schema) => vec![schema],
-            None => self.path.iter().collect(),
+            // Where the path is not certain, either may be meant.
+            None => {
+                let left = self.path_left.iter().flatten();
+                self.path.iter().chain(left).collect()
+            }
         };
         let matches = |function: &Function| {
             function.name == object.name.name
@@ -368,6 +372,16 @@ impl Builder {
         // Triggers are bound when they are created: keep the schema that the name has now.
         let mut function = create.function;
         if let [name] = function.parts.as_slice() {
+            let reference = Ref {
+                schema: None,
+                name: name.clone(),
+            };
+            if self.is_ambiguous(&reference) {
+                self.unknown(
+                    id,
+                    "a trigger of it was bound under a search path that is not known",
+                );
+            }
             let schema = self.path.iter().find(|schema| {
                 self.catalog
                     .functions

@@ -282,6 +282,7 @@ impl Builder {
                 Some(unknown.unwrap_or_else(|| "its columns are not known".to_owned()));
         }
         let id = self.add(|id| Relation { id, ..relation });
+        self.readers.insert(id);
         self.placed(id, ambiguous);
         if table.temporary && table.drop_on_commit {
             self.drop_on_commit.push(table.name.name);
@@ -429,6 +430,7 @@ impl Builder {
                 self.add(|id| Relation { id, ..relation })
             }
         };
+        self.readers.insert(id);
         if let Some(why) = why.or(doubt) {
             self.unknown(id, &format!("its definition is not understood: {why}"));
         }

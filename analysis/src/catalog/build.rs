@@ -63,6 +63,8 @@ pub(super) struct Builder {
     snapshot: Option<Box<Builder>>,
     /// Names of foreign keys and checks by schema, with the table that had each first.
     pub(super) constraint_names: HashMap<(String, String), RelationId>,
+    /// Relations whose views and policies read others: what a change elsewhere may reach.
+    pub(super) readers: BTreeSet<RelationId>,
     /// Names of relations that went into a schema which is not known.
     pub(super) ambiguous_names: HashSet<String>,
     /// Roles that migrations name; a schema called like one is where its unqualified names lead.
@@ -134,6 +136,7 @@ impl Builder {
             path_left_before_local: None,
             snapshot: None,
             constraint_names: HashMap::new(),
+            readers: BTreeSet::new(),
             ambiguous_names: HashSet::new(),
             named_roles: BTreeSet::new(),
             current_role: None,

@@ -73,6 +73,9 @@ impl Builder {
 
     pub(super) fn note(&self, found: &Mentions, work: &mut Evaluated) {
         work.functions.extend(found.functions.iter().cloned());
+        let defined = |name: &&String| self.catalog.function_names.contains_key(*name);
+        work.functions
+            .extend(found.fields.iter().filter(defined).cloned());
         for parts in &found.relations {
             let reference = match parts.as_slice() {
                 [name] => Ref {
@@ -268,12 +271,39 @@ impl Builder {
     }
 
     fn dynamic(&mut self, what: &str) {
+        let message = format!(
+            "what {what} touches is not known, so nothing that exists by then is protected"
+        );
+        let place = format!("in {} line {}", self.at.path, self.at.line);
+        // One cause is told once, with its places.
+        if let Some(told) = self
+            .catalog
+            .diagnostics
+            .iter_mut()
+            .find(|told| told.code == Code::MIGRATION_DYNAMIC && told.message == message)
+        {
+            if !told.notes.contains(&place) {
+                told.notes.push(place);
+            }
+            return self.everything_unknown(&format!("what {what} touches is not known"));
+        }
+        if let Some(name) = what
+            .strip_prefix("a call of `")
+            .and_then(|n| n.strip_suffix('`'))
+        {
+            let help = format!(
+                "no migration defines it. Where it is a function of an extension or of the \
+                 platform, which a statement or a policy calls, allow it in `watertight.toml`: \
+                 `functions = [{{ name = \"{name}\", reason = \"…\" }}]`; or say in the line before \
+                 the statement what it touches: `-- @touches nothing`"
+            );
+            self.diagnose(Code::MIGRATION_DYNAMIC, Severity::Error, message, &help);
+            return self.everything_unknown(&format!("what {what} touches is not known"));
+        }
         self.diagnose(
             Code::MIGRATION_DYNAMIC,
             Severity::Error,
-            format!(
-                "what {what} touches is not known, so nothing that exists by then is protected"
-            ),
+            message,
             "write it as plain statements, or say in the line before it what it touches: \
              `-- @touches notes, tasks` or `-- @touches nothing`",
         );

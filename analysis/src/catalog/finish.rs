@@ -180,6 +180,8 @@ fn tenant_column(builder: &mut Builder, id: RelationId) {
                 relation.tenant_column = Some(position);
             }
         }
+        // Its cause has been told.
+        Err(_) if builder.catalog.ever.anything.is_some() => {}
         Err(why) => {
             let message = format!(
                 "`{}.{}` can't serve as tenant column: {why}",

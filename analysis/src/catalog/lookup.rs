@@ -67,6 +67,11 @@ impl Catalog {
         self.ever.anything.is_some() || self.ever.functions.contains(name)
     }
 
+    /// Whether a migration ever defined a function of this name that takes an argument.
+    pub(crate) fn defines_function(&self, name: &str) -> bool {
+        self.ever.functions.contains(name)
+    }
+
     /// The operators of this name that migrations ever defined, in any schema.
     pub fn shadowing_operators(&self, name: &str) -> impl Iterator<Item = &Operator> {
         self.ever

@@ -93,6 +93,20 @@ impl Catalog {
         &self.diagnostics
     }
 
+    /// Warnings about side channels of the schema: keys and foreign keys without the tenant column,
+    /// which tell whether another tenant's row exists or act on it. The help holds the mend.
+    pub fn side_channels(&self) -> impl Iterator<Item = &Diagnostic> {
+        use crate::diagnostic::Code;
+        let codes = [
+            Code::KEY_WITHOUT_TENANT,
+            Code::FOREIGN_KEY_WITHOUT_TENANT,
+            Code::CASCADE_ACROSS_TENANTS,
+        ];
+        self.diagnostics
+            .iter()
+            .filter(move |diagnostic| codes.contains(&diagnostic.code))
+    }
+
     /// The configuration that the catalog was built with.
     pub fn config(&self) -> &Config {
         &self.config
@@ -145,12 +159,37 @@ impl Catalog {
 
     /// How `relation` is confined to the tenant for `command`, its triggers and rules included.
     pub fn class(&self, relation: &Relation, command: Command) -> Class {
-        crate::policy::class(self, relation, command)
+        let class = crate::policy::class(self, relation, command);
+        self.proved(class, || format!("SELECT * FROM {}", relation.qualified()))
     }
 
     /// Whether a call of `function` stays within the tenant, as far as the catalog alone tells:
     /// `Protected` where it does.
     pub fn call_class(&self, function: &Function) -> Class {
-        crate::policy::call_class(self, function)
+        let class = crate::policy::call_class(self, function);
+        self.proved(class, || {
+            let args: Vec<String> = function
+                .inputs()
+                .enumerate()
+                .map(|(index, argument)| format!("${}::{}", index + 1, type_text(&argument.ty)))
+                .collect();
+            format!(
+                "SELECT * FROM {}.{}({})",
+                quote(&function.schema),
+                quote(&function.name),
+                args.join(", ")
+            )
+        })
+    }
+
+    /// The class of what filters by the tenant itself: the prover reads its definition.
+    fn proved(&self, class: Class, sql: impl Fn() -> String) -> Class {
+        if class.reason() != Some(crate::policy::view::NEEDS_PROOF) {
+            return class;
+        }
+        let binding = crate::TenantBinding::LastParameter;
+        let proved = crate::prepare(&sql(), binding, &self.config)
+            .is_ok_and(|prepared| crate::prove(self, &prepared).is_ok());
+        if proved { Class::Protected } else { class }
     }
 }

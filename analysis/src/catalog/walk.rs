@@ -348,6 +348,8 @@ pub(crate) struct Mentions {
     pub(crate) columns: Vec<String>,
     /// Columns without a qualifier, which a new column of another table may capture.
     pub(crate) bare: Vec<String>,
+    /// Qualified columns and fields: where there is no such column, a call in attribute notation.
+    pub(crate) fields: Vec<String>,
     /// The last parts of functions.
     pub(crate) functions: Vec<String>,
     /// The last parts of types.
@@ -379,9 +381,18 @@ impl Visitor for Mentions {
         match &expr.kind {
             ExprKind::Column(parts) => {
                 self.columns.extend(parts.last().cloned());
-                if let [bare] = parts.as_slice() {
-                    self.bare.push(bare.clone());
+                match parts.as_slice() {
+                    [bare] => self.bare.push(bare.clone()),
+                    parts => self.fields.extend(parts.last().cloned()),
                 }
+            }
+            ExprKind::Indirection { steps, .. } => {
+                self.complex = true;
+                self.fields
+                    .extend(steps.iter().filter_map(|step| match step {
+                        IndirectionStep::Field(name) => Some(name.clone()),
+                        _ => None,
+                    }));
             }
             ExprKind::Call(call) => self.functions.extend(call.name.parts.last().cloned()),
             ExprKind::Cast { ty, .. } => self.types.extend(ty.name.parts.last().cloned()),
@@ -406,7 +417,12 @@ impl Visitor for Mentions {
                 self.operators.extend(operator.parts.last().cloned());
                 self.complex = true;
             }
-            ExprKind::Subquery { .. } | ExprKind::Star(_) | ExprKind::Indirection { .. } => {
+            ExprKind::Star(_) => {
+                // It stands for every column.
+                self.columns.push("*".to_owned());
+                self.complex = true;
+            }
+            ExprKind::Subquery { .. } => {
                 self.complex = true;
             }
             _ => {}

@@ -160,6 +160,8 @@ pub(crate) enum Ddl {
     Evaluates {
         relations: Vec<Ref>,
     },
+    /// `REINDEX`, `VACUUM`, `ANALYZE`: the expressions of indexes run.
+    Reindex,
     Begin,
     Commit,
     Rollback,
@@ -375,6 +377,8 @@ pub(crate) enum Action {
         enabled: bool,
     },
     Harmless,
+    /// `VALIDATE CONSTRAINT`: its expression runs.
+    Validate,
     Unknown(String),
 }
 

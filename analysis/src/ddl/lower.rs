@@ -173,6 +173,7 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
             }
             _ => None,
         },
+        Node::ReindexStmt(_) | Node::VacuumStmt(_) => Some(Ddl::Reindex),
         Node::DoStmt(stmt) => Some(do_block(stmt)),
         _ => harmless(node).then_some(Ddl::Harmless),
     }
@@ -223,10 +224,8 @@ fn harmless(node: &Node) -> bool {
         | Node::ListenStmt(_)
         | Node::LockStmt(_)
         | Node::NotifyStmt(_)
-        | Node::ReindexStmt(_)
         | Node::SecLabelStmt(_)
         | Node::UnlistenStmt(_)
-        | Node::VacuumStmt(_)
         | Node::VariableShowStmt(_)
         | Node::DropTableSpaceStmt(_)
         | Node::DropUserMappingStmt(_)

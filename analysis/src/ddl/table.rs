@@ -449,14 +449,14 @@ fn alter_action(cmd: &AlterTableCmd, lowering: &Lowering<'_>) -> Option<Action> 
             name: name()?,
             enabled: false,
         }),
-        // Storage, statistics, validation and identity options.
+        At::AT_ValidateConstraint => Some(Action::Validate),
+        // Storage, statistics and identity options.
         At::AT_SetStatistics
         | At::AT_SetOptions
         | At::AT_ResetOptions
         | At::AT_SetStorage
         | At::AT_SetCompression
         | At::AT_AlterConstraint
-        | At::AT_ValidateConstraint
         | At::AT_ClusterOn
         | At::AT_DropCluster
         | At::AT_SetLogged

@@ -20,6 +20,12 @@ pub(super) fn are_confined(
     for name in &found.functions {
         function(catalog, name)?;
     }
+    for name in &found.fields {
+        // `notes.f` calls `f(notes)` where `notes` has no such column.
+        if catalog.defines_function(name) {
+            return Err(format!("`.{name}` may call a function of that name"));
+        }
+    }
     for name in &found.operators {
         if catalog.shadows_operator(name) {
             return Err(format!(

@@ -9,7 +9,7 @@ pub(crate) mod judge;
 pub mod term;
 pub(crate) mod trigger;
 mod trigger_body;
-mod view;
+pub(crate) mod view;
 
 pub(crate) use builtin::of_an_extension;
 

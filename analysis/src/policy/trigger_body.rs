@@ -341,6 +341,11 @@ impl Judge<'_> {
         let simple = |expr: &Expr| matches!(expr.kind, ExprKind::Column(_) | ExprKind::Literal(_));
         let mut pinned = false;
         for conjunct in conjuncts {
+            if let ExprKind::IsNull { expr, .. } = &conjunct.kind
+                && simple(expr)
+            {
+                continue;
+            }
             let ExprKind::Operator {
                 name,
                 left: Some(left),

@@ -8,6 +8,9 @@ use crate::catalog::walk::{Mentions, Visitor, query_mentions, statement_mentions
 use crate::catalog::{Body, Catalog, Class, Command, Function, Relation, RelationKind};
 use crate::ir::{Expr, ExprKind, Query, Statement};
 
+/// The reason of what a filter inside may confine: the prover can tell.
+pub(crate) const NEEDS_PROOF: &str = "only a proof of its definition tells whether it is confined";
+
 pub(super) fn class(catalog: &Catalog, view: &Relation, command: Command, depth: usize) -> Class {
     let materialized = view.kind == RelationKind::MaterializedView;
     if command != Command::Select {
@@ -42,7 +45,7 @@ pub(super) fn class(catalog: &Catalog, view: &Relation, command: Command, depth:
     if !definition.security_invoker {
         return match (all_global, filtered) {
             (true, _) => functions(catalog, &found),
-            (false, true) => unknown("only a proof of its definition tells whether it is confined"),
+            (false, true) => unknown(NEEDS_PROOF),
             (false, false) => unprotected("definer-view"),
         };
     }
@@ -50,7 +53,7 @@ pub(super) fn class(catalog: &Catalog, view: &Relation, command: Command, depth:
         match class_within(catalog, relation, Command::Select, depth + 1) {
             Class::Protected | Class::Global | Class::Denied => {}
             Class::Scoped if filtered => {
-                return unknown("only a proof of its definition tells whether it is confined");
+                return unknown(NEEDS_PROOF);
             }
             Class::Scoped => return unprotected("scoped-table"),
             other => return other,
@@ -185,7 +188,7 @@ pub(super) fn call_class(catalog: &Catalog, function: &Function) -> Class {
             if definer {
                 if !reaches_only_global(catalog, relation, 0) {
                     return if filtered {
-                        unknown("only a proof of its body tells whether it is confined")
+                        unknown(NEEDS_PROOF)
                     } else {
                         unprotected("security-definer")
                     };
@@ -196,7 +199,7 @@ pub(super) fn call_class(catalog: &Catalog, function: &Function) -> Class {
                 Class::Protected | Class::Global | Class::Denied => {}
                 Class::Scoped if !filtered => return unprotected("scoped-table"),
                 Class::Scoped => {
-                    return unknown("only a proof of its body tells whether it is confined");
+                    return unknown(NEEDS_PROOF);
                 }
                 other => return other,
             }

@@ -69,6 +69,22 @@ impl<'a> Prover<'a> {
         }
     }
 
+    /// Refuses operators of the migrations that a form such as `BETWEEN` calls without naming them.
+    pub(super) fn check_hidden(&mut self, operators: &[&str], span: &Span) {
+        let shadowed = |name: &&&str| self.catalog.shadowing_operators(name).next().is_some();
+        if let Some(name) = operators.iter().find(shadowed) {
+            self.problem(
+                Diagnostic::error(
+                    Code::SHADOWED,
+                    format!(
+                        "a migration defines an operator `{name}`, which PostgreSQL could choose instead of its own"
+                    ),
+                )
+                .at(span.clone()),
+            );
+        }
+    }
+
     /// Whether an operator of the migrations over their own types could be meant: one of the
     /// operands is not known to be of a type of PostgreSQL's own.
     fn could_choose(&self, operator: &str, operands: &[&Info]) -> bool {
@@ -628,7 +644,20 @@ impl<'a> Prover<'a> {
             .map(|part| part.trim().trim_matches(['"', '\'']))
             .filter(|part| !part.is_empty() && !matches!(*part, "pg_catalog" | "pg_temp"))
             .collect();
+        // A call in the body would be looked up elsewhere.
+        let functions = self
+            .catalog
+            .all_functions()
+            .iter()
+            .all(|function| function.schema == "public");
+        let same = self
+            .catalog
+            .search_path()
+            .iter()
+            .any(|part| part == "public")
+            || functions;
         path.iter().all(|part| *part == "public")
+            && same
             && self.catalog.relations().all(|relation| {
                 relation.schema == "public"
                     || !self.catalog.search_path().contains(&relation.schema)

@@ -353,7 +353,10 @@ impl<'a> Prover<'a> {
         // The action fires the triggers of the table it reaches.
         if let Class::Unknown { reason } | Class::Unprotected { reason } =
             self.catalog.class(child, changed)
-            && !child.triggers.is_empty()
+            && (!child.triggers.is_empty()
+                || !child.rules.is_empty()
+                || !child.children.is_empty()
+                || !child.parents.is_empty())
         {
             refuse(
                 self,

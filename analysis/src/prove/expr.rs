@@ -193,6 +193,7 @@ impl<'a> Prover<'a> {
                 info
             }
             ExprKind::InList { left, list, .. } => {
+                self.check_hidden(&["<>"], &expr.span);
                 let left = self.expr(left, env);
                 let mut info = self.over(&[&left]);
                 let mut safe = true;
@@ -212,6 +213,9 @@ impl<'a> Prover<'a> {
             ExprKind::Distinct { .. } | ExprKind::Between { .. } | ExprKind::NullIf(..) => {
                 if let Some(setting) = self.setting(expr) {
                     return setting;
+                }
+                if matches!(expr.kind, ExprKind::Between { .. }) {
+                    self.check_hidden(&["<", "<=", ">", ">="], &expr.span);
                 }
                 let operands = self.operands(expr, env);
                 let mut info = self.over(&operands.iter().collect::<Vec<_>>());
