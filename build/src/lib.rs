@@ -16,7 +16,7 @@
 mod project;
 mod stamp;
 
-pub use project::{CONFIG, Project, find};
+pub use project::{CONFIG, Project, find, locate, named};
 
 /// Watches the migrations of the crate whose build script calls it.
 ///

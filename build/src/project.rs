@@ -78,6 +78,45 @@ pub fn find(start: &Path) -> Project {
     }
 }
 
+/// The project of a source file: from the file first, then from its package. `None` without a
+/// place to start from.
+#[must_use]
+pub fn locate(starts: &[PathBuf]) -> Option<Project> {
+    let places: Vec<Project> = starts.iter().map(|start| find(start)).collect();
+    let has_migrations = |place: &&Project| place.migrations.iter().any(|folder| folder.is_dir());
+    places
+        .iter()
+        .find(|place| place.configured)
+        .or_else(|| places.iter().find(has_migrations))
+        .or_else(|| places.last())
+        .cloned()
+}
+
+/// The project that `catalog = "…"` names, relative to the source file or to the package.
+///
+/// # Errors
+/// Where it was looked for in vain.
+pub fn named(catalog: &str, starts: &[PathBuf]) -> Result<Project, Vec<PathBuf>> {
+    let candidates = starts.iter().filter_map(|start| {
+        let folder = if start.is_file() {
+            start.parent()?
+        } else {
+            start
+        };
+        let path = folder.join(catalog);
+        Some(if path.is_dir() {
+            path.join(CONFIG)
+        } else {
+            path
+        })
+    });
+    let tried: Vec<PathBuf> = candidates.collect();
+    match tried.iter().find(|path| path.is_file()) {
+        Some(path) => Ok(Project::with_config(path.clone())),
+        None => Err(tried),
+    }
+}
+
 /// The folders from `start` upward to the workspace's root, or to the outermost package where
 /// there is no workspace.
 fn ancestors(start: &Path) -> Vec<PathBuf> {

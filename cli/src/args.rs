@@ -26,6 +26,13 @@ pub(crate) enum Command {
     /// Show what the migrations make of every relation and function, and why
     #[command(after_help = CATALOG_EXAMPLES)]
     Catalog(CatalogArgs),
+    /// Write `watertight.lock`: every statement of the workspace and all that its proof rests on
+    ///
+    /// Commit the file. A change that weakens a proof then shows in review, and `--check` in CI
+    /// names it: a statement that drops from row-level security to its own filter, a table that
+    /// loses its policy, a new exception, a changed body of a function that was allowed.
+    #[command(after_help = LOCK_HELP)]
+    Lock(LockArgs),
     /// Print the page of a rule, such as W0101; without a rule, list all of them
     Explain(ExplainArgs),
 }
@@ -50,6 +57,17 @@ Classes:
   global       declared by COMMENT ON TABLE t IS '@global reason'; read only
   unprotected  none of these; a statement that uses it is refused
   unknown      the migrations do not tell; treated as unprotected";
+
+const LOCK_HELP: &str = "\
+Every package of the workspace is read, with all its targets, modules and conditional code, as the
+compiler would: nothing is compiled and no database is needed. What can't be looked into, such as a
+macro of one's own that writes statements, is listed under `unseen`.
+
+One line in CODEOWNERS guards it:
+  /watertight.lock  @your-org/security
+
+Exit status: 0 when the lock was written or is up to date; 1 when `--check` finds it out of date or
+a statement is refused; 2 when something could not be read.";
 
 /// Where the migrations and the configuration are.
 #[derive(Debug, Args)]
@@ -163,4 +181,33 @@ pub(crate) struct ExplainArgs {
     /// The number or the short name of a rule
     #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LockArgs {
+    /// Compare with the file instead of writing it
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// The manifest of the workspace or of one of its packages [default: from the current
+    /// directory upward]
+    #[arg(long, value_name = "Cargo.toml")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// Only this package of the workspace, with a lock in its own folder; repeat it for several,
+    /// with `--file`
+    #[arg(long, short = 'p', value_name = "NAME")]
+    pub(crate) package: Vec<String>,
+    /// The lock file [default: `watertight.lock` at the root of the workspace]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// What the output is
+    #[arg(long, value_enum, default_value_t = LockFormat::Text)]
+    pub(crate) format: LockFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LockFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
 }

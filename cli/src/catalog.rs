@@ -48,7 +48,7 @@ fn listed(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
         .filter(|relation| relation.kind != RelationKind::Sequence)
 }
 
-fn kind(relation: &Relation) -> &'static str {
+pub(crate) fn kind(relation: &Relation) -> &'static str {
     match relation.kind {
         RelationKind::Partition => "partition",
         RelationKind::View => "view",

@@ -6,6 +6,7 @@
 mod args;
 mod catalog;
 mod explain;
+mod lock;
 mod paint;
 mod project;
 mod prove;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Prove(args) => prove::run(&args),
         Command::Catalog(args) => catalog::run(&args),
+        Command::Lock(args) => lock::run(&args),
         Command::Explain(args) => explain::run(&args),
     };
     match result {

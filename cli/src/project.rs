@@ -3,12 +3,16 @@
 //! Paths in the configuration are relative to its file; those of the command line to the current
 //! directory. Whatever can't be read is an error, never an empty catalog.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest as _, Sha384};
 use watertight_analysis::migrations::{Migration, SourceFile, is_snapshot, order, snapshot};
 use watertight_analysis::render::render_all;
 use watertight_analysis::{Catalog, Code, Config, Diagnostic};
+use watertight_build::Project as Place;
+use watertight_syntax::project::{MigrationFile, Project};
 
 use crate::args::Source;
 
@@ -68,6 +72,97 @@ fn config_at(file: Option<&Path>) -> Result<(Config, PathBuf)> {
         ),
         None => (Config::default(), PathBuf::new()),
     })
+}
+
+/// The project of a macro call, refused where the compiler would refuse it.
+pub(crate) fn at(place: &Place) -> Result<Project> {
+    let config = match place.configured {
+        true => read_config(&place.config)?,
+        false => Config::default(),
+    };
+    let base = place.config.parent().unwrap_or(Path::new("."));
+    let mut migrations = Vec::new();
+    let mut recorded = Vec::new();
+    // A snapshot takes the place of all folders of migrations.
+    if let Some(name) = &config.snapshot {
+        let text = read(&base.join(name))?;
+        recorded.push(MigrationFile {
+            path: name.clone(),
+            version: String::new(),
+            checksum: checksum(&text),
+        });
+        let source = SourceFile {
+            path: name.clone(),
+            text,
+        };
+        let pulled = snapshot(source)
+            .map_err(|problem| anyhow::anyhow!("{}", render_all(&[*problem], "")))?;
+        migrations.push(pulled);
+    }
+    let folders = match config.snapshot {
+        Some(_) => [].as_slice(),
+        None => config.migrations.as_slice(),
+    };
+    for name in folders {
+        let folder = base.join(name);
+        let mut files = Vec::new();
+        collect(&folder, "", &mut files)?;
+        let checksums: HashMap<String, String> = files
+            .iter()
+            .map(|file| (file.path.clone(), checksum(&file.text)))
+            .collect();
+        let ordered = ordered(files)?;
+        recorded.extend(ordered.iter().map(|migration| MigrationFile {
+            path: format!("{name}/{}", migration.path),
+            version: migration.version.to_string(),
+            checksum: checksums.get(&migration.path).cloned().unwrap_or_default(),
+        }));
+        migrations.extend(ordered);
+    }
+    if migrations.is_empty() {
+        bail!(
+            "[{}] no migrations below `{}`",
+            Code::CATALOG_MISSING,
+            base.display()
+        );
+    }
+    let catalog = Catalog::build(&config, &migrations);
+    let problems: Vec<Diagnostic> = catalog
+        .diagnostics()
+        .iter()
+        .filter(|problem| problem.is_error())
+        .cloned()
+        .collect();
+    if !problems.is_empty() {
+        bail!("{}", render_all(&problems, ""));
+    }
+    Ok(Project {
+        catalog,
+        files: recorded,
+    })
+}
+
+fn checksum(text: &str) -> String {
+    let digest = Sha384::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is told about the migrations without refusing anything: side channels of the schema.
+pub(crate) fn warnings(catalog: &Catalog) -> impl Iterator<Item = &Diagnostic> {
+    catalog
+        .diagnostics()
+        .iter()
+        .filter(|problem| !problem.is_error())
+}
+
+/// A warning with what mends it, on one line.
+pub(crate) fn one_line(warning: &Diagnostic) -> String {
+    let mut text = format!("{}: {}", warning.code, warning.message);
+    if let Some(mend) = warning.help.first() {
+        let mend: Vec<&str> = mend.split_whitespace().collect();
+        text = format!("{text}; write {}", mend.join(" "));
+    }
+    text
 }
 
 fn folders(source: &Source, config: &Config, base: Option<&Path>) -> Result<Vec<PathBuf>> {
@@ -184,7 +279,7 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> Result<(
     Ok(())
 }
 
-fn read(file: &Path) -> Result<String> {
+pub(crate) fn read(file: &Path) -> Result<String> {
     let bytes =
         std::fs::read(file).with_context(|| format!("`{}` can't be read", file.display()))?;
     let text = String::from_utf8(bytes)

@@ -74,6 +74,13 @@ pub(crate) fn run(args: &ProveArgs) -> Result<ExitCode> {
             }
         }
     }
+    if args.format == ProveFormat::Text {
+        // Of the schema, not of one statement: each once, and no verdict depends on them.
+        for warning in project::warnings(&catalog) {
+            let label = paint.yellow("warning:");
+            writeln!(out, "{label} {}", project::one_line(warning))?;
+        }
+    }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -119,7 +126,7 @@ fn answer(
                 verdict: "proved",
                 grade: Some(grade),
                 codes: Vec::new(),
-                message: derivation(&proof),
+                message: derivation(&proof).join("\n"),
             }
         }
         Err(problems) => Verdict {
@@ -145,11 +152,14 @@ fn codes(problems: &[Diagnostic]) -> Vec<&'static str> {
 }
 
 /// Why every occurrence stays within the tenant.
-fn derivation(proof: &Proof) -> String {
+pub(crate) fn derivation(proof: &Proof) -> Vec<String> {
     let mut lines = Vec::new();
     for occurrence in &proof.occurrences {
         let reasons = occurrence.reasons.join(", ");
-        lines.push(if reasons.is_empty() {
+        lines.push(if reasons.contains(&format!("` is {}", occurrence.class)) {
+            // It says by itself what it is about, by the name in the statement.
+            reasons
+        } else if reasons.is_empty() {
             format!("`{}` is {}", occurrence.relation, occurrence.class)
         } else {
             format!(
@@ -161,7 +171,7 @@ fn derivation(proof: &Proof) -> String {
     if lines.is_empty() {
         lines.push("no relation is read or written".to_owned());
     }
-    lines.join("\n")
+    lines
 }
 
 fn print(

@@ -15,13 +15,64 @@ use watertight_analysis::catalog::Catalog;
 use watertight_analysis::config::Config;
 use watertight_analysis::diagnostic::{Code, Diagnostic};
 use watertight_analysis::migrations::{Migration, SourceFile, order, snapshot};
-use watertight_build::{CONFIG, Project as Place, find};
+use watertight_build::{Project as Place, named};
 use watertight_syntax::Names;
-use watertight_syntax::project::{MigrationFile, Project, render};
+use watertight_syntax::project::{Files, MigrationFile, Project, StatementFile, render};
 
-/// The project that the running macro belongs to; `catalog` is its `catalog = "…"`.
-pub(crate) fn load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
-    try_load(catalog).map_err(shorten_repetition)
+/// The files of the package that is being compiled, as the running macro may ask for them.
+pub(crate) struct Compiler;
+
+impl Files for Compiler {
+    fn project(&self, catalog: Option<&str>) -> Result<Arc<Project>, String> {
+        try_load(catalog).map_err(shorten_repetition)
+    }
+
+    fn statement(&self, path: &str) -> Result<StatementFile, String> {
+        statement_file(path)
+    }
+}
+
+/// A statement's file, looked for as sqlx does, below the folder of `Cargo.toml`: that of the
+/// package, or where a source is compiled elsewhere (trybuild) the nearest one above it.
+fn statement_file(path: &str) -> Result<StatementFile, String> {
+    let relative = Path::new(path);
+    if relative.is_absolute() {
+        return Err(format!(
+            "`{path}` is an absolute path, which is right on this machine alone\n\
+             help: write it relative to the folder of `Cargo.toml`, `queries/list.sql`"
+        ));
+    }
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let above = source_file().and_then(|source| {
+        let home = |folder: &&Path| folder.join("Cargo.toml").is_file();
+        source.ancestors().find(home).map(Path::to_path_buf)
+    });
+    let folders: Vec<PathBuf> = package.into_iter().chain(above).collect();
+    let mut found = folders.iter().map(|folder| folder.join(relative));
+    let Some(found) = found
+        .clone()
+        .find(|file| file.is_file())
+        .or(found.next_back())
+    else {
+        return Err("neither the package nor the source file is known".to_owned());
+    };
+    let text = fs::read_to_string(&found).map_err(|error| {
+        format!(
+            "the statement's file `{}` can't be read: {error}\n\
+             help: paths are relative to the folder of `Cargo.toml`",
+            found.display()
+        )
+    })?;
+    Ok(StatementFile {
+        path: found.to_string_lossy().into_owned(),
+        text,
+    })
+}
+
+/// The file that the running macro stands in.
+fn source_file() -> Option<PathBuf> {
+    let file = proc_macro::Span::call_site().local_file()?;
+    std::path::absolute(file).ok()
 }
 
 /// What names a tenant in this project. A tool may stand in a crate without a database, so only a
@@ -71,54 +122,27 @@ fn try_load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
 
 /// Searches from the source file of the call, then from the package.
 fn locate(catalog: Option<&str>) -> Result<Place, String> {
-    let source = proc_macro::Span::call_site()
-        .local_file()
-        .and_then(|file| std::path::absolute(file).ok());
+    let source = source_file();
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let starts: Vec<PathBuf> = source.into_iter().chain(package).collect();
-    if let Some(catalog) = catalog {
-        return named(catalog, &starts);
-    }
-    let places: Vec<Place> = starts.iter().map(|start| find(start)).collect();
-    let has_migrations = |place: &&Place| place.migrations.iter().any(|folder| folder.is_dir());
-    places
-        .iter()
-        .find(|place| place.configured)
-        .or_else(|| places.iter().find(has_migrations))
-        .or_else(|| places.last())
-        .cloned()
-        .ok_or_else(|| no_migrations(Path::new("migrations")))
-}
-
-/// `catalog = "…"`: relative to the source file or to the package.
-fn named(catalog: &str, starts: &[PathBuf]) -> Result<Place, String> {
-    let candidates = starts.iter().filter_map(|start| {
-        let folder = if start.is_file() {
-            start.parent()?
-        } else {
-            start
-        };
-        let path = folder.join(catalog);
-        Some(if path.is_dir() {
-            path.join(CONFIG)
-        } else {
-            path
-        })
-    });
-    let tried: Vec<PathBuf> = candidates.collect();
-    match tried.iter().find(|path| path.is_file()) {
-        Some(path) => Ok(Place::with_config(path.clone())),
+    match catalog {
+        Some(catalog) => named(catalog, &starts).map_err(|tried| not_there(&tried)),
         None => {
-            let tried: Vec<String> = tried
-                .iter()
-                .map(|path| format!("`{}`", path.display()))
-                .collect();
-            Err(missing(format!(
-                "there is no configuration at {}",
-                tried.join(" or ")
-            )) + "\nhelp: name a `watertight.toml`, or a folder that holds one")
+            watertight_build::locate(&starts).ok_or_else(|| no_migrations(Path::new("migrations")))
         }
     }
+}
+
+/// What `catalog = "…"` names is not there.
+fn not_there(tried: &[PathBuf]) -> String {
+    let tried: Vec<String> = tried
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    missing(format!(
+        "there is no configuration at {}",
+        tried.join(" or ")
+    )) + "\nhelp: name a `watertight.toml`, or a folder that holds one"
 }
 
 fn missing(what: String) -> String {

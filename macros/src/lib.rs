@@ -33,11 +33,43 @@ use watertight_syntax::Names;
 /// }
 /// ```
 ///
-/// Further arguments: `catalog = "other.toml"` names another configuration, `crate = path` a
-/// renamed crate.
+/// The macros that read a file (`query_file!`, `query_file_as!`, `query_file_scalar!`) work as well.
+///
+/// **Bounded choices**, for searches that sort and filter. A placeholder `{name}` in the statement
+/// is replaced by one of the fragments beside it; every statement that can come of it is proved:
+///
+/// ```ignore
+/// #[derive(Deserialize, JsonSchema, ToolInput)]
+/// enum Sort { Name, Newest }
+///
+/// #[tenant_query(
+///     "SELECT id, name FROM customers WHERE plan = $plan {status} ORDER BY {sort} LIMIT 50",
+///     sort(name = "name", newest = "created_at DESC"),
+///     optional(status = "AND status = $status"),
+/// )]
+/// async fn search(
+///     db: &mut Scope<'_>,
+///     plan: &str,
+///     status: Option<&str>,
+///     sort: Sort,
+/// ) -> DbResult<Vec<Customer>>;
+/// ```
+///
+/// - `sort(name = "…", newest = "…")`: the argument `sort` is an enum whose variants are exactly
+///   these, `newest_first` being `NewestFirst`. One too many or too few does not compile.
+/// - `archived(true = "…", false = "…")`: the argument is a `bool`.
+/// - `optional(status = "…")`: the fragment is there if the argument, an `Option`, is `Some`, or if
+///   it is a `bool` and true. `$status` is bound only in the statements that use it.
+///
+/// One function stands for at most 64 statements. A brace in a string, a comment or a quoted name
+/// is no placeholder.
+///
+/// Further arguments: `file = "queries/list.sql"` instead of the statement reads it from a file,
+/// relative to the folder of `Cargo.toml`; `catalog = "other.toml"` names another configuration,
+/// `crate = path` a renamed crate.
 #[proc_macro_attribute]
 pub fn tenant_query(attr: TokenStream, item: TokenStream) -> TokenStream {
-    watertight_syntax::query::tenant(attr.into(), item.into(), &files::load).into()
+    watertight_syntax::query::tenant(attr.into(), item.into(), &files::Compiler).into()
 }
 
 /// Declares a statement that runs before there is a tenant: login, API keys, sign-up.
@@ -56,7 +88,7 @@ pub fn tenant_query(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// `role`, and is listed in every report.
 #[proc_macro_attribute]
 pub fn system_query(attr: TokenStream, item: TokenStream) -> TokenStream {
-    watertight_syntax::query::system(attr.into(), item.into(), &files::load).into()
+    watertight_syntax::query::system(attr.into(), item.into(), &files::Compiler).into()
 }
 
 /// A statement whose predicates are not understood, over relations that the database itself
@@ -68,7 +100,7 @@ pub fn system_query(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// it.
 #[proc_macro]
 pub fn unproved(tokens: TokenStream) -> TokenStream {
-    watertight_syntax::query::unproved(tokens.into(), &files::load).into()
+    watertight_syntax::query::unproved(tokens.into(), &files::Compiler).into()
 }
 
 /// What the migrations say, for the pool to compare with the live database: `catalog!()`.
@@ -77,7 +109,7 @@ pub fn unproved(tokens: TokenStream) -> TokenStream {
 /// migration.
 #[proc_macro]
 pub fn catalog(tokens: TokenStream) -> TokenStream {
-    watertight_syntax::query::catalog(tokens.into(), &files::load).into()
+    watertight_syntax::query::catalog(tokens.into(), &files::Compiler).into()
 }
 
 /// Makes an async function a tool of an MCP server.

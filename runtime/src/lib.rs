@@ -21,7 +21,7 @@ mod walk;
 pub mod __private {
     pub use crate::statement::{
         Bound, ByColumn, ByNothing, ByRow, ByShape, Catalog, Migration, Policy, Proved, Relation,
-        RelationKind, Settings, Statement, TenantKind, Wanted, query, refused_stream,
+        RelationKind, Settings, Statement, TenantKind, Wanted, flag, given, query, refused_stream,
     };
     pub use crate::tool::generated::*;
 }

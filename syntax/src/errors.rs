@@ -35,8 +35,23 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// How many mistakes were found so far.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// One `compile_error!` for each mistake.
-    pub(crate) fn into_compile_errors(self) -> TokenStream {
+    pub(crate) fn compile_errors(&self) -> TokenStream {
         self.0.iter().map(syn::Error::to_compile_error).collect()
+    }
+
+    /// The same, at the end of a pipeline.
+    pub(crate) fn into_compile_errors(self) -> TokenStream {
+        self.compile_errors()
+    }
+
+    /// The mistakes, for who shows them in another way.
+    pub(crate) fn into_list(self) -> Vec<syn::Error> {
+        self.0
     }
 }

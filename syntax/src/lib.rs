@@ -7,6 +7,7 @@ pub mod input;
 mod names;
 pub mod project;
 pub mod query;
+pub mod scan;
 pub mod tool;
 
 pub use names::Names;

@@ -28,10 +28,30 @@ pub struct MigrationFile {
     pub checksum: String,
 }
 
-/// Finds the project of a macro call, or says why there is none and what to do.
-///
-/// The argument is the attribute's `catalog = "…"`: a configuration file or a folder with one.
-pub type Loader<'a> = &'a dyn Fn(Option<&str>) -> Result<Arc<Project>, String>;
+/// A file that holds a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementFile {
+    /// Where it is, for `include_str!`: absolute, or as the compiler finds it.
+    pub path: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// The files that a macro call may ask for. An error is what the user is told.
+pub trait Files {
+    /// The project of the call. The argument is the attribute's `catalog = "…"`: a configuration
+    /// file or a folder with one.
+    ///
+    /// # Errors
+    /// Why there is none, and what to do.
+    fn project(&self, catalog: Option<&str>) -> Result<Arc<Project>, String>;
+
+    /// A file of `query_file!` or `file = "…"`, by its path below the folder of `Cargo.toml`.
+    ///
+    /// # Errors
+    /// Why it can't be read, and where it was looked for.
+    fn statement(&self, path: &str) -> Result<StatementFile, String>;
+}
 
 /// A diagnostic as the text of a compile error: the compiler itself writes `error: ` before it.
 #[must_use]

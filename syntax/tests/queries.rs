@@ -9,7 +9,7 @@ use quote::quote;
 use watertight_analysis::catalog::Catalog;
 use watertight_analysis::config::Config;
 use watertight_analysis::migrations::{SourceFile, order};
-use watertight_syntax::project::{MigrationFile, Project};
+use watertight_syntax::project::{Files, MigrationFile, Project, StatementFile};
 use watertight_syntax::query;
 
 const MIGRATION: &str = "
@@ -38,6 +38,31 @@ fn load(config: &Config) -> Result<Arc<Project>, String> {
     }))
 }
 
+/// The project above under a configuration, and one statement file.
+struct Source(Config);
+
+impl Files for Source {
+    fn project(&self, _: Option<&str>) -> Result<Arc<Project>, String> {
+        load(&self.0)
+    }
+
+    fn statement(&self, path: &str) -> Result<StatementFile, String> {
+        let text = match path {
+            "notes.sql" => "-- All notes.\nSELECT body FROM notes WHERE tenant_id = $tenant",
+            "leak.sql" => "-- All notes.\nSELECT body\n  FROM notes",
+            _ => return Err(format!("there is no `{path}`")),
+        };
+        Ok(StatementFile {
+            path: format!("/package/{path}"),
+            text: text.to_owned(),
+        })
+    }
+}
+
+fn source() -> Source {
+    Source(Config::default())
+}
+
 fn pretty(tokens: TokenStream) -> String {
     let file: syn::File = syn::parse2(tokens).expect("the expansion is Rust");
     let shown = prettyplease::unparse(&file);
@@ -51,7 +76,7 @@ fn pretty(tokens: TokenStream) -> String {
 }
 
 fn tenant(attr: TokenStream, item: TokenStream) -> String {
-    let shown = pretty(query::tenant(attr, item, &|_| load(&Config::default())));
+    let shown = pretty(query::tenant(attr, item, &source()));
     assert!(shown.lines().count() <= 40, "more than a screen");
     shown
 }
@@ -125,14 +150,12 @@ fn a_system_query() {
     let item = quote!(
         async fn tenant_of(db: &mut SystemScope<'_>, hash: &[u8]) -> DbResult<Option<Uuid>>;
     );
-    insta::assert_snapshot!(pretty(query::system(attr, item, &|_| load(
-        &Config::default()
-    ))));
+    insta::assert_snapshot!(pretty(query::system(attr, item, &source())));
 }
 
 #[test]
 fn the_embedded_catalog() {
-    let tokens = query::catalog(quote!(), &|_| load(&Config::default()));
+    let tokens = query::catalog(quote!(), &source());
     insta::assert_snapshot!(pretty(quote!(const CATALOG: Catalog = #tokens;)));
 }
 
@@ -169,7 +192,6 @@ fn what_is_expanded_is_what_was_proved() {
 
 #[test]
 fn mistakes_are_told_one_by_one() {
-    let load = &|_: Option<&str>| load(&Config::default());
     let cases: &[(TokenStream, TokenStream, &[&str])] = &[
         (
             quote!("SELECT name FROM customers WHERE plan = $paln"),
@@ -239,14 +261,14 @@ fn mistakes_are_told_one_by_one() {
             &[
                 "`concat!` makes",
                 "not a literal",
-                "from a file",
+                "there is no `a.sql`",
                 "`$plan` has a name",
                 "can't be seen",
             ],
         ),
     ];
     for (attr, item, expected) in cases {
-        let found = errors(query::tenant(attr.clone(), item.clone(), load));
+        let found = errors(query::tenant(attr.clone(), item.clone(), &source()));
         assert_eq!(found.len(), expected.len(), "{item}: {found:#?}");
         for expected in *expected {
             assert!(
@@ -260,22 +282,31 @@ fn mistakes_are_told_one_by_one() {
 #[test]
 fn unproved_needs_a_reason_and_may_be_forbidden() {
     let sql = quote!("SELECT name FROM customers", reason = "shown");
-    let allowed = query::unproved(sql.clone(), &|_| load(&Config::default()));
+    let allowed = query::unproved(sql.clone(), &source());
     assert!(!allowed.to_string().contains("compile_error"), "{allowed}");
     let mut config = Config::default();
     config.forbid_unproved = true;
-    let forbidden = query::unproved(sql, &|_| load(&config));
+    let forbidden = query::unproved(sql, &Source(config));
     assert!(
         forbidden.to_string().contains("forbids `unproved!`"),
         "{forbidden}"
     );
-    let silent = query::unproved(quote!("SELECT 1"), &|_| load(&Config::default()));
+    let silent = query::unproved(quote!("SELECT 1"), &source());
     assert!(silent.to_string().contains("say why"), "{silent}");
 }
 
 #[test]
 fn a_project_that_can_not_be_read_refuses() {
-    let nothing = |_: Option<&str>| Err("no migrations at `x`".to_owned());
+    struct Nothing;
+    impl Files for Nothing {
+        fn project(&self, _: Option<&str>) -> Result<Arc<Project>, String> {
+            Err("no migrations at `x`".to_owned())
+        }
+        fn statement(&self, _: &str) -> Result<StatementFile, String> {
+            Err("no files".to_owned())
+        }
+    }
+    let nothing = Nothing;
     let item = quote!(
         async fn f(db: &mut Scope<'_>) -> DbResult<i32>;
     );
@@ -288,4 +319,212 @@ fn a_project_that_can_not_be_read_refuses() {
             .to_string()
             .contains("compile_error")
     );
+}
+
+#[test]
+fn bounded_choices() {
+    insta::assert_snapshot!(pretty(query::tenant(
+        quote!(
+            "SELECT name FROM customers WHERE name <> '{}' {plan} ORDER BY {sort}",
+            sort(name = "name", newest_first = "id DESC"),
+            optional(plan = "AND plan = $plan")
+        ),
+        quote!(
+            async fn search(
+                db: &mut Scope<'_>,
+                plan: Option<&str>,
+                sort: Sort,
+            ) -> DbResult<Vec<String>>;
+        ),
+        &source(),
+    )));
+}
+
+fn examined(attr: TokenStream, item: TokenStream) -> query::Examined {
+    query::examine(query::Kind::Tenant, attr, item, &source())
+}
+
+#[test]
+fn every_combination_is_judged_and_binds_what_it_uses() {
+    let examined = examined(
+        quote!(
+            "SELECT body FROM notes WHERE tenant_id = $tenant {text} {open} ORDER BY {sort}",
+            sort(id = "id", body = "body, id"),
+            optional(text = "AND body = $text", open = "AND id > 0")
+        ),
+        quote!(
+            async fn f(
+                db: &mut Scope<'_>,
+                text: Option<&str>,
+                open: bool,
+                sort: &Sort,
+            ) -> DbResult<Vec<String>>;
+        ),
+    );
+    assert!(examined.errors.is_empty(), "{:?}", examined.errors);
+    let found: Vec<(&str, &str)> = examined
+        .judged
+        .iter()
+        .map(|it| {
+            (
+                it.combination.as_deref().unwrap_or(""),
+                it.sql.as_deref().unwrap_or(""),
+            )
+        })
+        .collect();
+    assert_eq!(found.len(), 8);
+    assert_eq!(
+        found[3],
+        (
+            "`sort` = `id` and `text` given and `open` given",
+            "SELECT body FROM notes WHERE tenant_id = $2 AND body = $1 AND id > 0 ORDER BY id"
+        )
+    );
+    assert!(examined.judged.iter().all(|it| it.proof.is_some()));
+    let shown = examined.tokens.to_string();
+    assert_eq!(shown.matches(". bind (text)").count(), 4, "{shown}");
+}
+
+#[test]
+fn a_leak_in_one_fragment_is_told_once_with_its_combination() {
+    let examined = examined(
+        quote!(
+            "SELECT body FROM notes WHERE tenant_id = $tenant {more} ORDER BY {sort}",
+            sort(id = "id", body = "body"),
+            more(none = "", all = "OR true")
+        ),
+        quote!(
+            async fn f(db: &mut Scope<'_>, sort: Sort, more: More) -> DbResult<Vec<String>>;
+        ),
+    );
+    let texts: Vec<String> = examined.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 1, "{texts:#?}");
+    assert!(texts[0].contains("with `more` = `all`\n"), "{}", texts[0]);
+}
+
+#[test]
+fn mistakes_with_choices() {
+    let choice = quote!(sort(name = "name", id = "id"));
+    let cases: &[(TokenStream, TokenStream, &[&str])] = &[
+        (
+            quote!("SELECT name FROM customers ORDER BY {sotr}", #choice),
+            quote!(sort: Sort),
+            &["nothing says what `{sotr}`"],
+        ),
+        (
+            quote!("SELECT name FROM customers ORDER BY {sort}", #choice),
+            quote!(),
+            &["add the argument `sort: Sort`, with `enum Sort { Name, Id }`"],
+        ),
+        (
+            quote!("SELECT name FROM customers ORDER BY {sort}", #choice),
+            quote!(sort: Option<Sort>),
+            &["always stands in the statement"],
+        ),
+        (
+            quote!("SELECT name FROM customers ORDER BY {sort}", #choice),
+            quote!(sort: bool),
+            &["true = "],
+        ),
+        (
+            quote!(
+                "SELECT name FROM customers ORDER BY {sort}",
+                sort(name = "name", name = "id")
+            ),
+            quote!(sort: Sort),
+            &["`name` is there twice"],
+        ),
+        (
+            quote!(
+                "SELECT name FROM customers ORDER BY {sort}",
+                sort(true = "name")
+            ),
+            quote!(sort: bool),
+            &["not what `false` does"],
+        ),
+        (
+            quote!("SELECT name FROM customers ORDER BY {sort}", sort(name = 1)),
+            quote!(sort: Sort),
+            &["a fragment is a string literal"],
+        ),
+        (
+            quote!(
+                "SELECT name FROM customers WHERE id > 0 {plan}",
+                optional(plan = "AND plan = 'pro'")
+            ),
+            quote!(plan: Option<&str>),
+            &["the value of `plan` is not used"],
+        ),
+        (
+            quote!(
+                "SELECT name FROM customers ORDER BY {sort}",
+                sort(name = "{other}")
+            ),
+            quote!(sort: Sort),
+            &["holds no placeholders"],
+        ),
+        (
+            quote!("SELECT name FROM customers ORDER BY {}"),
+            quote!(),
+            &["a `{` that is no placeholder", "a `}` that"],
+        ),
+        (
+            quote!(
+                "SELECT name FROM customers WHERE plan = $plna {x}",
+                optional(x = "AND id = $x")
+            ),
+            quote!(plan: &str, x: Option<i64>),
+            &["`$plna` is not an argument"],
+        ),
+        (
+            quote!("SELECT 1", file = "notes.sql"),
+            quote!(),
+            &["is here and in a file"],
+        ),
+        (quote!(file = "leak.sql"), quote!(), &["--> leak.sql:3:8"]),
+        (
+            quote!(
+                "SELECT {a} {b} {c} {d}",
+                a(a = "1", b = "2", c = "3"),
+                b(a = "", b = "", c = ""),
+                c(a = "", b = "", c = ""),
+                d(a = "", b = "", c = "")
+            ),
+            quote!(a: A, b: B, c: C, d: D),
+            &["make 81 statements, and at most 64"],
+        ),
+    ];
+    for (attr, arguments, expected) in cases {
+        let item = quote!(
+            async fn f(db: &mut Scope<'_>, #arguments) -> DbResult<Vec<String>>;
+        );
+        let found: Vec<String> = examined(attr.clone(), item)
+            .errors
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let all = found.join("\n");
+        for expected in expected.iter() {
+            assert!(all.contains(expected), "{expected}: {found:#?}");
+        }
+        assert!(found.len() <= expected.len(), "{found:#?}");
+    }
+}
+
+#[test]
+fn a_statement_from_a_file_is_proved_and_watched() {
+    insta::assert_snapshot!(tenant(
+        quote!(file = "notes.sql"),
+        quote!(
+            async fn f(db: &mut Scope<'_>) -> DbResult<Vec<String>>;
+        ),
+    ));
+    insta::assert_snapshot!(tenant(
+        quote!(),
+        quote! {
+            async fn f(db: &mut Scope<'_>) -> DbResult<Vec<Note>> {
+                sqlx::query_file_as!(Note, "notes.sql").fetch_all(db).await
+            }
+        },
+    ));
 }

@@ -30,6 +30,8 @@ macro_rules! cases {
 
 cases! {
     around_a_body = "../ui/query/pass/around_a_body.rs",
+    bounded_choices = "../ui/query/pass/bounded_choices.rs",
+    from_files = "../ui/query/pass/from_files.rs",
     hygiene = "../ui/query/pass/hygiene.rs",
     methods_and_generics = "../ui/query/pass/methods_and_generics.rs",
     named_tenant = "../ui/query/pass/named_tenant.rs",

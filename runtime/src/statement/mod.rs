@@ -6,6 +6,7 @@
 mod access;
 mod bound;
 mod catalog;
+mod choice;
 mod decode;
 mod proof;
 mod proved;
@@ -15,6 +16,7 @@ mod stream;
 pub use access::{Read, ReadAccess, System, SystemAccess, Target, Write, WriteAccess};
 pub use bound::{Bound, Entered};
 pub use catalog::{Catalog, Migration, Policy, Relation, RelationKind, Settings, TenantKind};
+pub use choice::{Given, flag, given};
 pub use decode::{
     ByColumn, ByNothing, ByRow, ByShape, ColumnDecoder, Decoder, Hidden, NoDecoder, Output,
     RowDecoder, SpelledOut, Wanted,

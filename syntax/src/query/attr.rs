@@ -6,12 +6,14 @@ use proc_macro2::{Span, TokenStream};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Ident, LitStr, Meta, Path, Token, parse_quote};
 
+use super::choice::{self, Choice};
+use super::judge::{Desk, Question, Text};
 use crate::attributes;
 use crate::errors::Errors;
 
-/// Which attribute is being read.
+/// Which attribute or macro is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// `#[tenant_query]`
     Tenant,
     /// `#[system_query]`
@@ -38,6 +40,12 @@ pub(super) struct QueryAttr {
     pub(super) kind: Kind,
     /// The statement; absent around a body.
     pub(super) sql: Option<LitStr>,
+    /// `file = "…"`, instead of the statement.
+    pub(super) file: Option<LitStr>,
+    /// `sort(name = "…")` and `optional(status = "…")`
+    pub(super) choices: Vec<Choice>,
+    /// Whether some of them could not be read.
+    pub(super) broken: bool,
     /// `crate = path`, by default `::watertight`.
     pub(super) krate: Path,
     /// `catalog = "…"`
@@ -82,6 +90,9 @@ impl QueryAttr {
         let mut attr = Self {
             kind,
             sql: None,
+            file: None,
+            choices: Vec::new(),
+            broken: false,
             krate: parse_quote!(::watertight),
             catalog: None,
             system: None,
@@ -110,6 +121,12 @@ impl QueryAttr {
                     role = attributes::text(&entry, "role = \"auth\"", errors);
                 }
                 ("tables", Kind::System) => tables = read_tables(&entry, errors),
+                ("file", Kind::Tenant | Kind::System) => {
+                    attr.file = attributes::text(&entry, "file = \"queries/list.sql\"", errors);
+                }
+                (key, Kind::Tenant | Kind::System) if matches!(&entry, Meta::List(_)) => {
+                    attr.choice(key, &entry, errors);
+                }
                 (key, _) => errors.push(
                     &entry,
                     format!(
@@ -120,8 +137,55 @@ impl QueryAttr {
                 ),
             }
         }
+        if let (Some(_), Some(file)) = (&attr.sql, &attr.file) {
+            let message = "the statement is here and in a file: remove one of them";
+            errors.push(file, message);
+        }
         attr.require(role, tables, errors);
         attr
+    }
+
+    /// `optional(…)` or a choice by its own name.
+    fn choice(&mut self, key: &str, entry: &Meta, errors: &mut Errors) {
+        let Meta::List(list) = entry else { return };
+        let before = errors.len();
+        let found = match key {
+            "optional" => choice::optional(list, errors),
+            _ => choice::named(list, errors).into_iter().collect(),
+        };
+        for choice in found {
+            if self.choices.iter().any(|known| known.name == choice.name) {
+                errors.push(&choice.name, format!("`{}` is there twice", choice.name));
+            } else {
+                self.choices.push(choice);
+            }
+        }
+        self.broken |= errors.len() > before;
+    }
+
+    /// The statement, from the attribute or from its file; `None` if there is none or it was
+    /// refused.
+    pub(super) fn text(&self, desk: &mut Desk<'_>) -> Option<Text> {
+        match (&self.sql, &self.file) {
+            (Some(sql), _) => Some(Text::literal(sql)),
+            (None, Some(file)) => desk.file(file),
+            (None, None) => None,
+        }
+    }
+
+    /// What is asked about the statement; `None` if the arguments that say so are wrong.
+    pub(super) fn question(&self) -> Option<Question> {
+        let reason = || self.reason.as_ref().map(LitStr::value);
+        match (self.kind, &self.system) {
+            (Kind::Tenant, _) => Some(Question::Tenant),
+            (Kind::Unproved, _) => Some(Question::Unproved { reason: reason()? }),
+            (Kind::System, None) => None,
+            (Kind::System, Some(system)) => Some(Question::System {
+                role: system.role.value(),
+                tables: system.tables.clone(),
+                reason: reason()?,
+            }),
+        }
     }
 
     /// What must not be missing.

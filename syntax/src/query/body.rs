@@ -12,11 +12,11 @@ use watertight_analysis::prepare::TenantBinding;
 use super::attr::{Kind, QueryAttr};
 use super::expand::{self, Constant};
 use super::item::Function;
-use super::judge::{Question, judge};
+use super::judge::{Desk, Question, Text, about_parameter, judge_alone};
 use super::output;
 use super::sqlx_macro::{self, MacroCall};
 use crate::errors::Errors;
-use crate::project::{Loader, Project};
+use crate::project::Project;
 
 /// Functions of sqlx that take the statement as their first argument.
 const FUNCTIONS: [&str; 6] = [
@@ -31,66 +31,61 @@ const FUNCTIONS: [&str; 6] = [
 /// Functions of sqlx that send text which no proof can be about.
 const UNPROVABLE: [&str; 3] = ["raw_sql", "query_statement", "query_statement_with"];
 
-pub(super) fn expand(
-    attr: &QueryAttr,
-    mut function: Function,
-    load: Loader<'_>,
-    mut errors: Errors,
-) -> TokenStream {
+pub(super) fn expand(attr: &QueryAttr, mut function: Function, desk: &mut Desk<'_>) -> TokenStream {
     if attr.kind == Kind::System {
-        errors.push(
+        desk.errors.push(
             &function.sig.ident,
             "a system query is declared: write the statement into the attribute and `;` \
              instead of the body",
         );
-    } else if let Some(sql) = &attr.sql {
-        errors.push(
+    } else if let Some(sql) = attr.sql.as_ref().or(attr.file.as_ref()) {
+        desk.errors.push(
             sql,
             "this function has a statement and a body\n\
              help: for the statement in the attribute end the signature with `;`, \
              for statements in the body remove this one",
         );
+    } else if let Some(choice) = attr.choices.first() {
+        desk.errors.push(
+            &choice.name,
+            "fragments are for a statement in the attribute, and this function has a body\n\
+             help: write `#[tenant_query(\"SELECT …\", …)]` and `;` instead of the body",
+        );
     }
     let original = function.clone();
-    if errors.is_empty() {
-        match load(attr.catalog.as_ref().map(LitStr::value).as_deref()) {
-            Ok(project) => rewrite(attr, &mut function, &project, &mut errors),
-            Err(message) => errors.push_at(place(attr, &function), message),
-        }
+    if desk.errors.is_empty()
+        && let Some(project) = desk.project(attr.catalog.as_ref(), function.sig.ident.span())
+    {
+        rewrite(attr, &mut function, &project, desk);
     }
-    if errors.is_empty() {
+    if desk.errors.is_empty() {
         let stamp = expand::stamp();
+        let watched = expand::watched(&desk.read);
         let statements = function.body.iter().flat_map(|body| &body.stmts);
-        return function.with_body(&quote!(#stamp #(#statements)*));
+        return function.with_body(&quote!(#stamp #watched #(#statements)*));
     }
     let mut ignored = Errors::default();
     let output = match returns_stream(&original) {
         true => output::read(&original, &mut ignored),
         false => None,
     };
-    expand::refused(attr, &original, output.as_ref(), errors)
+    expand::refused(attr, &original, output.as_ref(), &desk.errors)
 }
 
 fn returns_stream(function: &Function) -> bool {
     super::item::spelled(&function.sig.output).contains("impl")
 }
 
-fn place(attr: &QueryAttr, function: &Function) -> Span {
-    attr.catalog
-        .as_ref()
-        .map_or_else(|| function.sig.ident.span(), LitStr::span)
-}
-
-fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Project, errors: &mut Errors) {
+fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Project, desk: &mut Desk<'_>) {
     let name = function.name();
     let Some(body) = &mut function.body else {
         return;
     };
     let mut rewriter = Rewriter {
-        krate: &attr.krate,
+        attr,
         name: &name,
         project,
-        errors,
+        desk,
         found: 0,
         imported: Vec::new(),
     };
@@ -103,8 +98,8 @@ fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Project, errors:
         body.stmts
             .insert(0, parse_quote!(#[allow(unused_imports)] use #name as _;));
     }
-    if found == 0 && errors.is_empty() {
-        errors.push(
+    if found == 0 && desk.errors.is_empty() {
+        desk.errors.push(
             &function.sig.ident,
             "there is no statement in this body to prove\n\
              help: write `sqlx::query_as(\"SELECT …\")` with the statement as a literal, \
@@ -114,16 +109,16 @@ fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Project, errors:
     }
 }
 
-struct Rewriter<'a> {
-    krate: &'a Path,
+struct Rewriter<'a, 'f> {
+    attr: &'a QueryAttr,
     name: &'a str,
     project: &'a Project,
-    errors: &'a mut Errors,
+    desk: &'a mut Desk<'f>,
     found: usize,
     imported: Vec<syn::Ident>,
 }
 
-impl VisitMut for Rewriter<'_> {
+impl VisitMut for Rewriter<'_, '_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
@@ -167,7 +162,7 @@ impl VisitMut for Rewriter<'_> {
             .find(|segment| segment.ident == "QueryBuilder")
         {
             self.found += 1;
-            self.errors.push(
+            self.desk.errors.push(
                 segment,
                 "`QueryBuilder` makes the text at run time, so nothing can be proved about it\n\
                  help: write one literal for each case; an optional filter is \
@@ -178,7 +173,7 @@ impl VisitMut for Rewriter<'_> {
     }
 }
 
-impl Rewriter<'_> {
+impl Rewriter<'_, '_> {
     /// `sqlx::query_as::<_, T>("…")`
     fn call(&mut self, call: &mut ExprCall) -> Option<Expr> {
         let Expr::Path(callee) = &*call.func else {
@@ -188,7 +183,7 @@ impl Rewriter<'_> {
         let function = last.ident.to_string();
         if UNPROVABLE.contains(&function.as_str()) {
             self.found += 1;
-            self.errors.push(
+            self.desk.errors.push(
                 &callee.path,
                 format!(
                     "`{function}` sends text that is not proved\n\
@@ -204,14 +199,11 @@ impl Rewriter<'_> {
         self.found += 1;
         let Some(literal) = call.args.first().and_then(literal) else {
             let place = call.args.first();
-            refuse_text(place, &function, self.errors);
+            refuse_text(place, &function, &mut self.desk.errors);
             return None;
         };
-        let (statement, writes) = self.prove(
-            &literal.value(),
-            literal.span(),
-            TenantBinding::LastParameter,
-        )?;
+        let text = Text::literal(&literal);
+        let (statement, writes) = self.prove(&text, TenantBinding::LastParameter)?;
         if let Some(first) = call.args.first_mut() {
             let sql = &statement.1;
             *first = parse_quote!(#sql);
@@ -225,12 +217,13 @@ impl Rewriter<'_> {
     /// `sqlx::query_as!(T, "…", …)`
     fn sqlx_macro(&mut self, call: &syn::Macro, kind: sqlx_macro::Kind) -> Option<Expr> {
         self.found += 1;
-        let mut parsed = MacroCall::parse(call, kind, self.errors)?;
-        let (statement, writes) = self.prove(
-            &parsed.sql.value(),
-            parsed.sql.span(),
-            TenantBinding::Setting,
-        )?;
+        let mut parsed = MacroCall::parse(call, kind, &mut self.desk.errors)?;
+        let text = if kind.in_file() {
+            self.desk.file(&parsed.sql)?
+        } else {
+            Text::literal(&parsed.sql)
+        };
+        let (statement, writes) = self.prove(&text, TenantBinding::Setting)?;
         parsed.sql = statement.1;
         for argument in &mut parsed.arguments {
             self.visit_expr_mut(argument);
@@ -239,24 +232,25 @@ impl Rewriter<'_> {
         Some(self.wrap(&statement.0, writes, &parsed.tokens()))
     }
 
-    /// Proves a literal: the constant's tokens and the literal to send.
+    /// Proves a text: the constant's tokens and the literal to send.
     fn prove(
         &mut self,
-        source: &str,
-        span: Span,
+        text: &Text,
         binding: TenantBinding,
     ) -> Option<((TokenStream, LitStr), bool)> {
-        let judged = judge(
+        let (prepared, proof) = judge_alone(
+            self.desk,
             self.project,
-            source,
-            span,
+            text,
             binding,
-            Question::Tenant,
-            self.errors,
-        )?;
-        for parameter in &judged.prepared.parameters {
+            &Question::Tenant,
+            (self.name, self.attr.catalog.as_ref()),
+        );
+        let prepared = prepared?;
+        for parameter in &prepared.parameters {
             if let Some(name) = &parameter.name {
-                judged.refuse_parameter(
+                let problem = about_parameter(
+                    &text.source,
                     name,
                     format!("`${name}` has a name, and in a body values are bound by number"),
                     format!(
@@ -264,25 +258,25 @@ impl Rewriter<'_> {
                          the attribute, where `${name}` is its argument",
                         parameter.number
                     ),
-                    self.errors,
                 );
+                text.refuse(&problem, &mut self.desk.errors);
             }
         }
-        let proof = judged.proof.as_ref()?;
-        let sql = LitStr::new(&judged.prepared.sql, span);
+        let proof = proof?;
+        let sql = LitStr::new(&prepared.sql, text.span);
         let constant = Constant {
-            krate: self.krate,
+            krate: &self.attr.krate,
             sql: sql.clone(),
             catalog: self.project.catalog.id(),
             name: self.name,
-            parameters: judged.prepared.parameters.len(),
-            tenant: judged.prepared.tenant.is_some(),
+            parameters: prepared.parameters.len(),
+            tenant: prepared.tenant.is_some(),
         };
         Some(((constant.tokens(), sql), proof.writes))
     }
 
     fn wrap(&self, statement: &TokenStream, writes: bool, call: &TokenStream) -> Expr {
-        let krate = self.krate;
+        let krate = &self.attr.krate;
         if writes {
             parse_quote!(#krate::__private::Proved::write(#statement, #call))
         } else {
@@ -317,7 +311,7 @@ impl Rewriter<'_> {
             }
             Err(_) => {
                 self.found += 1;
-                self.errors.push(
+                self.desk.errors.push(
                     &call.path,
                     "this macro takes a query that can't be seen from here\n\
                      help: make the query outside, `let query = sqlx::query(\"…\");`, \

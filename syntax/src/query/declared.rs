@@ -1,44 +1,61 @@
 //! The declared form: a signature and a statement, no body.
 //!
 //! Checks the signature against the statement: the first argument is the scope, every other one
-//! is a parameter and every parameter an argument, and the return type fits what comes back.
+//! is a parameter or a choice, and the return type fits what comes back. With bounded choices
+//! there are several statements, and every one of them is judged.
 
-use proc_macro2::TokenStream;
-use syn::ext::IdentExt as _;
+use proc_macro2::{Span, TokenStream};
 use syn::{Ident, PatType, Safety};
 use watertight_analysis::prepare::TenantBinding;
+use watertight_analysis::template::Template;
 
 use super::attr::{Kind, QueryAttr};
+use super::choice::{self, Combination};
 use super::expand;
 use super::item::{Function, simple_name, spelled};
-use super::judge::{Judged, Question, judge};
+use super::judge::{Desk, Judged, Judgement, Question, Text, judge};
 use super::output::{self, Output};
+use super::parameters::Arguments;
+use super::selector::{self, Selector, selectors};
 use crate::errors::Errors;
-use crate::project::Loader;
+use crate::project::Project;
 
 /// A checked declaration: nothing in it can fail to expand.
 pub(super) struct Declared<'a> {
     pub(super) attr: &'a QueryAttr,
     pub(super) function: &'a Function,
     pub(super) scope: &'a Ident,
-    /// In the order of their numbers.
-    pub(super) bound: Vec<&'a Ident>,
+    /// Of the choices, in their order; empty where there is one statement.
+    pub(super) selectors: Vec<Selector<'a>>,
+    /// In the order of the combinations; never empty.
+    pub(super) statements: Vec<Proven<'a>>,
     pub(super) output: Output,
     pub(super) catalog: String,
-    pub(super) judged: Judged,
+    /// Whether any of them writes.
     pub(super) writes: bool,
+    /// Where the statement stands.
+    pub(super) span: Span,
+    /// The files that the compiler watches.
+    pub(super) read: Vec<String>,
 }
 
-pub(super) fn expand(
-    attr: &QueryAttr,
-    function: &Function,
-    load: Loader<'_>,
-    mut errors: Errors,
-) -> TokenStream {
-    let output = output::read(function, &mut errors);
-    match check(attr, function, output.clone(), load, &mut errors) {
-        Some(declared) if errors.is_empty() => expand::declared(&declared),
-        _ => expand::refused(attr, function, output.as_ref(), errors),
+/// One statement of a declaration.
+pub(super) struct Proven<'a> {
+    pub(super) combination: Combination,
+    /// The text that is sent.
+    pub(super) sql: String,
+    /// Whether the executor binds the tenant.
+    pub(super) tenant: bool,
+    /// In the order of their numbers.
+    pub(super) bound: Vec<&'a Ident>,
+    writes: bool,
+}
+
+pub(super) fn expand(attr: &QueryAttr, function: &Function, desk: &mut Desk<'_>) -> TokenStream {
+    let output = output::read(function, &mut desk.errors);
+    match check(attr, function, output.clone(), desk) {
+        Some(declared) if desk.errors.is_empty() => expand::declared(&declared),
+        _ => expand::refused(attr, function, output.as_ref(), &desk.errors),
     }
 }
 
@@ -46,12 +63,11 @@ fn check<'a>(
     attr: &'a QueryAttr,
     function: &'a Function,
     output: Option<Output>,
-    load: Loader<'_>,
-    errors: &mut Errors,
+    desk: &mut Desk<'_>,
 ) -> Option<Declared<'a>> {
-    let arguments = signature(attr, function, output.as_ref(), errors);
-    let Some(sql) = &attr.sql else {
-        errors.push(
+    let arguments = signature(attr, function, output.as_ref(), &mut desk.errors);
+    if attr.sql.is_none() && attr.file.is_none() {
+        desk.errors.push(
             &function.sig.ident,
             format!(
                 "`{0}` has neither a statement nor a body\n\
@@ -61,42 +77,184 @@ fn check<'a>(
             ),
         );
         return None;
-    };
-    let project = match load(attr.catalog.as_ref().map(syn::LitStr::value).as_deref()) {
-        Ok(project) => project,
-        Err(message) => {
-            errors.push(attr.catalog.as_ref().unwrap_or(sql), message);
-            return None;
-        }
-    };
-    let question = match &attr.system {
-        Some(system) => Question::System(&system.tables),
-        None if attr.kind == Kind::System => return None,
-        None => Question::Tenant,
-    };
-    let judged = judge(
+    }
+    let text = attr.text(desk)?;
+    let project = desk.project(attr.catalog.as_ref(), text.span)?;
+    let question = attr.question()?;
+    let (template, combinations) = combinations(attr, &text, &mut desk.errors)?;
+    let texts: Vec<Text> = combinations
+        .iter()
+        .map(|combination| choice::fill(&template, &text, &attr.choices, combination))
+        .collect();
+    let judged = judge_all(
+        attr,
+        function,
         &project,
-        &sql.value(),
-        sql.span(),
-        TenantBinding::LastParameter,
-        question,
-        errors,
-    )?;
-    let (scope, arguments) = arguments?;
-    let bound = bind(&judged, &arguments, errors);
-    let proof = judged.proof.as_ref()?;
-    let output = output?;
-    fits(&output, proof.returns_rows, function, errors);
+        &question,
+        &combinations,
+        &texts,
+        desk,
+    );
+    let (scope, names) = arguments?;
+    let mut arguments = Arguments::new(names);
+    let selectors = selectors(
+        attr,
+        function,
+        (&text, &template),
+        &mut arguments,
+        &mut desk.errors,
+    );
+    let mut statements = Vec::new();
+    let mut rows = Vec::new();
+    let readable = judged.iter().all(|judged| judged.prepared.is_some());
+    for ((combination, text), judged) in combinations.iter().zip(&texts).zip(judged) {
+        let Some(prepared) = &judged.prepared else {
+            continue;
+        };
+        let bound = arguments.bind(text, prepared, &mut desk.errors);
+        let (Some(proof), Some(bound)) = (&judged.proof, bound) else {
+            continue;
+        };
+        rows.push(proof.returns_rows);
+        statements.push(Proven {
+            combination: combination.clone(),
+            sql: prepared.sql.clone(),
+            tenant: prepared.tenant.is_some(),
+            bound,
+            writes: proof.writes,
+        });
+    }
+    rows.sort_unstable();
+    rows.dedup();
+    for (output, returns_rows) in output.iter().cycle().zip(rows) {
+        fits(output, returns_rows, function, &mut desk.errors);
+    }
+    if readable {
+        arguments.refuse_unused(&mut desk.errors);
+    }
+    if statements.len() < combinations.len() {
+        return None;
+    }
     Some(Declared {
         attr,
         function,
         scope,
-        bound: bound?,
-        output,
+        selectors: selectors?,
+        writes: statements.iter().any(|statement| statement.writes),
+        statements,
+        output: output?,
         catalog: project.catalog.id().to_owned(),
-        writes: proof.writes,
-        judged,
+        span: text.span,
+        read: desk.read.clone(),
     })
+}
+
+/// The statement as a template, and what its choices make of it. Bounded here.
+fn combinations(
+    attr: &QueryAttr,
+    text: &Text,
+    errors: &mut Errors,
+) -> Option<(Template, Vec<Combination>)> {
+    let template = match Template::parse(&text.source) {
+        Ok(template) => template,
+        Err(problems) => {
+            for problem in &problems {
+                text.refuse(problem, errors);
+            }
+            return None;
+        }
+    };
+    if !selector::all_known(attr, text, &template, errors) || attr.broken {
+        return None;
+    }
+    let sizes = attr.choices.iter().map(|choice| choice.cases.len());
+    let count = sizes.fold(1_usize, usize::saturating_mul);
+    if count > choice::MOST {
+        let factors: Vec<String> = attr
+            .choices
+            .iter()
+            .map(|choice| format!("{} of `{}`", choice.cases.len(), choice.name))
+            .collect();
+        errors.push_at(
+            text.span,
+            format!(
+                "the choices make {count} statements, and at most {} are proved: {}\n\
+                 help: write an optional filter as one condition, \
+                 `($plan::text IS NULL OR plan = $plan)`, which makes no choice; \
+                 or split the function in two",
+                choice::MOST,
+                factors.join(", ")
+            ),
+        );
+        return None;
+    }
+    Some((template, choice::combinations(&attr.choices)))
+}
+
+/// Judges every statement. A problem that several of them share is told once, with what they have
+/// in common.
+fn judge_all(
+    attr: &QueryAttr,
+    function: &Function,
+    project: &Project,
+    question: &Question,
+    combinations: &[Combination],
+    texts: &[Text],
+    desk: &mut Desk<'_>,
+) -> Vec<Judged> {
+    let mut all = Vec::new();
+    for (combination, text) in combinations.iter().zip(texts) {
+        let judged = judge(
+            project,
+            &text.source,
+            TenantBinding::LastParameter,
+            question,
+        );
+        desk.judged.push(Judgement {
+            function: function.name(),
+            combination: (!attr.choices.is_empty())
+                .then(|| choice::name(&attr.choices, combination)),
+            file: text.file.clone(),
+            catalog: attr.catalog.as_ref().map(syn::LitStr::value),
+            question: question.clone(),
+            source: text.source.clone(),
+            sql: judged.prepared.as_ref().map(|found| found.sql.clone()),
+            proof: judged.proof.clone(),
+            span: text.span,
+        });
+        all.push(judged);
+    }
+    // By the first statement that has it: the text that its carets are under.
+    let mut groups: Vec<(&_, &Text, Vec<&Combination>)> = Vec::new();
+    for ((judged, text), combination) in all.iter().zip(texts).zip(combinations) {
+        for problem in &judged.problems {
+            let known = groups.iter_mut().find(|(known, _, _)| same(known, problem));
+            match known {
+                Some((_, _, members)) => {
+                    if members.last() != Some(&combination) {
+                        members.push(combination);
+                    }
+                }
+                None => groups.push((problem, text, vec![combination])),
+            }
+        }
+    }
+    for (problem, text, members) in groups {
+        let note = choice::describe(&attr.choices, &members);
+        let mut problem = problem.clone();
+        if let Some(note) = note {
+            problem = problem.note(format!("with {note}"));
+        } else if members.len() > 1 {
+            problem = problem.note(format!("in all {} combinations", members.len()));
+        }
+        text.refuse(&problem, &mut desk.errors);
+    }
+    all
+}
+
+/// Whether two problems are one mistake of the user.
+fn same(a: &watertight_analysis::Diagnostic, b: &watertight_analysis::Diagnostic) -> bool {
+    a.code == b.code && a.message == b.message
 }
 
 /// The scope's name and the arguments behind it.
@@ -180,92 +338,6 @@ fn looks_like_scope(argument: &PatType) -> bool {
     matches!(&*argument.ty, syn::Type::Reference(reference) if reference.mutability.is_some())
 }
 
-/// Finds the argument of each parameter.
-fn bind<'a>(
-    judged: &Judged,
-    arguments: &[&'a Ident],
-    errors: &mut Errors,
-) -> Option<Vec<&'a Ident>> {
-    let parameters = &judged.prepared.parameters;
-    let named = parameters.iter().any(|parameter| parameter.name.is_some());
-    let mut used = vec![false; arguments.len()];
-    let mut bound = Vec::new();
-    for parameter in parameters {
-        let index = match &parameter.name {
-            Some(name) => arguments
-                .iter()
-                .position(|argument| argument.unraw() == name),
-            None => usize::try_from(parameter.number)
-                .ok()
-                .and_then(|number| number.checked_sub(1)),
-        };
-        let found = index.and_then(|index| {
-            let argument = arguments.get(index)?;
-            *used.get_mut(index)? = true;
-            Some(*argument)
-        });
-        match found {
-            Some(argument) => bound.push(argument),
-            None => {
-                let name = parameter.name.as_deref();
-                let meant = unknown(judged, parameter.number, name, arguments, errors);
-                // One slip of the fingers is one mistake, not an unused argument as well.
-                if let Some(place) = meant.and_then(|meant| used.get_mut(meant)) {
-                    *place = true;
-                }
-            }
-        }
-    }
-    let named = named || parameters.is_empty();
-    for (argument, _) in arguments.iter().zip(&used).filter(|(_, used)| !**used) {
-        unused(argument, named, errors);
-    }
-    (bound.len() == parameters.len()).then_some(bound)
-}
-
-const ADD_OR_NAME: &str = "add an argument, or name the parameters: `$plan` is the argument \
-`plan`, `$tenant` the session's tenant";
-
-/// Refuses a parameter without an argument; returns the argument that was meant, if one is near.
-fn unknown(
-    judged: &Judged,
-    number: u32,
-    name: Option<&str>,
-    arguments: &[&Ident],
-    errors: &mut Errors,
-) -> Option<usize> {
-    let Some(name) = name else {
-        let message = format!(
-            "`${number}` has no argument: the function has {} behind the scope",
-            arguments.len()
-        );
-        let name = number.to_string();
-        judged.refuse_parameter(&name, message, ADD_OR_NAME.to_owned(), errors);
-        return None;
-    };
-    let meant = closest(name, arguments);
-    let help = match meant.and_then(|meant| arguments.get(meant)) {
-        Some(meant) => format!("write `${}`, or add an argument `{name}`", meant.unraw()),
-        None => format!("add an argument `{name}` to the function"),
-    };
-    let message = format!("`${name}` is not an argument of the function");
-    judged.refuse_parameter(name, message, help, errors);
-    meant
-}
-
-fn unused(argument: &Ident, named: bool, errors: &mut Errors) {
-    let name = argument.unraw();
-    let help = if named {
-        format!("use it as `${name}`, or remove it")
-    } else {
-        "parameters count the arguments behind the scope from `$1`; use it or remove it".to_owned()
-    };
-    errors.push(
-        argument,
-        format!("the statement does not use the argument `{name}`\nhelp: {help}"),
-    );
-}
-
 /// The return type against what the statement gives.
 fn fits(output: &Output, returns_rows: bool, function: &Function, errors: &mut Errors) {
     let syn::ReturnType::Type(_, returned) = &function.sig.output else {
@@ -297,34 +369,4 @@ fn fits(output: &Output, returns_rows: bool, function: &Function, errors: &mut E
         ),
         _ => {}
     }
-}
-
-/// The position of the nearest argument, if it is near enough to be a slip of the fingers.
-fn closest(name: &str, arguments: &[&Ident]) -> Option<usize> {
-    arguments
-        .iter()
-        .map(|argument| argument.unraw().to_string())
-        .enumerate()
-        .map(|(index, argument)| (distance(name, &argument), argument.len(), index))
-        .filter(|(distance, length, _)| *distance <= 1 + length / 4)
-        .min()
-        .map(|(_, _, index)| index)
-}
-
-/// Levenshtein's distance, over characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for ((y, diagonal), above) in b.iter().zip(&row).zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(x != *y))
-                .min(above + 1)
-                .min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -2,42 +2,31 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
-use syn::{LitStr, Path};
+use syn::Path;
 use watertight_analysis::catalog::{Command, Policy, PolicyExpr, Relation, RelationKind};
 use watertight_analysis::config::TenantKind;
 
 use super::attr::{Kind, QueryAttr};
 use super::expand;
-use crate::errors::Errors;
-use crate::project::{Loader, MigrationFile, Project};
+use super::judge::Desk;
+use crate::project::{Files, MigrationFile, Project};
 
 /// Expands `catalog!()`.
 #[must_use]
-pub fn catalog(tokens: TokenStream, load: Loader<'_>) -> TokenStream {
-    let mut errors = Errors::default();
-    let attr = QueryAttr::parse(tokens, Kind::Tenant, &mut errors);
-    if let Some(sql) = &attr.sql {
-        errors.push(
-            sql,
-            "write `catalog!()`, or `catalog!(catalog = \"other.toml\")`",
-        );
+pub fn catalog(tokens: TokenStream, files: &dyn Files) -> TokenStream {
+    let mut desk = Desk::new(files);
+    let attr = QueryAttr::parse(tokens, Kind::Tenant, &mut desk.errors);
+    let usage = "write `catalog!()`, or `catalog!(catalog = \"other.toml\")`";
+    if let Some(sql) = attr.sql.as_ref().or(attr.file.as_ref()) {
+        desk.errors.push(sql, usage);
     }
-    let project = match load(attr.catalog.as_ref().map(LitStr::value).as_deref()) {
-        Ok(project) => Some(project),
-        Err(message) => {
-            errors.push_at(
-                attr.catalog
-                    .as_ref()
-                    .map_or_else(Span::call_site, LitStr::span),
-                message,
-            );
-            None
-        }
-    };
-    match project {
-        Some(project) if errors.is_empty() => constant(&attr.krate, &project),
+    if let Some(choice) = attr.choices.first() {
+        desk.errors.push(&choice.name, usage);
+    }
+    match desk.project(attr.catalog.as_ref(), Span::call_site()) {
+        Some(project) if desk.errors.is_empty() => constant(&attr.krate, &project),
         _ => {
-            let errors = errors.into_compile_errors();
+            let errors = desk.errors.compile_errors();
             quote!({ #errors ::core::panic!("refused at compile time") })
         }
     }

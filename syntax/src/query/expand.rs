@@ -3,15 +3,17 @@
 //! Generated code names the user's own items and `::watertight::__private` (or what `crate = path`
 //! says), always by absolute path.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{LitStr, Path};
 
 use super::attr::{QueryAttr, System};
-use super::declared::Declared;
+use super::choice;
+use super::declared::{Declared, Proven};
 use super::item::Function;
 use super::output::{self, Output};
+use super::selector::Selector;
 use crate::errors::Errors;
 
 /// A proved statement as a constant expression.
@@ -35,7 +37,7 @@ impl Constant<'_> {
             tenant,
         } = self;
         let parameters = (*parameters > 0).then(|| {
-            let count = proc_macro2::Literal::usize_unsuffixed(*parameters);
+            let count = Literal::usize_unsuffixed(*parameters);
             quote!(.parameters(#count))
         });
         let tenant = tenant.then(|| quote!(.tenant()));
@@ -56,30 +58,12 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
         attr,
         function,
         scope,
-        bound,
         output,
-        catalog,
-        judged,
-        writes,
+        read,
+        ..
     } = declared;
     let krate = &attr.krate;
-    let span = attr.sql.as_ref().map_or_else(Span::call_site, LitStr::span);
-    let constant = Constant {
-        krate,
-        sql: LitStr::new(&judged.prepared.sql, span),
-        catalog,
-        name: &function.name(),
-        parameters: bound.len(),
-        tenant: judged.prepared.tenant.is_some(),
-    };
-    let statement = constant.tokens();
-    let start = match (&attr.system, writes) {
-        (Some(System { role, .. }), true) => quote!(system_write(#statement, #role)),
-        (Some(System { role, .. }), false) => quote!(system_read(#statement, #role)),
-        (None, true) => quote!(write(#statement)),
-        (None, false) => quote!(read(#statement)),
-    };
-    let start = quote!(#krate::__private::Bound::#start);
+    let start = statements(declared);
     let fetch = match output {
         Output::All(ty) => {
             let decoder = decoder(krate, ty, false);
@@ -101,14 +85,116 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
         Output::Affected => quote!(.affected().await),
         Output::Nothing => quote!(.execute().await),
     };
-    let run = quote!(#start #(.bind(#bound))* .within(#scope) #fetch);
+    let run = quote!(#start.within(#scope) #fetch);
     let result = match output {
         Output::Stream(_, true) => quote!(::core::result::Result::Ok(#run)),
         Output::Stream(_, false) => run,
         _ => quote!(#run.map_err(::core::convert::From::from)),
     };
     let stamp = stamp();
-    function.with_body(&quote!(#stamp #result))
+    let watched = watched(read);
+    function.with_body(&quote!(#stamp #watched #result))
+}
+
+/// The statement with its values; with choices, the one that the arguments choose.
+fn statements(declared: &Declared<'_>) -> TokenStream {
+    let indexes: Vec<TokenStream> = declared
+        .selectors
+        .iter()
+        .map(|selector| index(&declared.attr.krate, selector))
+        .collect();
+    let mut arms: Vec<(TokenStream, TokenStream)> = declared
+        .statements
+        .iter()
+        .map(|statement| {
+            let cases = statement
+                .combination
+                .iter()
+                .map(|case| Literal::usize_unsuffixed(*case));
+            (quote!((#(#cases,)*)), bound(declared, statement))
+        })
+        .collect();
+    match (arms.pop(), arms.as_slice()) {
+        (Some((_, only)), []) => only,
+        (Some((_, last)), arms) => {
+            let (patterns, values): (Vec<_>, Vec<_>) = arms.iter().cloned().unzip();
+            // The indexes are of the choices above, so what is left is the last combination.
+            quote! {
+                match (#(#indexes,)*) {
+                    #(#patterns => #values,)*
+                    _ => #last,
+                }
+            }
+        }
+        (None, _) => TokenStream::new(),
+    }
+}
+
+/// Which case an argument chooses. The names of variants are the user's tokens: a variant that is
+/// missing or too many is an error there.
+fn index(krate: &Path, selector: &Selector<'_>) -> TokenStream {
+    let Selector {
+        choice,
+        argument,
+        ty,
+    } = selector;
+    match choice.kind {
+        choice::Kind::Variants => {
+            let arms = choice.cases.iter().enumerate().map(|(index, case)| {
+                let variant = &case.variant;
+                let index = Literal::usize_unsuffixed(index);
+                quote!(<#ty>::#variant => #index)
+            });
+            quote_spanned!(argument.span()=> match #argument { #(#arms,)* })
+        }
+        choice::Kind::Flag => {
+            quote_spanned!(argument.span()=> #krate::__private::flag(&#argument))
+        }
+        choice::Kind::Optional => {
+            quote_spanned!(argument.span()=> #krate::__private::given(&#argument))
+        }
+    }
+}
+
+/// One statement with its values.
+fn bound(declared: &Declared<'_>, statement: &Proven<'_>) -> TokenStream {
+    let Declared {
+        attr,
+        function,
+        catalog,
+        writes,
+        span,
+        ..
+    } = declared;
+    let Proven {
+        sql, tenant, bound, ..
+    } = statement;
+    let krate = &attr.krate;
+    let constant = Constant {
+        krate,
+        sql: LitStr::new(sql, *span),
+        catalog,
+        name: &function.name(),
+        parameters: bound.len(),
+        tenant: *tenant,
+    };
+    let statement = constant.tokens();
+    let start = match (&attr.system, writes) {
+        (Some(System { role, .. }), true) => quote!(system_write(#statement, #role)),
+        (Some(System { role, .. }), false) => quote!(system_read(#statement, #role)),
+        (None, true) => quote!(write(#statement)),
+        (None, false) => quote!(read(#statement)),
+    };
+    // The call has the argument's own span: a value that can't be bound is underlined itself.
+    let binds = bound
+        .iter()
+        .map(|argument| quote_spanned!(argument.span()=> .bind(#argument)));
+    quote!(#krate::__private::Bound::#start #(#binds)*)
+}
+
+/// Ties the expansion to the files that it was made from.
+pub(super) fn watched(read: &[String]) -> TokenStream {
+    quote!(#(const _: &[u8] = ::core::include_bytes!(#read);)*)
 }
 
 /// Picks row or column by the traits of the user's own type, whose tokens carry the span.
@@ -135,7 +221,7 @@ pub(super) fn refused(
     attr: &QueryAttr,
     function: &Function,
     output: Option<&Output>,
-    errors: Errors,
+    errors: &Errors,
 ) -> TokenStream {
     let krate = &attr.krate;
     let body = match output {
@@ -150,7 +236,7 @@ pub(super) fn refused(
         }
         _ => quote!(::core::panic!("refused at compile time")),
     };
-    let errors = errors.into_compile_errors();
+    let errors = errors.compile_errors();
     let function = function.with_body(&body);
     quote! {
         #errors

@@ -1,4 +1,5 @@
-//! The macros of sqlx: `query!`, `query_as!`, `query_scalar!` and their unchecked forms.
+//! The macros of sqlx: `query!`, `query_as!`, `query_scalar!`, their unchecked forms,
+//! and those that read a file.
 //!
 //! Reads their arguments and writes them back under the absolute path `::sqlx`, so that a macro of
 //! the same name in the user's crate can't send another text than the one that was proved.
@@ -19,8 +20,17 @@ pub(super) enum Kind {
     Plain,
     /// `query_as!`: a type comes first.
     Typed,
-    /// `query_file!` and its family: the statement is in a file.
-    File,
+    /// `query_file!` and `query_file_scalar!`: the name of a file comes first.
+    PlainFile,
+    /// `query_file_as!`: a type, then the name of a file.
+    TypedFile,
+}
+
+impl Kind {
+    /// Whether the literal names a file.
+    pub(super) fn in_file(self) -> bool {
+        matches!(self, Self::PlainFile | Self::TypedFile)
+    }
 }
 
 /// Judged by the last segment, so that imported names count as well.
@@ -31,12 +41,16 @@ pub(super) fn kind(path: &Path) -> Option<Kind> {
             Some(Kind::Plain)
         }
         "query_as" | "query_as_unchecked" => Some(Kind::Typed),
-        name if name.starts_with("query_file") => Some(Kind::File),
+        "query_file"
+        | "query_file_unchecked"
+        | "query_file_scalar"
+        | "query_file_scalar_unchecked" => Some(Kind::PlainFile),
+        "query_file_as" | "query_file_as_unchecked" => Some(Kind::TypedFile),
         _ => None,
     }
 }
 
-/// A call with its statement as one literal.
+/// A call with its statement, or the name of its file, as one literal.
 pub(super) struct MacroCall {
     name: Ident,
     record: Option<Type>,
@@ -49,19 +63,9 @@ pub(super) struct MacroCall {
 impl MacroCall {
     pub(super) fn parse(call: &Macro, kind: Kind, errors: &mut Errors) -> Option<Self> {
         let name = call.path.segments.last()?.ident.clone();
-        if kind == Kind::File {
-            errors.push(
-                &call.path,
-                format!(
-                    "`{name}!` reads its statement from a file, which is not proved\n\
-                     help: write the statement as a literal, `query_as!(T, \"SELECT …\")`"
-                ),
-            );
-            return None;
-        }
         let parts = |input: ParseStream<'_>| {
             let record = match kind {
-                Kind::Typed => {
+                Kind::Typed | Kind::TypedFile => {
                     let record = input.parse()?;
                     input.parse::<Token![,]>()?;
                     Some(record)
@@ -90,6 +94,8 @@ impl MacroCall {
         })
     }
 
+    /// The call with the proved text. What was read from a file is written as a literal: the file
+    /// could change between our reading and sqlx's.
     pub(super) fn tokens(&self) -> TokenStream {
         let Self {
             name,
@@ -99,6 +105,10 @@ impl MacroCall {
             ..
         } = self;
         let record = record.as_ref().map(|record| quote!(#record,));
+        let name = Ident::new(
+            &name.to_string().replace("query_file", "query"),
+            name.span(),
+        );
         quote!(::sqlx::#name!(#record #sql #(, #arguments)*))
     }
 }

@@ -9,24 +9,16 @@ use syn::LitStr;
 use watertight_analysis::diagnostic::Code;
 use watertight_analysis::prepare::TenantBinding;
 
-use super::attr::{Kind, QueryAttr};
+use super::attr::QueryAttr;
 use super::expand::{self, Constant};
-use super::judge::{Question, judge};
-use crate::errors::Errors;
-use crate::project::Loader;
+use super::judge::{Desk, Text, judge_alone};
 
-/// Expands `unproved!`. The value is a proved query whose rows are read by `query_as`,
-/// `query_scalar` or `map`.
-#[must_use]
-pub fn unproved(tokens: TokenStream, load: Loader<'_>) -> TokenStream {
-    let mut errors = Errors::default();
-    let attr = QueryAttr::parse(tokens, Kind::Unproved, &mut errors);
-    let expression = check(&attr, load, &mut errors);
-    match expression {
-        Some(expression) if errors.is_empty() => expression,
+pub(super) fn expand(attr: &QueryAttr, desk: &mut Desk<'_>) -> TokenStream {
+    match check(attr, desk) {
+        Some(expression) if desk.errors.is_empty() => expression,
         _ => {
             let krate = &attr.krate;
-            let errors = errors.into_compile_errors();
+            let errors = desk.errors.compile_errors();
             // Of the right type, so that what follows it gives no further errors.
             quote!({
                 #errors
@@ -39,17 +31,11 @@ pub fn unproved(tokens: TokenStream, load: Loader<'_>) -> TokenStream {
     }
 }
 
-fn check(attr: &QueryAttr, load: Loader<'_>, errors: &mut Errors) -> Option<TokenStream> {
+fn check(attr: &QueryAttr, desk: &mut Desk<'_>) -> Option<TokenStream> {
     let (sql, reason) = (attr.sql.as_ref()?, attr.reason.as_ref()?);
-    let project = match load(attr.catalog.as_ref().map(LitStr::value).as_deref()) {
-        Ok(project) => project,
-        Err(message) => {
-            errors.push(sql, message);
-            return None;
-        }
-    };
+    let project = desk.project(attr.catalog.as_ref(), sql.span())?;
     if project.catalog.config().forbid_unproved {
-        errors.push(
+        desk.errors.push(
             sql,
             format!(
                 "[{}] the configuration forbids `unproved!` (`forbid-unproved = true`)\n\
@@ -57,25 +43,26 @@ fn check(attr: &QueryAttr, load: Loader<'_>, errors: &mut Errors) -> Option<Toke
                 Code::UNPROVED_FORBIDDEN
             ),
         );
+        return None;
     }
-    let judged = judge(
+    let (prepared, proof) = judge_alone(
+        desk,
         &project,
-        &sql.value(),
-        sql.span(),
+        &Text::literal(sql),
         TenantBinding::LastParameter,
-        Question::Unproved,
-        errors,
-    )?;
-    let proof = judged.proof.as_ref()?;
+        &attr.question()?,
+        ("unproved!", attr.catalog.as_ref()),
+    );
+    let (prepared, proof) = (prepared?, proof?);
     let krate = &attr.krate;
-    let text = LitStr::new(&judged.prepared.sql, sql.span());
+    let text = LitStr::new(&prepared.sql, sql.span());
     let constant = Constant {
         krate,
         sql: text.clone(),
         catalog: project.catalog.id(),
         name: "unproved!",
-        parameters: judged.prepared.parameters.len(),
-        tenant: judged.prepared.tenant.is_some(),
+        parameters: prepared.parameters.len(),
+        tenant: prepared.tenant.is_some(),
     };
     let statement = constant.tokens();
     let stamp = expand::stamp();

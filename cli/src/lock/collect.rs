@@ -1,0 +1,400 @@
+//! Fills a lock: judges every statement of the workspace as the compiler would, and writes down
+//! what the catalogs say.
+//!
+//! Invariant: a statement is judged by the expansion of its macro, so that the lock can't say more
+//! than the compiler does. A refused statement makes no lock.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use sha2::{Digest as _, Sha256};
+use watertight_analysis::catalog::{
+    Body, Catalog as Known, Command, Directive, Policy, Relation as KnownRelation, RelationKind,
+};
+use watertight_analysis::prove::Grade;
+use watertight_build::{Project as Place, locate, named};
+use watertight_syntax::project::{Files, Project, StatementFile};
+use watertight_syntax::query::{Judgement, Question, examine};
+
+use super::model::{Catalog, Exception, Function, Lock, Relation, Statement, Unseen, VERSION};
+use super::workspace::{File, Workspace};
+use crate::project;
+
+/// A lock, or what is refused.
+pub(crate) struct Collected {
+    pub(crate) lock: Lock,
+    /// Each with its place.
+    pub(crate) refused: Vec<String>,
+}
+
+pub(crate) fn collect(workspace: &Workspace) -> Result<Collected> {
+    let projects = Projects::default();
+    let mut lock = Lock {
+        version: VERSION,
+        ..Lock::default()
+    };
+    let mut refused = Vec::new();
+    for file in &workspace.files {
+        let sources = Sources {
+            file,
+            projects: &projects,
+        };
+        for call in &file.source.calls {
+            let examined = examine(
+                call.kind,
+                call.arguments.clone(),
+                call.item.clone(),
+                &sources,
+            );
+            for error in &examined.errors {
+                let start = error.span().start();
+                let start = match start.line {
+                    0 => call.span.start(),
+                    _ => start,
+                };
+                refused.push(format!(
+                    "{}:{}:{}: {error}",
+                    workspace.shown(&file.path),
+                    start.line,
+                    start.column + 1
+                ));
+            }
+            let several = examined.judged.len() > 1;
+            for (index, judged) in examined.judged.into_iter().enumerate() {
+                let which = match judged.combination.clone() {
+                    Some(combination) => combination.replace('`', ""),
+                    None if several => format!("{}", index + 1),
+                    None => String::new(),
+                };
+                let mut path = file.module.clone();
+                path.extend(call.path.iter().cloned());
+                if call.kind != watertight_syntax::query::Kind::Unproved {
+                    path.push(judged.function.clone());
+                }
+                let catalog = sources
+                    .place(judged.catalog.as_deref())
+                    .map(|place| catalog_path(workspace, &place))
+                    .unwrap_or_default();
+                lock.statement.push(statement(
+                    judged,
+                    path.join("::"),
+                    workspace.shown(&file.path),
+                    (which, catalog),
+                ));
+            }
+        }
+        for exception in &file.source.exceptions {
+            let mut path = file.module.clone();
+            path.extend(exception.path.iter().cloned());
+            lock.exception.push(Exception {
+                place: path.join("::"),
+                rule: exception.rule.to_owned(),
+                reason: exception.reason.clone(),
+            });
+        }
+    }
+    for (place, project) in projects.all() {
+        lock.catalog.push(catalog(workspace, &place, &project)?);
+    }
+    for (file, what) in &workspace.unseen {
+        lock.unseen.push(Unseen {
+            file: file.clone(),
+            what: what.clone(),
+        });
+    }
+    sort(&mut lock);
+    Ok(Collected { lock, refused })
+}
+
+/// One order, whatever the file system's; a key that several share is numbered.
+fn sort(lock: &mut Lock) {
+    lock.catalog.sort_by(|a, b| a.path.cmp(&b.path));
+    // Stable: several of one function keep the order of the source.
+    lock.statement
+        .sort_by(|a, b| (&a.function, &a.file).cmp(&(&b.function, &b.file)));
+    lock.exception.sort();
+    lock.unseen.sort();
+    let mut seen: HashMap<(String, String), usize> = HashMap::new();
+    for statement in &mut lock.statement {
+        let (function, which) = statement.key();
+        let count = seen
+            .entry((function.to_owned(), which.to_owned()))
+            .or_default();
+        *count += 1;
+        if *count > 1 {
+            let again = format!("again, {count}");
+            statement.which = match statement.which.is_empty() {
+                true => again,
+                false => format!("{}; {again}", statement.which),
+            };
+        }
+    }
+}
+
+fn statement(
+    judged: Judgement,
+    function: String,
+    file: String,
+    (which, catalog): (String, String),
+) -> Statement {
+    let mut statement = Statement {
+        function,
+        file,
+        which,
+        catalog,
+        sql: judged.sql.unwrap_or(judged.source),
+        ..Statement::default()
+    };
+    if let Some(proof) = &judged.proof {
+        statement.grade = match proof.grade {
+            Grade::Rls => "rls",
+            Grade::Predicate => "predicate",
+        }
+        .to_owned();
+        statement.derivation = crate::prove::derivation(proof);
+    }
+    match judged.question {
+        Question::Tenant => {}
+        Question::Unproved { reason } => {
+            statement.grade = "unproved".to_owned();
+            statement.reason = reason;
+        }
+        Question::System {
+            role,
+            tables,
+            reason,
+        } => {
+            statement.grade = "system".to_owned();
+            statement.role = role;
+            statement.tables = tables;
+            statement.reason = reason;
+        }
+    }
+    statement
+}
+
+fn catalog_path(workspace: &Workspace, place: &Place) -> String {
+    let path = match (place.configured, place.migrations.first()) {
+        (false, Some(folder)) => folder,
+        _ => &place.config,
+    };
+    workspace.shown(path)
+}
+
+fn catalog(workspace: &Workspace, place: &Place, project: &Project) -> Result<Catalog> {
+    let known = &project.catalog;
+    let config = known.config();
+    let hash = match place.configured {
+        true => hash(project::read(&place.config)?.as_bytes()),
+        false => String::new(),
+    };
+    let mut relation: Vec<Relation> = known
+        .relations()
+        .filter(|relation| relation.kind != RelationKind::Sequence)
+        .map(|found| self::relation(known, found))
+        .collect();
+    relation.sort_by(|a, b| a.name.cmp(&b.name));
+    let function = config.functions.iter().map(|allowed| Function {
+        name: allowed.name.clone(),
+        reason: allowed.reason.clone(),
+        body: bodies(known, &allowed.name),
+    });
+    let mut warnings: Vec<String> = project::warnings(known).map(project::one_line).collect();
+    warnings.sort();
+    warnings.dedup();
+    Ok(Catalog {
+        path: catalog_path(workspace, place),
+        tenant: format!(
+            "{} {}, setting {}",
+            config.tenant.column,
+            config.tenant.kind.sql(),
+            config.tenant.setting
+        ),
+        application_role: config.application_role.clone(),
+        search_path: known.search_path().to_vec(),
+        require_rls: config.require_rls,
+        relax_force: config.relax_force,
+        allow_stale_catalog: config.allow_stale_catalog,
+        forbid_unproved: config.forbid_unproved,
+        config: hash,
+        migrations: project
+            .files
+            .iter()
+            .map(|file| format!("{} {}", file.path, short(&file.checksum)))
+            .collect(),
+        warnings,
+        relation,
+        function: function.collect(),
+        not_tenant: config
+            .not_tenant
+            .iter()
+            .map(|name| format!("{}: {}", name.name, name.reason))
+            .collect(),
+    })
+}
+
+fn relation(known: &Known, relation: &KnownRelation) -> Relation {
+    let mut classes: Vec<(String, String)> = Vec::new();
+    for command in Command::ALL {
+        let class = known.class(relation, command);
+        let text = match class.reason() {
+            Some(reason) => format!("{} ({})", class.word(), reason.replace(", ", "; ")),
+            None => class.word().to_owned(),
+        };
+        classes.push((command.sql().to_lowercase(), text));
+    }
+    let one = classes
+        .first()
+        .filter(|(_, first)| classes.iter().all(|(_, it)| it == first));
+    let class = match one {
+        Some((_, class)) => class.clone(),
+        None => {
+            let parts: Vec<String> = classes
+                .iter()
+                .map(|(command, class)| format!("{command} {class}"))
+                .collect();
+            parts.join(", ")
+        }
+    };
+    let rls = match (relation.rls.enabled, relation.rls.forced) {
+        (true, true) => "forced",
+        (true, false) => "enabled",
+        (false, _) => "off",
+    };
+    let mut policies: Vec<String> = relation.policies.iter().map(policy).collect();
+    policies.sort();
+    Relation {
+        name: relation.display(),
+        kind: crate::catalog::kind(relation).to_owned(),
+        rls: rls.to_owned(),
+        class,
+        directive: match &relation.directive {
+            Some(Directive::Global { reason }) => format!("@global {reason}"),
+            Some(Directive::Tenant { column }) => format!("@tenant {column}"),
+            None => String::new(),
+        },
+        policies,
+    }
+}
+
+fn policy(policy: &Policy) -> String {
+    let kind = if policy.permissive {
+        "PERMISSIVE"
+    } else {
+        "RESTRICTIVE"
+    };
+    let command = policy.command.map_or("ALL", Command::sql);
+    format!(
+        "{}: {kind} {command} TO {}",
+        policy.name,
+        policy.roles.join(", ")
+    )
+}
+
+/// A hash for each function that an allowed name stands for: everything of it that runs.
+fn bodies(known: &Known, name: &str) -> Vec<String> {
+    let mut found: Vec<String> = known
+        .all_functions()
+        .iter()
+        .filter(|function| {
+            function.name == name || format!("{}.{}", function.schema, function.name) == name
+        })
+        .map(|function| {
+            let body = match &function.body {
+                Body::Sql { text, .. } if !text.is_empty() => text.clone(),
+                Body::Opaque { text, .. } => text.clone(),
+                other => format!("{other:?}"),
+            };
+            let whole = format!(
+                "{}\n{}\n{:?}\n{body}",
+                function.language, function.security_definer, function.settings
+            );
+            format!("{} {}", function.signature(), hash(whole.as_bytes()))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// SHA-256, as far as a review needs it.
+fn hash(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    short(&hex)
+}
+
+/// 128 bits of a longer hash in hexadecimal.
+fn short(hex: &str) -> String {
+    hex.chars().take(32).collect()
+}
+
+/// A project, or what the user is told instead.
+type Loaded = Result<Arc<Project>, String>;
+
+/// The projects that were read, by their configuration.
+#[derive(Default)]
+struct Projects {
+    read: Mutex<HashMap<PathBuf, (Place, Loaded)>>,
+}
+
+impl Projects {
+    fn get(&self, place: Place) -> Loaded {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, project)) = read.get(&place.config) {
+            return project.clone();
+        }
+        let project = project::at(&place)
+            .map(Arc::new)
+            .map_err(|error| format!("{error:#}"));
+        read.insert(place.config.clone(), (place, project.clone()));
+        project
+    }
+
+    /// Those that could be read; the others are errors of their statements.
+    fn all(self) -> Vec<(Place, Arc<Project>)> {
+        let read = self
+            .read
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        read.into_values()
+            .filter_map(|(place, project)| Some((place, project.ok()?)))
+            .collect()
+    }
+}
+
+/// The files that the macro calls of one source file ask for.
+struct Sources<'a> {
+    file: &'a File,
+    projects: &'a Projects,
+}
+
+impl Sources<'_> {
+    /// As the macros look for it: from the source file, then from its package.
+    fn place(&self, catalog: Option<&str>) -> Result<Place, String> {
+        let starts = [self.file.path.clone(), self.file.package.clone()];
+        match catalog {
+            Some(catalog) => named(catalog, &starts)
+                .map_err(|_| format!("there is no configuration at `{catalog}`")),
+            None => locate(&starts).ok_or_else(|| "there are no migrations".to_owned()),
+        }
+    }
+}
+
+impl Files for Sources<'_> {
+    fn project(&self, catalog: Option<&str>) -> Result<Arc<Project>, String> {
+        self.projects.get(self.place(catalog)?)
+    }
+
+    fn statement(&self, path: &str) -> Result<StatementFile, String> {
+        let found = self.file.package.join(Path::new(path));
+        match project::read(&found) {
+            Ok(text) => Ok(StatementFile {
+                path: found.to_string_lossy().into_owned(),
+                text,
+            }),
+            Err(error) => Err(format!("{error:#}")),
+        }
+    }
+}

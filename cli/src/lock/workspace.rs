@@ -1,0 +1,205 @@
+//! The sources of a workspace: packages and targets as cargo tells them, modules as the compiler
+//! finds them.
+//!
+//! Invariant: every file that a target reaches is read or listed as unseen; what `cfg` leaves out
+//! today is read as well.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use watertight_syntax::scan::{Module, Source, scan};
+
+/// What `cargo metadata` says, as far as it is needed.
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    workspace_members: Vec<String>,
+    workspace_root: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+    manifest_path: PathBuf,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+    src_path: PathBuf,
+}
+
+/// A workspace with every source file that its targets reach.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
+    /// The folders of the packages that were read.
+    pub(crate) packages: Vec<PathBuf>,
+    pub(crate) files: Vec<File>,
+    /// `file, what`
+    pub(crate) unseen: Vec<(String, String)>,
+}
+
+/// A source file.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    /// The folder of its package.
+    pub(crate) package: PathBuf,
+    /// The target and the modules that lead to it.
+    pub(crate) module: Vec<String>,
+    pub(crate) source: Source,
+}
+
+impl Workspace {
+    /// Reads the workspace of a manifest, or of the current directory.
+    pub(crate) fn read(manifest: Option<&Path>, only: &[String]) -> Result<Self> {
+        let metadata = metadata(manifest)?;
+        let root = metadata.workspace_root;
+        let mut workspace = Self {
+            root,
+            packages: Vec::new(),
+            files: Vec::new(),
+            unseen: Vec::new(),
+        };
+        let members: Vec<&Package> = metadata
+            .packages
+            .iter()
+            .filter(|package| metadata.workspace_members.contains(&package.id))
+            .collect();
+        if let Some(unknown) = only
+            .iter()
+            .find(|name| members.iter().all(|package| package.name != **name))
+        {
+            bail!("the workspace has no package `{unknown}`");
+        }
+        let mut seen = BTreeSet::new();
+        for package in members {
+            if !only.is_empty() && !only.contains(&package.name) {
+                continue;
+            }
+            let folder = package.manifest_path.parent().unwrap_or(Path::new("."));
+            workspace.packages.push(folder.to_path_buf());
+            for target in &package.targets {
+                let module = vec![target.name.replace('-', "_")];
+                // The root of a target is the root of its modules, whatever its name.
+                let modules = target.src_path.parent().unwrap_or(folder).to_path_buf();
+                workspace.file(&target.src_path, &modules, module, folder, &mut seen)?;
+            }
+        }
+        Ok(workspace)
+    }
+
+    /// The path as the lock shows it.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        let Ok(below) = path.strip_prefix(&self.root) else {
+            return path.display().to_string();
+        };
+        let parts: Vec<_> = below
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect();
+        parts.join("/")
+    }
+
+    /// Reads a file and the modules below it; each file once.
+    fn file(
+        &mut self,
+        path: &Path,
+        modules: &Path,
+        module: Vec<String>,
+        package: &Path,
+        seen: &mut BTreeSet<PathBuf>,
+    ) -> Result<()> {
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        if !seen.insert(real) {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("`{}` can't be read", path.display()))?;
+        let source = match scan(&text) {
+            Ok(source) => source,
+            Err(error) => {
+                let start = error.span().start();
+                bail!(
+                    "{}:{}:{}: {error}",
+                    self.shown(path),
+                    start.line,
+                    start.column + 1
+                );
+            }
+        };
+        for unseen in &source.unseen {
+            self.unseen.push((self.shown(path), unseen.what.clone()));
+        }
+        let mut below = Vec::new();
+        for found in &source.modules {
+            let mut name = module.clone();
+            name.extend(found.path.iter().cloned());
+            name.push(found.name.clone());
+            match place(found, path, modules) {
+                Some((file, modules)) => below.push((file, modules, name)),
+                None => self.unseen.push((
+                    self.shown(path),
+                    format!("the file of the module `{}` is not there", found.name),
+                )),
+            }
+        }
+        self.files.push(File {
+            path: path.to_path_buf(),
+            package: package.to_path_buf(),
+            module,
+            source,
+        });
+        for (file, modules, name) in below {
+            self.file(&file, &modules, name, package, seen)?;
+        }
+        Ok(())
+    }
+}
+
+/// The file of `mod name;` in `path`, and the folder of the modules below that one.
+fn place(module: &Module, path: &Path, modules: &Path) -> Option<(PathBuf, PathBuf)> {
+    let inline: PathBuf = module.path.iter().collect();
+    if let Some(file) = &module.file {
+        // Relative to the file's own folder; within inline modules to theirs.
+        let base = if module.path.is_empty() {
+            path.parent()?.to_path_buf()
+        } else {
+            modules.join(&inline)
+        };
+        let file = base.join(file);
+        let below = file.parent()?.to_path_buf();
+        return file.is_file().then_some((file, below));
+    }
+    let folder = modules.join(inline);
+    let below = folder.join(&module.name);
+    let candidates = [
+        folder.join(format!("{}.rs", module.name)),
+        below.join("mod.rs"),
+    ];
+    let file = candidates.into_iter().find(|file| file.is_file())?;
+    Some((file, below))
+}
+
+fn metadata(manifest: Option<&Path>) -> Result<Metadata> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["metadata", "--no-deps", "--format-version", "1"]);
+    if let Some(manifest) = manifest {
+        command.arg("--manifest-path").arg(manifest);
+    }
+    let output = command
+        .output()
+        .context("cargo can't be started, and it knows the packages of the workspace")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    serde_json::from_slice(&output.stdout)
+        .context("what cargo says about the workspace is not understood")
+}

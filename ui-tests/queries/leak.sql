@@ -1,0 +1,4 @@
+-- The notes of everyone.
+SELECT body
+  FROM notes
+ WHERE customer_id = $customer

@@ -1,0 +1,9 @@
+use watertight::{DbResult, Scope, tenant_query};
+
+#[tenant_query(
+    "SELECT name FROM customers ORDER BY {sort}",
+    sort(name = "name", newest = "id DESC")
+)]
+async fn names(db: &mut Scope<'_>, sort: &str) -> DbResult<Vec<String>>;
+
+fn main() {}

@@ -1,0 +1,15 @@
+use watertight::{DbResult, Scope, tenant_query};
+
+enum Sort {
+    Name,
+    Newest,
+    Plan,
+}
+
+#[tenant_query(
+    "SELECT name FROM customers ORDER BY {sort}",
+    sort(name = "name", newest = "id DESC")
+)]
+async fn names(db: &mut Scope<'_>, sort: Sort) -> DbResult<Vec<String>>;
+
+fn main() {}
