@@ -16,6 +16,9 @@ use crate::args::{Input, ProveArgs, ProveFormat};
 use crate::paint::Paint;
 use crate::project;
 
+/// What some editors put before UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// One line of the output.
 #[derive(Debug, Serialize)]
 struct Verdict {
@@ -33,12 +36,13 @@ pub(crate) fn run(args: &ProveArgs) -> Result<ExitCode> {
     match args.input {
         Input::Jsonl => {
             let reader = open(&args.file)?;
-            for line in reader.lines() {
+            for line in reader.split(b'\n') {
                 let line = line.context("the input can't be read")?;
-                if line.trim().is_empty() {
+                let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line);
+                if line.trim_ascii().is_empty() {
                     continue;
                 }
-                match request(&line) {
+                match request(line) {
                     Ok((id, sql)) => answer(&mut out, args.format, paint, &catalog, id, &sql)?,
                     Err((id, message)) => print(
                         &mut out,
@@ -95,8 +99,8 @@ fn open(file: &Path) -> Result<Box<dyn BufRead>> {
 }
 
 /// The id and the statement of a line; an error keeps the id as far as there is one.
-fn request(line: &str) -> Result<(Value, String), (Value, String)> {
-    let value: Value = serde_json::from_str(line)
+fn request(line: &[u8]) -> Result<(Value, String), (Value, String)> {
+    let value: Value = serde_json::from_slice(line)
         .map_err(|error| (Value::Null, format!("the line is no JSON: {error}")))?;
     let id = value.get("id").cloned().unwrap_or(Value::Null);
     match value.get("sql").and_then(Value::as_str) {

@@ -325,6 +325,7 @@ fn desk(name: &str) -> Folder {
         .with("Cargo.toml", MANIFEST)
         .with("src/lib.rs", DESK)
         .with("src/notes.rs", DESK_NOTES)
+        .with("src/stray.rs", "#[tenant_query(\"SELECT 1\")]")
         .with("migrations/1_init.sql", NOTES)
 }
 
@@ -358,13 +359,14 @@ fn the_lock_holds_every_statement_and_what_it_rests_on() {
     );
     for expected in [
         "which = \"sort = id and title given\"",
-        "sql = \"SELECT title FROM tasks WHERE tenant_id = $2 AND title = $1 ORDER BY id\"",
+        "sql = \"SELECT title FROM tasks WHERE tenant_id = $tenant AND title = $title ORDER BY id\"",
         "grade = \"predicate\"",
         "grade = \"rls\"",
         "reason = \"a pattern\"",
         "tables = [\"tasks\"]",
         "policies = [\"iso: PERMISSIVE ALL TO public\"]",
         "what = \"a macro of one's own writes statements\"",
+        "file = \"src/stray.rs\"",
         "place = \"desk::notes::both::renter\"",
         "`tasks` is pinned: `tenant_id = $tenant` (WHERE)",
     ] {
@@ -546,4 +548,70 @@ fn warnings_of_the_schema_change_no_verdict() {
     let line: Value = serde_json::from_str(stdout(&jsonl).trim()).unwrap();
     let keys: Vec<&String> = line.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["id", "verdict", "grade", "codes", "message"]);
+}
+
+#[test]
+fn hostile_lines_are_answered_one_by_one() {
+    let folder = Folder::new("hostile").with("migrations/1_init.sql", NOTES);
+    let huge = format!(
+        "{{\"id\":\"huge\",\"sql\":\"SELECT '{}'\"}}",
+        "x".repeat(300_000)
+    );
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let lines: Vec<&[u8]> = vec![
+        b"\xef\xbb\xbf{\"id\":\"first\",\"sql\":\"SELECT body FROM notes\"}\r",
+        b"{",
+        b"\xff\xfe",
+        b"{\"sql\":\"SELECT 1\"}",
+        b"{\"id\":{\"a\":[1]},\"sql\":7}",
+        b"[]",
+        b"\"SELECT 1\"",
+        b"{\"id\":\"nul\",\"sql\":\"SELECT \\u0000 1\"}",
+        huge.as_bytes(),
+        deep.as_bytes(),
+        b"{\"id\":\"last\",\"sql\":\"SELECT body FROM notes\"}",
+    ];
+    let input = folder.0.join("input.jsonl");
+    std::fs::write(&input, lines.join(&b'\n')).unwrap();
+    let arguments = [
+        "prove",
+        "--input",
+        "jsonl",
+        "--format",
+        "jsonl",
+        "input.jsonl",
+    ];
+    let output = run(&folder.0, &arguments, "");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let answers: Vec<Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let seen: Vec<(String, &str)> = answers
+        .iter()
+        .map(|it| (it["id"].to_string(), it["verdict"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        seen.iter()
+            .map(|(id, it)| (id.as_str(), *it))
+            .collect::<Vec<_>>(),
+        [
+            ("\"first\"", "proved"),
+            ("null", "refused"),
+            ("null", "refused"),
+            ("null", "proved"),
+            ("{\"a\":[1]}", "refused"),
+            ("null", "refused"),
+            ("null", "refused"),
+            ("\"nul\"", "refused"),
+            ("\"huge\"", "refused"),
+            ("null", "refused"),
+            ("\"last\"", "proved"),
+        ]
+    );
+    for answer in answers.iter().filter(|it| it["verdict"] == "refused") {
+        assert_eq!(answer["grade"], Value::Null);
+        assert!(!answer["codes"].as_array().unwrap().is_empty(), "{answer}");
+        assert!(!answer["message"].as_str().unwrap().is_empty());
+    }
 }

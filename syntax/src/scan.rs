@@ -189,16 +189,27 @@ impl Scanner {
         }
     }
 
-    /// Whether tokens name one of our macros.
+    /// Whether tokens name one of our macros; `unproved` is also a name of other things.
     fn mentions(&self, tokens: TokenStream) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Group(group) => self.mentions(group.stream()),
-            TokenTree::Ident(ident) => {
-                let name = ident.to_string();
-                self.aliases.iter().any(|(alias, _)| *alias == name)
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            let found = match token {
+                TokenTree::Group(group) => self.mentions(group.stream()),
+                TokenTree::Ident(ident) => {
+                    let name = ident.to_string();
+                    let called =
+                        matches!(tokens.peek(), Some(TokenTree::Punct(it)) if it.as_char() == '!');
+                    self.aliases
+                        .iter()
+                        .any(|(alias, kind)| *alias == name && (*kind != Kind::Unproved || called))
+                }
+                _ => false,
+            };
+            if found {
+                return true;
             }
-            _ => false,
-        })
+        }
+        false
     }
 
     /// A function that syn keeps as it is, because it has no body.

@@ -5,6 +5,7 @@
 //! `watertight`, so that feature unification can't put it into a release.
 
 mod bed;
+mod describe;
 mod error;
 mod isolation;
 mod issuer;
@@ -12,6 +13,7 @@ mod recorder;
 mod tenant;
 
 pub use bed::{Answer, TestBed, TestBedBuilder};
+pub use describe::{Described, describe_all};
 pub use error::{Error, Result};
 pub use issuer::{Issuer, Token};
 pub use tenant::TestTenant;

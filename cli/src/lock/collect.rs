@@ -144,7 +144,7 @@ fn statement(
         file,
         which,
         catalog,
-        sql: judged.sql.unwrap_or(judged.source),
+        sql: judged.source,
         ..Statement::default()
     };
     if let Some(proof) = &judged.proof {
@@ -154,6 +154,8 @@ fn statement(
         }
         .to_owned();
         statement.derivation = crate::prove::derivation(proof);
+        // The target of an upsert occurs twice, for one reason.
+        statement.derivation.dedup();
     }
     match judged.question {
         Question::Tenant => {}

@@ -86,7 +86,7 @@ pub(crate) struct Statement {
     pub(crate) reason: String,
     pub(crate) role: String,
     pub(crate) tables: Vec<String>,
-    /// The text that is sent.
+    /// The text as written, with its choices filled in: parameters keep their names.
     pub(crate) sql: String,
     pub(crate) derivation: Vec<String>,
 }

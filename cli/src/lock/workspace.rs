@@ -12,6 +12,9 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use watertight_syntax::scan::{Module, Source, scan};
 
+/// How a source that judges statements is told from others.
+const MACROS: [&str; 3] = ["tenant_query", "system_query", "unproved!"];
+
 /// What `cargo metadata` says, as far as it is needed.
 #[derive(Debug, Deserialize)]
 struct Metadata {
@@ -91,8 +94,40 @@ impl Workspace {
                 let modules = target.src_path.parent().unwrap_or(folder).to_path_buf();
                 workspace.file(&target.src_path, &modules, module, folder, &mut seen)?;
             }
+            workspace.strays(folder, &seen)?;
         }
         Ok(workspace)
+    }
+
+    /// Sources that no target reaches by `mod`, such as those that a macro declares, and that name
+    /// one of our macros.
+    fn strays(&mut self, folder: &Path, seen: &BTreeSet<PathBuf>) -> Result<()> {
+        let entries = std::fs::read_dir(folder)
+            .with_context(|| format!("`{}` can't be read", folder.display()))?;
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() {
+                // Packages of their own have their own turn, and what is built is no source.
+                let other =
+                    path.join("Cargo.toml").is_file() || path.join("CACHEDIR.TAG").is_file();
+                if !other && !name.starts_with('.') && name != "target" {
+                    self.strays(&path, seen)?;
+                }
+                continue;
+            }
+            let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+            if path.extension().is_none_or(|it| it != "rs") || seen.contains(&real) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            if MACROS.iter().any(|name| text.contains(name)) {
+                let what = "no target declares this file by `mod`, and it names a statement";
+                self.unseen.push((self.shown(&path), what.to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// The path as the lock shows it.

@@ -1,0 +1,3 @@
+fn main() {
+    watertight_build::track();
+}
