@@ -218,7 +218,7 @@ fn what_cannot_be_read_is_status_two() {
         ),
         (
             "marker",
-            Folder::new("marker").with("m/1.sql", "SELECT 1;\n-- DOWN\n"),
+            Folder::new("marker").with("m/1.sql", "SELECT 1;\n-- DOWN\nSELECT 2;\n"),
             &["prove", "--migrations", "m", "-"],
             "W0703",
         ),
