@@ -368,7 +368,7 @@ fn the_lock_holds_every_statement_and_what_it_rests_on() {
         "what = \"a macro of one's own writes statements\"",
         "file = \"src/stray.rs\"",
         "place = \"desk::notes::both::renter\"",
-        "`tasks` is pinned: `tenant_id = $tenant` (WHERE)",
+        "is pinned: `tenant_id = $tenant` (WHERE)",
     ] {
         assert!(text.contains(expected), "{expected}\n{text}");
     }
