@@ -22,6 +22,11 @@ impl<'a> Prover<'a> {
 
     fn conjunct(&mut self, expr: &'a Expr, env: &Env, place: &str) {
         let info = self.expr(expr, env);
+        if let Some(cast) = super::walk::late_cast(expr)
+            && self.context.origin.is_none()
+        {
+            self.late_cast(cast, env.block);
+        }
         self.leaks(&info, env.block, Some(&expr.span));
         self.observe(&info.exposed, info.leak.as_ref());
         // Facts walk the operands once more, without a word about what the first walk reported.

@@ -7,8 +7,8 @@ use super::walk;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::{Family, Ty};
 use crate::ir::{
-    Expr, ExprKind, IndirectionStep, Literal, Query, QueryBody, Span, SqlValue, SubqueryKind,
-    Window,
+    Expr, ExprKind, FromItem, IndirectionStep, Literal, Query, QueryBody, Span, SqlValue,
+    SubqueryKind, Window,
 };
 
 impl<'a> Prover<'a> {
@@ -34,6 +34,12 @@ impl<'a> Prover<'a> {
 
     /// Notes what a value of a block depends on, and what in it can raise an error.
     pub(super) fn note_leak(&mut self, info: &Info, block: BlockId) {
+        for watch in &mut self.watch {
+            watch.caller |= info.caller;
+            if watch.fails.is_none() {
+                watch.fails.clone_from(&info.fails);
+            }
+        }
         if !info.exposed.is_empty() {
             self.observe(&info.exposed, info.leak.as_ref());
         }
@@ -355,6 +361,62 @@ impl<'a> Prover<'a> {
         }
     }
 
+    /// Whether the conditions give every column of a key of the one table that is read: a row at
+    /// most, where the tenant's column of the key is given by the policy or the pin.
+    fn one_by_key(&self, query: &Query) -> bool {
+        let QueryBody::Select(select) = &query.body else {
+            return false;
+        };
+        let [FromItem::Relation(reference)] = select.from.as_slice() else {
+            return false;
+        };
+        let (schema, name) = super::from::split(reference);
+        let Some(relation) = self.catalog.relation(schema, name).found() else {
+            return false;
+        };
+        let conjuncts: Vec<&Expr> = match &select.filter {
+            Some(Expr {
+                kind: ExprKind::And(list),
+                ..
+            }) => list.iter().collect(),
+            other => other.iter().collect(),
+        };
+        let given = |wanted: &str| {
+            conjuncts.iter().any(|conjunct| match &conjunct.kind {
+                ExprKind::Operator {
+                    name,
+                    left: Some(left),
+                    right,
+                } if self.is_equality(name) => {
+                    [(left, right), (right, left)]
+                        .iter()
+                        .any(|(column, value)| {
+                            matches!(&column.kind, ExprKind::Column(parts)
+                            if parts.last().is_some_and(|name| name == wanted))
+                                && matches!(
+                                    &value.kind,
+                                    ExprKind::Parameter(_)
+                                        | ExprKind::Literal(_)
+                                        | ExprKind::Cast { .. }
+                                )
+                        })
+                }
+                _ => false,
+            })
+        };
+        let tenant = relation.tenant().map(|column| column.name.as_str());
+        relation.keys.iter().any(|key| {
+            key.kind != crate::catalog::KeyKind::Exclusion
+                && !key.partial
+                && !key.columns.is_empty()
+                && key.columns.iter().all(|column| {
+                    column
+                        .as_deref()
+                        .is_some_and(|column| Some(column) == tenant || given(column))
+                })
+        })
+    }
+
     /// Whether a query returns one row at most, whatever the tables hold.
     fn at_most_one(&self, query: &Query) -> bool {
         if let Some(limit) = &query.limit
@@ -425,6 +487,7 @@ impl<'a> Prover<'a> {
         }
         Info {
             open: true,
+            caller: true,
             ..Info::constant()
         }
     }
@@ -526,6 +589,24 @@ impl<'a> Prover<'a> {
         }
         let watched = self.watch.pop();
         self.watch.truncate(watermark);
+        // `IN` and `EXISTS` become joins, whose sides are filtered by their own policies first. The
+        // rows that `ARRAY (… LIMIT $n)` claims are known by a key, which is looked up once.
+        let claimed = matches!(kind, SubqueryKind::Array)
+            && matches!(&query.limit, Some(limit) if matches!(limit.kind, ExprKind::Parameter(_)))
+            && !query.locking.is_empty();
+        let on_demand = env.condition
+            && !claimed
+            && matches!(
+                kind,
+                SubqueryKind::Scalar
+                    | SubqueryKind::Array
+                    | SubqueryKind::RowCompare { .. }
+                    | SubqueryKind::All { .. }
+            );
+        if let (Some(watched), true) = (&watched, on_demand) {
+            let several = several && !self.one_by_key(query);
+            self.fails_on_demand(watched, several, span, env.block);
+        }
         let columns = self
             .outputs
             .get(output)

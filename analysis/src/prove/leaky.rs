@@ -4,8 +4,10 @@
 //! error then tells about a foreign row. Invariant: whatever the planner may move to where foreign
 //! rows are is made of operators and functions that never raise an error.
 
+use std::cell::Cell;
+
 use super::check::Check;
-use super::state::{BlockId, Info, Leak, Prover, RteId};
+use super::state::{BlockId, Info, Leak, Prover, RteId, RteKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::Span;
 
@@ -18,6 +20,13 @@ pub(super) struct Watch {
     pub(super) outer: Vec<RteId>,
     /// A part of the sub-query that can raise an error.
     pub(super) leak: Option<Leak>,
+    /// A part of it that can raise an error on rows of any table, or on none.
+    pub(super) fails: Option<Leak>,
+    /// Whether it depends on a value of the caller.
+    pub(super) caller: bool,
+    /// The scopes that were there before, and whether it reads a column of one of them.
+    pub(super) scopes: usize,
+    pub(super) correlated: Cell<bool>,
 }
 
 impl Prover<'_> {
@@ -32,6 +41,60 @@ impl Prover<'_> {
             if watch.leak.is_none() {
                 watch.leak = leak.cloned();
             }
+        }
+    }
+
+    /// Refuses a sub-query of a condition that reads nothing of the row and can fail by the caller's
+    /// choice: PostgreSQL runs it when the first row asks for it, and lets such a condition pass in
+    /// front of a policy's, so the error tells that some tenant's row got that far.
+    pub(super) fn fails_on_demand(
+        &mut self,
+        watched: &Watch,
+        several: bool,
+        span: &Span,
+        block: BlockId,
+    ) {
+        let why = watched
+            .fails
+            .as_ref()
+            .map(|fails| fails.what.clone())
+            .or_else(|| several.then(|| "a second row".to_owned()));
+        let rows = self.block_rtes(block).into_iter().any(|rte| {
+            self.rtes
+                .get(rte)
+                .is_some_and(|rte| matches!(&rte.kind, RteKind::Base(base) if !base.global))
+        });
+        if watched.correlated.get() || !watched.caller || !rows || !self.tenant_mode() {
+            return;
+        }
+        if let Some(why) = why {
+            self.problem(
+                Diagnostic::error(
+                    Code::LEAKY_ERROR,
+                    format!("{why} could make this sub-query fail, and whether it is run tells whether a row of any tenant met the conditions before it"),
+                )
+                .at(span.clone())
+                .help("write `LIMIT 1` where one row is meant, or find the value in a statement of its own and pass it"),
+            );
+        }
+    }
+
+    /// Refuses a cast of the caller's text that is computed row by row in front of a policy.
+    pub(super) fn late_cast(&mut self, cast: &crate::ir::Expr, block: BlockId) {
+        let rows = self.block_rtes(block).into_iter().any(|rte| {
+            self.rtes
+                .get(rte)
+                .is_some_and(|rte| matches!(&rte.kind, RteKind::Base(base) if !base.global))
+        });
+        if rows && self.tenant_mode() {
+            self.problem(
+                Diagnostic::error(
+                    Code::LEAKY_ERROR,
+                    "this cast of the caller's text could fail, and whether it is computed tells whether a row of any tenant met the conditions before it",
+                )
+                .at(cast.span.clone())
+                .help("cast the parameter itself, as in `$at::timestamptz`: then its value has the type before the statement runs"),
+            );
         }
     }
 
@@ -65,6 +128,10 @@ impl Prover<'_> {
             rtes: self.rtes.len(),
             outer: Vec::new(),
             leak: None,
+            fails: None,
+            caller: false,
+            scopes: self.scopes.len(),
+            correlated: Cell::new(false),
         });
     }
 

@@ -49,6 +49,11 @@ impl Prover<'_> {
 
     /// Notes for the aggregates being read that one of their arguments is a column of this scope.
     fn note_level(&self, found: usize) {
+        for watch in &self.watch {
+            if found < watch.scopes {
+                watch.correlated.set(true);
+            }
+        }
         let mut levels = self.aggregates.borrow_mut();
         for level in levels.iter_mut() {
             // Scopes are numbered as they are made, so those around have smaller numbers.

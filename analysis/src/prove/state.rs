@@ -142,6 +142,10 @@ pub(super) struct Info {
     pub(super) exposed: Vec<RteId>,
     /// A part that can raise an error on such a row.
     pub(super) leak: Option<Leak>,
+    /// A part that can raise an error on some operands, whatever they are computed from.
+    pub(super) fails: Option<Leak>,
+    /// Whether it depends on a value of the caller.
+    pub(super) caller: bool,
     /// Whether an aggregate is in it.
     pub(super) aggregate: bool,
     /// Whether a window function is in it.
@@ -170,6 +174,10 @@ impl Info {
     pub(super) fn absorb(&mut self, other: &Info) {
         self.from_tenant |= other.from_tenant;
         self.loose |= other.loose;
+        self.caller |= other.caller;
+        if self.fails.is_none() {
+            self.fails.clone_from(&other.fails);
+        }
         self.aggregate |= other.aggregate;
         self.window |= other.window;
         self.constant &= other.constant;
@@ -221,12 +229,14 @@ impl Info {
 
     /// Notes that the expression at `span` raises an error on some operands.
     pub(super) fn raises(&mut self, span: &Span, what: impl Into<String>) {
+        let leak = Leak {
+            span: span.clone(),
+            what: what.into(),
+        };
         if self.leak.is_none() && !self.exposed.is_empty() {
-            self.leak = Some(Leak {
-                span: span.clone(),
-                what: what.into(),
-            });
+            self.leak = Some(leak.clone());
         }
+        self.fails.get_or_insert(leak);
     }
 }
 
