@@ -133,6 +133,14 @@ fn what_the_help_says_to_write_is_proved() {
         "SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer_id AND c.tenant_id = o.tenant_id WHERE o.tenant_id = $tenant AND c.name LIKE $q AND 10 / o.total > 1",
         "UPDATE orders SET status = 'x' WHERE tenant_id = $tenant AND (meta ->> 'score')::int > 10",
         "DELETE FROM tasks t WHERE t.tenant_id = $tenant AND (t.title LIKE $q)",
+        "INSERT INTO tasks (tenant_id, title) VALUES ($tenant, 'a'), ($org, 'x'), (($org), 'y')",
+        "INSERT INTO tasks (title, tenant_id) VALUES ('x', $org::uuid) RETURNING id",
+        "INSERT INTO tasks (tenant_id, title) SELECT $org, t.subject FROM tickets t WHERE t.tenant_id = $tenant",
+        "INSERT INTO tasks (tenant_id, title) SELECT t.tenant_id, t.subject FROM tickets t WHERE t.id = $id",
+        "INSERT INTO tasks (title) VALUES ('x'), (('y'))",
+        "INSERT INTO tasks (title) SELECT (t.subject) FROM tickets t WHERE t.tenant_id = $tenant UNION SELECT $title",
+        "MERGE INTO tasks t USING (SELECT $title::text AS title) s ON t.title = s.title WHEN MATCHED THEN UPDATE SET done = true",
+        "MERGE INTO tasks t USING (SELECT $title::text AS title) s ON t.tenant_id = $tenant AND t.title = s.title WHEN NOT MATCHED THEN INSERT (tenant_id, title) VALUES ($org, s.title)",
         "SELECT id FROM orders WHERE (placed_at, placed_at + interval '1 day') OVERLAPS ($from::timestamptz, $to::timestamptz)",
     ] {
         let mut text = sql.to_owned();

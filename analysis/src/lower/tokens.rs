@@ -208,6 +208,20 @@ impl Tokens {
         }
     }
 
+    /// The outermost of the brackets that open directly before `offset`.
+    pub(crate) fn outermost_bracket(&self, offset: usize) -> Option<usize> {
+        let mut found = None;
+        let mut next = self.index(offset).checked_sub(1);
+        while let Some(token) = next
+            .and_then(|index| self.get(index))
+            .filter(|t| is(t, b'('))
+        {
+            found = Some(token.start);
+            next = next.and_then(|index| index.checked_sub(1));
+        }
+        found
+    }
+
     /// The end of `[AS] alias [(columns)]` that begins at or after `offset`.
     pub(crate) fn end_of_alias(&self, offset: usize, columns: bool) -> Option<usize> {
         let mut last = self.index(offset);

@@ -171,7 +171,9 @@ impl<'a> Prover<'a> {
                         .and_then(|output| output.pinned.get(index))
                         .copied()
                         .unwrap_or(false);
-                    if !pinned {
+                    // Where the tenant column of a table is selected whose rows are refused, that
+                    // is what to mend.
+                    if !pinned && !self.selects_refused(output, index) {
                         let diagnostic = self.explain_insert(relation, &span, output, index);
                         self.problem_in(diagnostic, &context);
                     }
@@ -223,6 +225,22 @@ impl<'a> Prover<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a column of an output is that of a table whose rows were refused.
+    fn selects_refused(&self, output: OutputId, index: usize) -> bool {
+        let node = self
+            .outputs
+            .get(output)
+            .and_then(|output| output.columns.as_ref()?.get(index)?.info.node);
+        let Some(Node::Column(rte, column)) = node else {
+            return false;
+        };
+        let tenant = match self.rtes.get(rte).map(|rte| &rte.kind) {
+            Some(RteKind::Base(base)) => base.relation.tenant_column,
+            _ => None,
+        };
+        tenant == Some(column) && self.refused.contains(&rte) && !self.problems.is_empty()
     }
 
     #[allow(clippy::too_many_arguments)] // One check, whose parts stand in one variant.
@@ -298,6 +316,7 @@ impl<'a> Prover<'a> {
             return;
         }
         let diagnostic = self.explain_unpinned(rte, relation, block, span, purpose, context);
+        self.refused.push(rte);
         self.problem_in(diagnostic, context);
     }
 

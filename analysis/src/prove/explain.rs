@@ -158,7 +158,10 @@ impl Prover<'_> {
                         None => diagnostic.help.push(format!("add `{condition}`")),
                     }
                 }
-                Purpose::Merge => diagnostic.help.push(format!("add `{condition}` to the `ON` of the MERGE")),
+                Purpose::Merge => diagnostic.help.push(match self.mended(rte, span, &condition) {
+                    Some(mended) => format!("write: {mended}"),
+                    None => format!("add `{condition}` to the `ON` of the MERGE"),
+                }),
                 Purpose::Upsert => diagnostic.help.push(format!(
                     "infer a key that holds `{tenant}`, or add `WHERE {condition}` to the `DO UPDATE`"
                 )),
@@ -228,28 +231,38 @@ impl Prover<'_> {
             .outputs
             .get(output)
             .is_some_and(|output| matches!(output.source, OutputSource::Values(_)));
-        let caller = self
-            .insert_parameters
-            .iter()
-            .find(|(of, column, _)| *of == output && *column == index)
-            .map(|(_, _, number)| self.prepared.parameter_text(*number));
+        let given = || {
+            self.given
+                .iter()
+                .filter(move |given| given.output == output && given.column == index)
+        };
+        let caller = given().find_map(|given| Some((given, given.parameter?)));
+        let mended = self
+            .with_tenant_values(output, index)
+            .map(|mended| format!("write: {mended}"));
         match caller {
-            Some(parameter) => Diagnostic::error(
-                Code::CALLER_TENANT,
-                format!("the tenant of the new row of `{shown}` is chosen by the caller: `{parameter}` comes from the caller; write `$tenant`"),
-            )
-            .at(span.clone())
-            .help(format!("give `{tenant}` the value `$tenant` in every row")),
+            Some((given, number)) => {
+                let parameter = self.prepared.parameter_text(number);
+                Diagnostic::error(
+                    Code::CALLER_TENANT,
+                    format!("the tenant of the new row of `{shown}` is chosen by the caller: `{parameter}` comes from the caller; write `$tenant`"),
+                )
+                .at(span.clone())
+                .also(given.span.clone(), "comes from the caller")
+                .help(mended.unwrap_or_else(|| {
+                    format!("give `{tenant}` the value `$tenant` in every row")
+                }))
+            }
             None => Diagnostic::error(
                 Code::FOREIGN_WRITE,
                 format!("a new row of `{shown}` could be another tenant's or nobody's: its `{tenant}` is not the tenant"),
             )
             .at(span.clone())
-            .help(if values {
+            .help(mended.unwrap_or_else(|| if values {
                 format!("give `{tenant}` the value `$tenant` in every row")
             } else {
                 format!("select `$tenant` for `{tenant}`, in every arm of the query")
-            }),
+            })),
         }
     }
 
@@ -304,7 +317,7 @@ impl Prover<'_> {
     }
 
     /// The statement with another text in one place.
-    fn replaced(&self, span: &Span, text: &str) -> Option<String> {
+    pub(super) fn replaced(&self, span: &Span, text: &str) -> Option<String> {
         let source = &self.prepared.source;
         let span = self.prepared.source_span(span);
         Some(format!(

@@ -156,7 +156,7 @@ impl<'a> Prover<'a> {
                 .get(position)
                 .map_or_else(|| span.clone(), |column| column.span.clone());
             self.default_values(relation, query, output, position, &place);
-            self.note_insert_parameters(query, output, position);
+            self.note_given(query, output, position);
             self.checks.push(Check::InsertTenant {
                 output,
                 index: position,
@@ -166,6 +166,10 @@ impl<'a> Prover<'a> {
             });
         } else if !self.tenant_default(relation) {
             let column = relation.tenant().map_or("", |column| &column.name);
+            let help = match self.with_tenant_column(insert, column) {
+                Some(mended) => format!("write: {mended}"),
+                None => format!("give `{column}` the value `$tenant`"),
+            };
             self.problem(
                 Diagnostic::error(
                     Code::FOREIGN_WRITE,
@@ -175,7 +179,7 @@ impl<'a> Prover<'a> {
                     ),
                 )
                 .at(span.clone())
-                .help(format!("give `{column}` the value `$tenant`")),
+                .help(help),
             );
         }
     }
@@ -229,41 +233,6 @@ impl<'a> Prover<'a> {
     /// Whether a value is the tenant by its form alone.
     pub(super) fn is_tenant_value(&self, expr: &Expr) -> bool {
         self.is_tenant_parameter(expr) || self.is_setting(expr)
-    }
-
-    fn note_insert_parameters(
-        &mut self,
-        query: &'a crate::ir::Query,
-        output: OutputId,
-        position: usize,
-    ) {
-        let mut note = |expr: &Expr| {
-            let mut expr = expr;
-            while let ExprKind::Cast { expr: inner, .. } = &expr.kind {
-                expr = inner;
-            }
-            if let ExprKind::Parameter(number) = expr.kind
-                && self.prepared.tenant != Some(number)
-            {
-                self.insert_parameters.push((output, position, number));
-            }
-        };
-        match &query.body {
-            QueryBody::Values(rows) => {
-                for value in rows.iter().filter_map(|row| row.get(position)) {
-                    note(value);
-                }
-            }
-            QueryBody::Select(select) => {
-                if let Some(target) = select.targets.get(position) {
-                    note(&target.expr);
-                }
-            }
-            QueryBody::SetOperation { left, right, .. } => {
-                self.note_insert_parameters(left, output, position);
-                self.note_insert_parameters(right, output, position);
-            }
-        }
     }
 
     /// The columns of an INSERT: they exist, and the defaults of the others compute.

@@ -1,14 +1,15 @@
-//! Mended statements for conditions that can raise an error: the tenant's rows behind a fence.
+//! Mended statements: the tenant's rows behind a fence where a condition can raise an error, and the
+//! tenant in the new rows of an INSERT.
 //!
 //! Invariant: what is proposed parses; it is built from the statement, by replacing pieces of it.
 
 use std::ops::Range;
 
 use super::check::Purpose;
-use super::state::{Leak, Prover, RteId, RteKind};
+use super::state::{Leak, OutputId, Prover, RteId, RteKind};
 use crate::catalog::{KeyKind, Relation, quote};
 use crate::diagnostic::Diagnostic;
-use crate::ir::{RelationRef, Span};
+use crate::ir::{Expr, ExprKind, Insert, Query, QueryBody, RelationRef, Span, Target};
 use crate::prepare::{TenantBinding, prepare};
 
 /// How the statement writes a table.
@@ -23,7 +24,143 @@ pub(super) struct Written {
     target: bool,
 }
 
+/// A value that the source of an INSERT gives for the tenant column.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) output: OutputId,
+    pub(super) column: usize,
+    pub(super) span: Span,
+    /// The caller's parameter that it is.
+    pub(super) parameter: Option<u32>,
+    /// Whether a set operation around it asks for its type.
+    typed: bool,
+}
+
 impl Prover<'_> {
+    /// Notes the values that the source of an INSERT gives for a column, but for the tenant.
+    pub(super) fn note_given(&mut self, query: &Query, output: OutputId, column: usize) {
+        if self.context.origin.is_none() {
+            self.note_given_in(query, output, column, false);
+        }
+    }
+
+    fn note_given_in(&mut self, query: &Query, output: OutputId, column: usize, typed: bool) {
+        let values: Vec<&Expr> = match &query.body {
+            QueryBody::Values(rows) => rows.iter().filter_map(|row| row.get(column)).collect(),
+            QueryBody::Select(select) => {
+                let star = |target: &Target| matches!(target.expr.kind, ExprKind::Star(_));
+                let before = select.targets.iter().take(column + 1);
+                match select.targets.get(column) {
+                    Some(target) if !before.clone().any(star) => vec![&target.expr],
+                    _ => Vec::new(),
+                }
+            }
+            QueryBody::SetOperation { left, right, .. } => {
+                self.note_given_in(left, output, column, true);
+                self.note_given_in(right, output, column, true);
+                return;
+            }
+        };
+        for value in values {
+            if self.is_tenant_value(value) {
+                continue;
+            }
+            let mut plain = value;
+            while let ExprKind::Cast { expr, .. } = &plain.kind {
+                plain = expr;
+            }
+            self.given.push(Given {
+                output,
+                column,
+                span: value.span.clone(),
+                parameter: match plain.kind {
+                    ExprKind::Parameter(number) if self.prepared.tenant != Some(number) => {
+                        Some(number)
+                    }
+                    _ => None,
+                },
+                typed,
+            });
+        }
+    }
+
+    /// The statement with the tenant in place of every other value for the column.
+    pub(super) fn with_tenant_values(&self, output: OutputId, column: usize) -> Option<String> {
+        let edits: Vec<_> = self
+            .given
+            .iter()
+            .filter(|given| given.output == output && given.column == column)
+            .map(|given| {
+                let span = self.tokens.widen(&given.span);
+                (
+                    self.prepared.source_span(&span),
+                    self.tenant_text(given.typed),
+                )
+            })
+            .collect();
+        if edits.is_empty() {
+            return None;
+        }
+        self.that_parses(edits)
+    }
+
+    /// An INSERT that gives the tenant column, in front of the others.
+    pub(super) fn with_tenant_column(&self, insert: &Insert, column: &str) -> Option<String> {
+        let first = insert.columns.first()?;
+        let mut edits = vec![(
+            self.prepared
+                .source_span(&(first.span.start..first.span.start)),
+            format!("{}, ", quote(column)),
+        )];
+        self.in_front(insert.source.as_deref()?, false, &mut edits)?;
+        self.that_parses(edits)
+    }
+
+    fn in_front(
+        &self,
+        query: &Query,
+        typed: bool,
+        edits: &mut Vec<(Range<usize>, String)>,
+    ) -> Option<()> {
+        let firsts: Vec<(usize, bool)> = match &query.body {
+            QueryBody::Values(rows) => rows
+                .iter()
+                .map(|row| Some((row.first()?.span.start, true)))
+                .collect::<Option<_>>()?,
+            QueryBody::Select(select) => vec![(select.targets.first()?.span.start, false)],
+            QueryBody::SetOperation { left, right, .. } => {
+                self.in_front(left, true, edits)?;
+                return self.in_front(right, true, edits);
+            }
+        };
+        for (start, row) in firsts {
+            // A row is in brackets, a select list is not.
+            let outermost = self.tokens.outermost_bracket(start);
+            let at = match (row, outermost) {
+                (true, bracket) => bracket? + 1,
+                (false, bracket) => bracket.unwrap_or(start),
+            };
+            let at = self.prepared.source_span(&(at..at)).start;
+            edits.push((at..at, format!("{}, ", self.tenant_text(typed))));
+        }
+        Some(())
+    }
+
+    fn tenant_text(&self, typed: bool) -> String {
+        if typed {
+            format!("$tenant::{}", self.tenant_type().name)
+        } else {
+            "$tenant".to_owned()
+        }
+    }
+
+    /// The statement with other texts in these places, if it parses.
+    fn that_parses(&self, edits: Vec<(Range<usize>, String)>) -> Option<String> {
+        let mended = edited(&self.prepared.source, edits)?;
+        let parses = prepare(&mended, TenantBinding::LastParameter, self.catalog.config()).is_ok();
+        parses.then_some(mended)
+    }
+
     /// Notes where a table is written, for mended statements.
     pub(super) fn note_reference(&mut self, rte: RteId, reference: &RelationRef, purpose: Purpose) {
         if self.context.origin.is_some() || reference.only || reference.sample.is_some() {
@@ -127,9 +264,7 @@ impl Prover<'_> {
                 edits.push((self.prepared.source_span(&written.item), own));
             }
         }
-        let mended = edited(&self.prepared.source, edits)?;
-        let parses = prepare(&mended, TenantBinding::LastParameter, self.catalog.config()).is_ok();
-        parses.then_some(mended)
+        self.that_parses(edits)
     }
 
     /// A table as the statement writes it, fenced.

@@ -134,6 +134,7 @@ impl<'a> Prover<'a> {
             upsert: false,
         };
         self.condition(&merge.on, &on, "ON");
+        self.note_insertion([rte], Some(&merge.on));
         self.judge(relation, &weakest, span, rte, place.block, Purpose::Merge);
         for branch in &merge.branches {
             if branch.matched == MergeMatch::NotMatchedBySource && !protected {
@@ -234,6 +235,10 @@ impl<'a> Prover<'a> {
                         ),
                         &value.span,
                     );
+                    let otherwise = otherwise.help(match self.replaced(&value.span, "$tenant") {
+                        Some(mended) => format!("write: {mended}"),
+                        None => "give it the value `$tenant`".to_owned(),
+                    });
                     match info.node {
                         // A column of the source, which the source's own conditions may pin.
                         Some(node) if self.fits_tenant(&info) => {
@@ -251,11 +256,15 @@ impl<'a> Prover<'a> {
             }
         }
         if !given && !guarded && !self.tenant_default(relation) {
-            self.problem(*error(
+            let column = relation.tenant().map_or("", |column| &column.name);
+            let problem = *error(
                 Code::FOREIGN_WRITE,
                 format!("a new row of `{}` gives no tenant", relation.display()),
                 span,
-            ));
+            );
+            self.problem(problem.help(format!(
+                "add the column `{column}` to the INSERT, with the value `$tenant`"
+            )));
         }
         self.defaults(relation, &assigned, span);
         self.evaluated_on_write(relation, span);

@@ -188,7 +188,8 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         misses: Vec::new(),
         insertions: Vec::new(),
         references: Vec::new(),
-        insert_parameters: Vec::new(),
+        refused: Vec::new(),
+        given: Vec::new(),
     };
     prover.equality_shadowed = prover.shadowed("=");
     prover.implicit_casts();

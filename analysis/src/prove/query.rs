@@ -74,7 +74,7 @@ impl<'a> Prover<'a> {
         let output = match &query.body {
             QueryBody::Select(select) => {
                 let (output, env) = self.select(select, &query.order_by, parent, guard, outer);
-                self.order_by(&query.order_by, select, &env);
+                self.order_by(&query.order_by, select, output, &env);
                 self.lock(&query.locking, env.scope);
                 output
             }
@@ -286,7 +286,9 @@ impl<'a> Prover<'a> {
             self.window(window, &env);
         }
         for expr in select.distinct.iter().flatten() {
-            self.group_item(expr, &select.targets, &env);
+            if !self.sorted_by_output(expr, columns.as_deref()) {
+                self.group_item(expr, &select.targets, &env);
+            }
         }
         // An ungrouped aggregate gives a row even where no row satisfies the conditions, and a
         // grouping set gives rows with NULL in place of the grouped columns.
@@ -485,13 +487,52 @@ impl<'a> Prover<'a> {
         }
     }
 
-    fn order_by(&mut self, items: &'a [OrderBy], select: &'a Select, env: &Env) {
+    /// A bare name in `ORDER BY` and `DISTINCT ON` is that of a column of the output, if one has it,
+    /// and of a column of `FROM` only then. Tells whether it is the former.
+    fn sorted_by_output(&mut self, expr: &Expr, columns: Option<&[OutColumn]>) -> bool {
+        let (ExprKind::Column(parts), Some(columns)) = (&expr.kind, columns) else {
+            return false;
+        };
+        let [name] = parts.as_slice() else {
+            return false;
+        };
+        let mut found = columns
+            .iter()
+            .filter(|column| column.name.as_ref() == Some(name));
+        let Some(first) = found.next() else {
+            return false;
+        };
+        let differs = |other: &OutColumn| match (first.info.node, other.info.node) {
+            (Some(one), Some(other)) => one != other,
+            _ => false,
+        };
+        if found.clone().any(differs) {
+            self.problem(*error(
+                Code::AMBIGUOUS_COLUMN,
+                format!("several columns of the output are called `{name}`"),
+                &expr.span,
+            ));
+        }
+        self.sorted_early(&first.info);
+        for other in found {
+            self.sorted_early(&other.info);
+        }
+        true
+    }
+
+    fn order_by(&mut self, items: &'a [OrderBy], select: &'a Select, output: OutputId, env: &Env) {
+        let columns = self
+            .outputs
+            .get(output)
+            .and_then(|output| output.columns.clone());
         for item in items {
             if let Some(operator) = &item.operator {
                 self.check_operator(operator, &[]);
             }
             // An alias of the select list wins over a column of the same name.
-            if !names_output(&item.expr, &select.targets) {
+            if !self.sorted_by_output(&item.expr, columns.as_deref())
+                && !names_output(&item.expr, &select.targets)
+            {
                 let info = self.expr(&item.expr, env);
                 self.sorted_early(&info);
             }

@@ -409,8 +409,10 @@ pub(super) struct Prover<'a> {
     pub(super) insertions: Vec<(RteId, super::explain::Insertion)>,
     /// Where tables are written, for messages.
     pub(super) references: Vec<super::mend::Written>,
-    /// Parameters that a source of an INSERT gives for a column, for messages.
-    pub(super) insert_parameters: Vec<(OutputId, usize, u32)>,
+    /// The entries whose rows are refused for want of a condition.
+    pub(super) refused: Vec<RteId>,
+    /// Values that the source of an INSERT gives for a tenant column, for messages.
+    pub(super) given: Vec<super::mend::Given>,
 }
 
 /// Where the arguments of an aggregate come from: PostgreSQL computes it at the level of the
