@@ -9,6 +9,7 @@ mod apply_alter;
 mod apply_constraint;
 mod apply_object;
 mod apply_policy;
+mod apply_rename;
 mod apply_routine;
 mod apply_table;
 mod bind;
@@ -19,6 +20,7 @@ mod lookup;
 mod model;
 mod names;
 mod routine;
+mod scope;
 mod script;
 pub(crate) mod walk;
 

@@ -366,7 +366,8 @@ impl Judge<'_> {
             };
             let tenants = (of_target(left) && self.is_tenant(right))
                 || (of_target(right) && self.is_tenant(left));
-            if !tenants && !(simple(left) && simple(right)) {
+            let plain = simple(left) && simple(right);
+            if !(tenants || plain) {
                 return false;
             }
             pinned |= tenants;

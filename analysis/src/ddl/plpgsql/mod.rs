@@ -3,6 +3,7 @@
 //! Invariant: every token of the body ends up in a node, is a control word, or the reading fails.
 
 mod read;
+mod statement;
 
 pub(crate) use read::tree;
 
