@@ -1,7 +1,7 @@
 //! Walks expressions: resolves names, checks functions, operators and types, and tells what a value
 //! depends on.
 
-use super::resolve::{Resolved, is_system};
+use super::resolve::is_system;
 use super::state::{BlockId, Env, Info, Leak, Level, Node, Prover, RteKind, SubQuery};
 use super::walk;
 use crate::diagnostic::{Code, Diagnostic};
@@ -52,10 +52,9 @@ impl<'a> Prover<'a> {
 
     fn expr_inner(&mut self, expr: &'a Expr, env: &Env) -> Info {
         match &expr.kind {
-            ExprKind::Column(parts) => match self.resolve(parts, &expr.span, env.scope) {
-                Resolved::Info(info) => info,
-                Resolved::Nothing => Info::default(),
-            },
+            ExprKind::Column(parts) => self
+                .resolve(parts, &expr.span, env.scope)
+                .unwrap_or_default(),
             ExprKind::Star(parts) if !parts.is_empty() => {
                 match self.row_of(parts, &expr.span, env.scope) {
                     Ok(row) => row,

@@ -18,14 +18,6 @@ pub(super) fn is_system(name: &str) -> bool {
     SYSTEM_COLUMNS.contains(&name)
 }
 
-/// What a name stands for.
-pub(super) enum Resolved {
-    /// A value.
-    Info(Info),
-    /// Nothing; a diagnostic was given.
-    Nothing,
-}
-
 impl Prover<'_> {
     pub(super) fn push_scope(&mut self, namespace: Namespace, parent: Option<usize>) -> usize {
         self.scopes.push(Scope { namespace, parent });
@@ -65,16 +57,17 @@ impl Prover<'_> {
         }
     }
 
-    /// Resolves a column reference of one to three parts.
-    pub(super) fn resolve(&mut self, parts: &[String], span: &Span, scope: usize) -> Resolved {
+    /// Resolves a column reference of one to three parts; where it stands for nothing, a diagnostic
+    /// was given.
+    pub(super) fn resolve(&mut self, parts: &[String], span: &Span, scope: usize) -> Option<Info> {
         match self.lookup(parts, span, scope) {
-            Ok(info) => Resolved::Info(info),
+            Ok(info) => Some(info),
             Err(problem) => {
                 // Columns that can't be told because of a problem that is already told.
                 if problem.code != Code::NOT_UNDERSTOOD || self.problems.is_empty() {
                     self.problem(*problem);
                 }
-                Resolved::Nothing
+                None
             }
         }
     }
