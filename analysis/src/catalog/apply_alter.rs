@@ -19,7 +19,7 @@ impl Builder {
         only: bool,
         actions: Vec<Action>,
     ) {
-        let Some(id) = self.target(target) else {
+        let Some(id) = self.target_if(target, missing_ok) else {
             if !missing_ok {
                 self.missing("table", target);
             }

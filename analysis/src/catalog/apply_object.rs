@@ -22,6 +22,9 @@ impl Builder {
     }
 
     fn drop_object(&mut self, kind: Kind, object: &Object, cascade: bool, missing_ok: bool) {
+        if cascade {
+            self.restrictions_in_doubt();
+        }
         match kind {
             Kind::Relation => match self.target(&object.name) {
                 Some(id) => self.drop_relation(id, cascade),
@@ -131,9 +134,48 @@ impl Builder {
         self.remove(id);
     }
 
+    /// `DROP … CASCADE` takes along what depends on the object by its type or by a constant that names
+    /// it. Where that may be a restrictive policy, the table is protected by one policy less.
+    fn restrictions_in_doubt(&mut self) {
+        let own = |ty: &str| ty.starts_with("reg") || self.catalog.ever.types.contains(ty);
+        let doubtful = |relation: &&super::model::Relation| {
+            relation
+                .policies
+                .iter()
+                .filter(|policy| !policy.permissive)
+                .flat_map(|policy| [&policy.using, &policy.check])
+                .any(|side: &PolicyExpr| {
+                    let PolicyExpr::Expr(expr) = side else {
+                        return false;
+                    };
+                    let found = mentions(expr);
+                    let of_type = |name: &String| {
+                        let ty = relation
+                            .column(name)
+                            .and_then(|(_, column)| column.ty.as_ref());
+                        ty.and_then(|ty| ty.name.parts.last())
+                            .is_some_and(|ty| own(ty))
+                    };
+                    found.types.iter().any(|ty| own(ty)) || found.columns.iter().any(of_type)
+                })
+        };
+        let ids: Vec<RelationId> = self
+            .catalog
+            .relations()
+            .filter(doubtful)
+            .map(|relation| relation.id)
+            .collect();
+        for id in ids {
+            self.unknown(
+                id,
+                "a restrictive policy may have gone with what was dropped by CASCADE",
+            );
+        }
+    }
+
     fn drop_on_table(&mut self, kind: Kind, object: &Object, missing_ok: bool) {
         let Some(table) = &object.table else { return };
-        let Some(id) = self.target(table) else {
+        let Some(id) = self.target_if(table, missing_ok) else {
             if !missing_ok {
                 self.missing("table", table);
             }

@@ -42,6 +42,9 @@ pub(super) struct Builder {
     pub(super) path_before_local: Option<Vec<String>>,
     /// What an earlier file left as the path, where the same connection goes on.
     pub(super) path_left: Option<Vec<String>>,
+    /// After a file that left `search_path` empty: what statements with IF EXISTS would have changed,
+    /// which were skipped if the path is still empty. Any other unqualified name shows that it is not.
+    pub(super) skipped: Option<Vec<RelationId>>,
     /// Names of temporary tables of earlier files, which may or may not still be there.
     pub(super) stale_temporary: HashSet<String>,
     /// Temporary tables that end with the transaction.
@@ -121,6 +124,7 @@ impl Builder {
             path: vec!["public".to_owned()],
             path_before_local: None,
             path_left: None,
+            skipped: None,
             stale_temporary: HashSet::new(),
             drop_on_commit: Vec::new(),
             members: BTreeSet::new(),
@@ -262,8 +266,11 @@ impl Builder {
         }
         let usual = vec!["public".to_owned()];
         if self.path != usual {
-            // An empty path finds nothing: whoever goes on like that gets an error.
-            if !self.path.is_empty() {
+            // An empty path finds nothing: whoever goes on like that gets an error, but for
+            // statements with IF EXISTS.
+            if self.path.is_empty() {
+                self.skipped.get_or_insert_default();
+            } else {
                 self.path_left = Some(self.path.clone());
                 self.diagnose(
                     Code::SEARCH_PATH,

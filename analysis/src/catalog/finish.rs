@@ -8,6 +8,12 @@ use super::model::{ColumnDefault, Directive, KeyKind, ReferentialAction, Relatio
 use crate::diagnostic::{Code, Diagnostic};
 
 pub(super) fn finish(mut builder: Builder) -> Catalog {
+    for id in builder.skipped.take().unwrap_or_default() {
+        builder.unknown(
+            id,
+            "an earlier migration left `search_path` empty, under which statements with IF EXISTS are skipped",
+        );
+    }
     roles(&mut builder);
     path(&mut builder);
     directives(&mut builder);

@@ -33,6 +33,7 @@ impl Builder {
         if name.schema.is_some() {
             return found;
         }
+        self.skipped = None;
         if self.stale_temporary.contains(&name.name)
             && let Some(id) = found
         {
@@ -123,6 +124,20 @@ impl Builder {
             .or(self.path.first())
             .cloned()
             .unwrap_or_else(|| "public".to_owned())
+    }
+
+    /// The relation that a statement changes which may have IF EXISTS.
+    pub(super) fn target_if(&mut self, name: &Ref, missing_ok: bool) -> Option<RelationId> {
+        if !missing_ok || name.schema.is_some() {
+            return self.target(name);
+        }
+        let mut skipped = self.skipped.take();
+        let found = self.target(name);
+        if let Some(skipped) = &mut skipped {
+            skipped.extend(found);
+        }
+        self.skipped = skipped;
+        found
     }
 
     /// Whether it is uncertain into which schema a new object of this name goes.

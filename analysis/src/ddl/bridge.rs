@@ -10,22 +10,29 @@ use crate::lower::Lower;
 use crate::lower::tokens::Tokens;
 use crate::parse::{self, Limits};
 
-/// Takes `'simple'::regconfig` for `'simple'`: the server writes constants with their type when it
-/// prints what it has stored, and the argument has that type anyway.
+/// Takes `f('simple'::regconfig, …)` for `f('simple', …)`, and `nextval('s'::regclass)` likewise: the
+/// server writes constants with their type when it prints what it has stored, and the argument has
+/// that type anyway.
 struct Constants;
 
 impl Visitor for Constants {
     fn expr(&mut self, expr: &mut ir::Expr) {
-        if let ir::ExprKind::Cast { expr: inner, ty } = &mut expr.kind
-            && matches!(inner.kind, ir::ExprKind::Literal(ir::Literal::String(_)))
-            && matches!(
-                ty.name.parts.last().map(String::as_str),
-                Some("regconfig" | "regclass")
-            )
-            && matches!(ty.name.parts.as_slice(), [_] | [_, _])
-        {
-            let inner = std::mem::replace(&mut inner.kind, ir::ExprKind::Default);
-            expr.kind = inner;
+        let ir::ExprKind::Call(call) = &mut expr.kind else {
+            return;
+        };
+        let sequence = call.name.parts.last().is_some_and(|name| name == "nextval");
+        for arg in &mut call.args {
+            let ir::ExprKind::Cast { expr: inner, ty } = &mut arg.kind else {
+                continue;
+            };
+            let constant = matches!(inner.kind, ir::ExprKind::Literal(ir::Literal::String(_)));
+            let own = match ty.name.parts.as_slice() {
+                [name] | [_, name] => name == "regconfig" || sequence && name == "regclass",
+                _ => false,
+            };
+            if constant && own {
+                arg.kind = std::mem::replace(&mut inner.kind, ir::ExprKind::Default);
+            }
         }
     }
 }

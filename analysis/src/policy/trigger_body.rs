@@ -26,7 +26,14 @@ pub(super) fn understood(
     if function.language != "plpgsql" {
         return Err(format!("calls a function in {}", function.language));
     }
-    let items = plpgsql::items(text).map_err(|reason| format!("is not understood ({reason})"))?;
+    let unclear = |reason| format!("is not understood ({reason})");
+    if plpgsql::tree(text)
+        .map_err(unclear)?
+        .declares(&|name| matches!(name, "new" | "old") || name.starts_with("tg_"))
+    {
+        return Err("has a variable that hides the row which fired it".to_owned());
+    }
+    let items = plpgsql::items(text).map_err(unclear)?;
     let judge = Judge {
         catalog,
         table,
