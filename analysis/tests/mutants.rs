@@ -57,6 +57,15 @@ fn operators_of_policies() {
 }
 
 #[test]
+fn an_equality_of_the_migrations_protects_nothing() {
+    let before = "CREATE FUNCTION always(uuid, uuid) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+        CREATE OPERATOR = (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = always);";
+    let policy = format!("tenant_id = {UUID}");
+    assert_eq!(class("uuid", "", &policy), "protected");
+    assert_ne!(class("uuid", before, &policy), "protected");
+}
+
+#[test]
 fn conditions_of_policies() {
     let same = format!("tenant_id = {UUID}");
     for (policy, expected) in [
