@@ -21,6 +21,46 @@ pub(crate) fn is_builtin(name: &str) -> bool {
     OPERATORS.contains(&name)
 }
 
+/// What an operator of a well-known extension makes of operands of its types: distances of pgvector,
+/// which raise an error on vectors of different lengths, and the trigrams of pg_trgm, which raise
+/// none. PostgreSQL itself has no operator of these names on these types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extension {
+    /// The type of the result.
+    pub(crate) result: &'static str,
+    /// Whether it never raises an error.
+    pub(crate) never: bool,
+}
+
+/// The operator of a well-known extension that a name stands for between these operands.
+pub(crate) fn of_an_extension(
+    name: &str,
+    left: Operand<'_>,
+    right: Operand<'_>,
+) -> Option<Extension> {
+    let one = match (left, right) {
+        (Operand::Known(a), Operand::Known(b))
+            if a.name == b.name || (a.is_text() && b.is_text()) =>
+        {
+            a
+        }
+        (Operand::Known(one), Operand::Open) | (Operand::Open, Operand::Known(one)) => one,
+        _ => return None,
+    };
+    if one.array || one.domain {
+        return None;
+    }
+    let vector = matches!(one.name.as_str(), "vector" | "halfvec" | "sparsevec");
+    let (result, never) = match name {
+        "<=>" | "<#>" | "<+>" | "<->" if vector => ("float8", false),
+        "<~>" | "<%>" if one.name == "bit" => ("float8", false),
+        "%" | "<%" | "%>" | "<<%" | "%>>" if one.is_text() => ("bool", true),
+        "<->" | "<<->" | "<->>" | "<<<->" | "<->>>" if one.is_text() => ("float4", true),
+        _ => return None,
+    };
+    Some(Extension { result, never })
+}
+
 /// `LIKE` and its kin: they raise an error when the pattern ends in a lone backslash.
 pub(crate) fn is_like(name: &str) -> bool {
     matches!(name, "~~" | "!~~" | "~~*" | "!~~*")
@@ -241,6 +281,17 @@ mod tests {
             Operand::Unknown
         ));
         assert!(is_quiet_path("$.a ? (@.b > 1)") && !is_quiet_path("$.a.dateTime() > 1"));
+    }
+
+    #[test]
+    fn operators_of_extensions() {
+        let of = |name: &str, ty: &str| {
+            of_an_extension(name, Operand::Known(&Ty::plain(ty)), Operand::Open)
+        };
+        assert!(of("<=>", "vector").is_some_and(|found| !found.never));
+        assert!(of("%", "text").is_some_and(|found| found.never && found.result == "bool"));
+        assert!(of("%", "int4").is_none() && of("<=>", "text").is_none());
+        assert!(of_an_extension("<=>", Operand::Open, Operand::Open).is_none());
     }
 
     #[test]

@@ -37,6 +37,15 @@ const EXTENSIONS: &[&str] = &[
     "l2_distance",
     "cosine_distance",
     "inner_product",
+    "l1_distance",
+    "hamming_distance",
+    "jaccard_distance",
+    "vector_dims",
+    "vector_norm",
+    "l2_norm",
+    "l2_normalize",
+    "subvector",
+    "binary_quantize",
     "hstore",
 ];
 

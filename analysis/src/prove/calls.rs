@@ -21,6 +21,12 @@ impl<'a> Prover<'a> {
         let (own, operator) = match name.parts.as_slice() {
             [operator] => (false, operator),
             [schema, operator] if schema == "pg_catalog" => (true, operator),
+            [schema, operator]
+                if matches!(schema.as_str(), "public" | "extensions")
+                    && self.extension_operator(operator, operands) =>
+            {
+                (false, operator)
+            }
             _ => {
                 self.problem(
                     Diagnostic::error(
@@ -35,14 +41,15 @@ impl<'a> Prover<'a> {
                 return;
             }
         };
-        if !operators::is_builtin(operator) {
+        let extension = !own && self.extension_operator(operator, operands);
+        if !operators::is_builtin(operator) && !extension {
             self.problem(
                 Diagnostic::error(
                     Code::UNKNOWN_OPERATOR,
                     format!("the operator `{operator}` is not PostgreSQL's own, so what it computes is not known"),
                 )
                 .at(name.span.clone())
-                .help("use an operator of PostgreSQL's own"),
+                .help("use an operator of PostgreSQL's own, cast its operands where it is one of pgvector or pg_trgm, as in `$q::vector`, or call its function and allow that in `watertight.toml`: [[functions]] name = \"…\", reason = \"…\""),
             );
         } else if !own && (self.shadowed(operator) || self.could_choose(operator, operands)) {
             self.problem(
@@ -54,6 +61,15 @@ impl<'a> Prover<'a> {
                 .help(format!("write `OPERATOR(pg_catalog.{operator})`")),
             );
         }
+    }
+
+    /// Whether an operator is one of a well-known extension, and not of a migration.
+    fn extension_operator(&self, operator: &str, operands: &[&Info]) -> bool {
+        let [one, other] = operands else {
+            return false;
+        };
+        operators::of_an_extension(operator, one.operand(), other.operand()).is_some()
+            && self.catalog.shadowing_operators(operator).next().is_none()
     }
 
     /// The implicit `=` of `IN`, `USING` and their kin.

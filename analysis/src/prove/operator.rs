@@ -66,7 +66,12 @@ impl<'a> Prover<'a> {
             || (matches!(name, "@?" | "@@")
                 && left_ty.is_some_and(|ty| ty.name == "jsonb")
                 && quiet_path(right_expr));
-        if !safe {
+        let extension =
+            left.and_then(|left| operators::of_an_extension(name, left.operand(), right.operand()));
+        if let Some(extension) = extension {
+            info.ty = Some(Ty::plain(extension.result));
+        }
+        if !safe && !extension.is_some_and(|extension| extension.never) {
             let what = if operators::is_like(name) {
                 PATTERN.to_owned()
             } else if operators::is_regex(name) {

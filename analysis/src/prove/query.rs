@@ -9,6 +9,7 @@ use super::state::{
     Prover, Visible,
 };
 use super::walk;
+use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::ir::{
     Expr, ExprKind, Literal, Locking, OrderBy, Query, QueryBody, Select, SetOperator, Span, Target,
@@ -23,7 +24,7 @@ const LEVELS: usize = 250;
 
 /// The `SELECT` of a sub-query that can be read as part of the query around it: one row for each
 /// combination of its own rows, nothing computed over several.
-pub(super) fn mergeable(query: &Query) -> Option<&Select> {
+pub(super) fn mergeable<'q>(query: &'q Query, catalog: &Catalog) -> Option<&'q Select> {
     let QueryBody::Select(select) = &query.body else {
         return None;
     };
@@ -38,10 +39,9 @@ pub(super) fn mergeable(query: &Query) -> Option<&Select> {
         && select.having.is_none()
         && select.windows.is_empty()
         && !select.from.is_empty()
-        && select
-            .targets
-            .iter()
-            .all(|target| !walk::computes_over_rows(&target.expr));
+        && select.targets.iter().all(|target| {
+            !walk::computes_over_rows(&target.expr, &|call| walk::is_plain(call, catalog))
+        });
     plain.then_some(select)
 }
 
@@ -268,8 +268,9 @@ impl<'a> Prover<'a> {
             self.group_item(expr, &select.targets, &env);
         }
         if let Some(having) = &select.having {
-            // Without an aggregate PostgreSQL moves the condition before the grouping.
-            let movable = !walk::computes_over_rows(having);
+            // Without an aggregate PostgreSQL moves the condition before the grouping; a function
+            // that is not its own may be none.
+            let movable = !walk::computes_over_rows(having, &|_| true);
             let info = self.expr(
                 having,
                 &Env {

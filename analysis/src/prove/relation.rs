@@ -380,7 +380,7 @@ impl<'a> Prover<'a> {
                 default_value: false,
             };
         let columns = self.within(context, |this| {
-            if let Some(select) = super::query::mergeable(query) {
+            if let Some(select) = super::query::mergeable(query, self.catalog) {
                 return this.merged(select, place, None);
             }
             let output = this.query(query, Some(place.block), &place.guard, None);

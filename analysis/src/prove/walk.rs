@@ -1,6 +1,6 @@
 //! Questions about the shape of expressions and queries that need no catalog.
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, FunctionKind, Volatility};
 use crate::functions::builtin;
 use crate::ir::{
     Call, Expr, ExprKind, FromItem, IndirectionStep, Literal, Query, QueryBody, Statement,
@@ -139,9 +139,25 @@ pub(super) fn window_parts(window: &Window) -> impl Iterator<Item = &Expr> {
         .chain(&window.frame)
 }
 
+/// Whether a call is of functions of the migrations that compute one value from their arguments,
+/// without a side effect: PostgreSQL merges a sub-query that calls one.
+pub(super) fn is_plain(call: &Call, catalog: &Catalog) -> bool {
+    let defined = match call.name.parts.as_slice() {
+        [name] => catalog.functions(None, name),
+        [schema, name] => catalog.functions(Some(schema), name),
+        _ => Vec::new(),
+    };
+    !defined.is_empty()
+        && defined.iter().all(|function| {
+            function.kind == FunctionKind::Function
+                && !function.returns_set
+                && function.volatility != Volatility::Volatile
+        })
+}
+
 /// Whether an expression holds an aggregate, a window function or a function that returns a set;
-/// a function that is not known counts as one.
-pub(super) fn computes_over_rows(expr: &Expr) -> bool {
+/// `plain` tells of the functions that are not PostgreSQL's own whether they are none of these.
+pub(super) fn computes_over_rows(expr: &Expr, plain: &dyn Fn(&Call) -> bool) -> bool {
     let here = match &expr.kind {
         ExprKind::Call(call) => {
             call.over.is_some()
@@ -154,12 +170,17 @@ pub(super) fn computes_over_rows(expr: &Expr) -> bool {
                     .parts
                     .last()
                     .and_then(|name| builtin(name))
-                    .is_none_or(|builtin| builtin.aggregate || builtin.window || builtin.set)
+                    .map_or_else(
+                        || !plain(call),
+                        |builtin| builtin.aggregate || builtin.window || builtin.set,
+                    )
         }
         ExprKind::Grouping(_) => true,
         _ => false,
     };
-    here || children(expr).into_iter().any(computes_over_rows)
+    here || children(expr)
+        .into_iter()
+        .any(|part| computes_over_rows(part, plain))
 }
 
 /// Whether a call is an aggregate, or could be one: a function that only the configuration knows.
