@@ -134,6 +134,7 @@ codes! {
     FOREIGN_KEY_WITHOUT_TENANT = "W0710", "foreign-key-without-tenant", "a foreign key can refer to another tenant's row";
     CASCADE_ACROSS_TENANTS = "W0711", "cascade-across-tenants", "a foreign key's action can reach another tenant's rows";
     SEARCH_PATH = "W0712", "search-path", "a migration leaves the search path changed";
+    SHARED_SEQUENCE = "W0713", "shared-sequence", "numbers of a sequence that all tenants share tell how much the others add";
     // configuration
     CONFIG = "W0801", "config", "the configuration is not valid";
     CATALOG_MISSING = "W0802", "catalog-missing", "no migrations were found";

@@ -79,3 +79,25 @@ fn each_side_channel_has_its_mend() {
         assert_eq!(warnings(&format!("{before}{good}")), [], "{good}");
     }
 }
+
+#[test]
+fn numbers_of_a_shared_sequence_are_told() {
+    for numbered in [
+        "id bigserial",
+        "id bigint GENERATED ALWAYS AS IDENTITY",
+        "id bigint DEFAULT nextval('a_id_seq')",
+    ] {
+        let found = warnings(&format!(
+            "CREATE TABLE a (tenant_id uuid NOT NULL, {numbered});"
+        ));
+        let [(code, help)] = found.as_slice() else {
+            panic!("{numbered}: {found:?}");
+        };
+        assert_eq!(*code, Code::SHARED_SEQUENCE);
+        assert!(help.contains("gen_random_uuid()"), "{help}");
+    }
+    let uuid = "CREATE TABLE a (tenant_id uuid NOT NULL, id uuid DEFAULT gen_random_uuid());";
+    assert_eq!(warnings(uuid), []);
+    // Without a tenant's rows there is nothing to tell.
+    assert_eq!(warnings("CREATE TABLE a (id bigserial);"), []);
+}

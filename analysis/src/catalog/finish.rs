@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Catalog;
 use super::build::Builder;
-use super::model::{ColumnDefault, Directive, KeyKind, ReferentialAction, Relation, RelationId};
+use super::model::{
+    ColumnDefault, Directive, KeyKind, ReferentialAction, Relation, RelationId, RelationKind,
+};
+use super::walk::mentions;
 use crate::diagnostic::{Code, Diagnostic};
 
 pub(super) fn finish(mut builder: Builder) -> Catalog {
@@ -254,6 +257,21 @@ fn key_warnings(catalog: &Catalog) -> Vec<Diagnostic> {
                 .help(format!("UNIQUE ({}, {})", tenant.name, listed.join(", "))),
             );
         }
+        for column in &relation.columns {
+            if is_numbered(&column.default) && relation.kind != RelationKind::Partition {
+                let shown = super::quote(&column.name);
+                warnings.push(
+                    Diagnostic::warning(
+                        Code::SHARED_SEQUENCE,
+                        format!("`{shown}` of `{name}` is numbered across tenants, so a number tells how many rows the others add"),
+                    )
+                    .note(format!("in {}", relation.created_in))
+                    .help(format!(
+                        "where the number leaves the server: {shown} uuid DEFAULT gen_random_uuid()"
+                    )),
+                );
+            }
+        }
         for key in &relation.foreign_keys {
             let Some(target) = catalog.get(key.target) else {
                 continue;
@@ -303,4 +321,16 @@ fn key_warnings(catalog: &Catalog) -> Vec<Diagnostic> {
         }
     }
     warnings
+}
+
+/// Whether a column is filled from a sequence.
+fn is_numbered(default: &ColumnDefault) -> bool {
+    match default {
+        ColumnDefault::Sequence => true,
+        ColumnDefault::Expr(expr) => mentions(expr)
+            .functions
+            .iter()
+            .any(|name| name == "nextval"),
+        _ => false,
+    }
 }

@@ -103,6 +103,7 @@ impl Catalog {
             Code::KEY_WITHOUT_TENANT,
             Code::FOREIGN_KEY_WITHOUT_TENANT,
             Code::CASCADE_ACROSS_TENANTS,
+            Code::SHARED_SEQUENCE,
         ];
         self.diagnostics
             .iter()
