@@ -19,6 +19,8 @@ pub enum Judge {
 pub struct Accepted {
     pub rls: bool,
     pub reasons: String,
+    /// Which output columns the proof marks as computed from a tenant column.
+    pub columns: Option<Vec<bool>>,
 }
 
 /// Why it is not.
@@ -33,9 +35,9 @@ pub struct Refused {
 pub fn catalog(schema: &Schema) -> Catalog {
     let mut config = Config::default();
     config.tenant.kind = match schema.kind {
-        Kind::Uuid => TenantKind::Uuid,
+        Kind::Uuid | Kind::Domain => TenantKind::Uuid,
         Kind::Bigint => TenantKind::Bigint,
-        Kind::Text | Kind::Varchar => TenantKind::Text,
+        Kind::Text | Kind::Varchar | Kind::Citext => TenantKind::Text,
     };
     let migrations: Vec<Migration> = schema
         .migrations()
@@ -63,9 +65,14 @@ impl Judge {
             Judge::Everything => Ok(Accepted {
                 rls: false,
                 reasons: "nobody judged".to_owned(),
+                columns: None,
             }),
             Judge::Prover => match prove(catalog, prepared) {
                 Ok(proof) => Ok(Accepted {
+                    columns: proof
+                        .columns
+                        .as_ref()
+                        .map(|columns| columns.iter().map(|c| c.from_tenant).collect()),
                     rls: matches!(proof.grade, watertight_analysis::prove::Grade::Rls),
                     reasons: proof
                         .occurrences

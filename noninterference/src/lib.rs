@@ -6,6 +6,7 @@
 //! can be reproduced and made smaller.
 
 pub mod choice;
+pub mod coverage;
 pub mod judge;
 pub mod observe;
 pub mod report;

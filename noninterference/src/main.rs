@@ -36,6 +36,12 @@ struct Arguments {
     /// Accept every statement: shows that the oracle finds leaks.
     #[arg(long)]
     accept_everything: bool,
+    /// Use this server, as a superuser, instead of starting one; leaves two roles behind.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// Print how often each construct was accepted.
+    #[arg(long)]
+    coverage: bool,
     /// Print every statement.
     #[arg(long)]
     verbose: bool,
@@ -61,6 +67,7 @@ async fn main() -> Result<ExitCode> {
         limit: arguments.seconds.map(Duration::from_secs),
         schema: arguments.schema,
         verbose: arguments.verbose,
+        server: arguments.server.clone(),
     };
     let summary = run(&options).await?;
     if let Some(path) = &arguments.refusals {
@@ -74,6 +81,9 @@ async fn main() -> Result<ExitCode> {
         }
     }
     println!("{summary}");
+    if arguments.coverage {
+        println!("{}", summary.coverage.table());
+    }
     Ok(
         if summary.difference_count == 0 || arguments.accept_everything {
             ExitCode::SUCCESS

@@ -80,6 +80,8 @@ pub enum Observation {
         rows: Vec<String>,
         count: u64,
         effect: Effect,
+        /// Columns in which the session tenant's identifier shows.
+        telling: Vec<usize>,
     },
     Failed(Failure),
 }
@@ -151,11 +153,13 @@ pub fn compare(
                 rows: a,
                 count: m,
                 effect: x,
+                ..
             },
             Observation::Done {
                 rows: b,
                 count: n,
                 effect: y,
+                ..
             },
         ) => {
             if a == b && m == n && x.own == y.own {

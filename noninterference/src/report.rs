@@ -1,5 +1,6 @@
 //! Counts and findings of a run, shared by its jobs.
 
+use crate::coverage::Coverage;
 use crate::judge::{Accepted, Refused};
 use crate::observe::Verdict;
 use crate::run::{Case, Outcome, key};
@@ -83,6 +84,10 @@ pub struct Summary {
     pub failed_equally: u64,
     pub covert: u64,
     pub unstable: u64,
+    /// An error on one side only, because of the planner's statistics alone.
+    pub by_statistics: u64,
+    /// Statements with an output column that holds the tenant's identifier and is not marked so.
+    pub unmarked: u64,
     pub too_slow: u64,
     pub differences: Vec<Difference>,
     /// How many differences there were; the list above is cut short.
@@ -98,6 +103,7 @@ pub struct Summary {
     pub accepted_intended: u64,
     pub refused_safe_by_code: BTreeMap<String, u64>,
     pub false_refusals: Vec<FalseRefusal>,
+    pub coverage: Coverage,
     pub elapsed: Duration,
 }
 
@@ -146,7 +152,9 @@ impl fmt::Display for Summary {
         writeln!(f, "  no row             {:>9}", self.idle)?;
         writeln!(f, "  covert channel     {:>9}", self.covert)?;
         writeln!(f, "  choice left open   {:>9}", self.unstable)?;
+        writeln!(f, "  error by statistics{:>9}", self.by_statistics)?;
         writeln!(f, "  too slow           {:>9}", self.too_slow)?;
+        writeln!(f, "  column not marked  {:>9}", self.unmarked)?;
         writeln!(f, "  DIFFERENCES        {:>9}", self.difference_count)?;
         writeln!(
             f,
@@ -211,6 +219,12 @@ impl Report {
         }
     }
 
+    /// A tenant column in the output that the proof does not mark.
+    pub fn unmarked(&self, text: &str) {
+        eprintln!("{text}");
+        self.with(|s| s.unmarked += 1);
+    }
+
     pub fn note(&self, text: &str) {
         eprintln!("{text}");
     }
@@ -228,13 +242,22 @@ impl Report {
         });
     }
 
-    pub fn ran(&self, intended: bool, outcome: &Outcome) {
+    pub fn ran(&self, statement: &Statement, case: &Case, outcome: &Outcome) {
+        let intended = statement.intended;
         self.with(|s| {
             if matches!(outcome, Outcome::Invalid(_)) {
                 s.invalid += 1;
                 return;
             }
             s.ran += 1;
+            let worked = matches!(
+                outcome,
+                Outcome::Ran {
+                    verdict: Verdict::Same { worked: true },
+                    ..
+                }
+            );
+            s.coverage.count(&case.features, &statement.sql, worked);
             match outcome {
                 Outcome::Ran { verdict, .. } => match verdict {
                     Verdict::Same { worked } => {
@@ -247,6 +270,7 @@ impl Report {
                     Verdict::Order => s.unstable += 1,
                     Verdict::Difference(_) => s.difference_count += 1,
                 },
+                Outcome::Statistics(_) => s.by_statistics += 1,
                 _ => s.unstable += 1,
             }
         });

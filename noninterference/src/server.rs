@@ -4,25 +4,45 @@
 //! rolled back, with what it did to the tables read by the superuser before.
 
 use crate::observe::{Effect, Failure, Observation};
-use crate::schema::{Owner, Schema, State, rows};
+use crate::schema::{Kind, Owner, Schema, State, Table, rows};
 use anyhow::{Context, Result};
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Row, ValueRef};
 use watertight_devdb::{Database, DevDb};
 
 /// Planner settings that lead to other plans with the same answer.
-pub const PLANS: [&str; 4] = [
+pub const PLANS: [&str; 7] = [
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL join_collapse_limit = 1",
+    "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL join_collapse_limit = 1",
+    "SET LOCAL enable_memoize = off",
     "SET LOCAL enable_hashjoin = off",
     "SET LOCAL enable_nestloop = off; SET LOCAL enable_material = off",
     "SET LOCAL enable_mergejoin = off; SET LOCAL enable_hashagg = off; SET LOCAL enable_seqscan = off",
     "SET LOCAL from_collapse_limit = 1; SET LOCAL join_collapse_limit = 1; SET LOCAL enable_sort = off",
 ];
 
+/// What the planner knows: as it is; nothing at all; or a few rows in every table.
+pub const STATISTICS: [&str; 3] = [
+    "SET LOCAL random_page_cost = 4",
+    "DELETE FROM pg_statistic; UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relkind IN ('r', 'p', 'm') AND oid >= 16384",
+    "DELETE FROM pg_statistic; UPDATE pg_class SET reltuples = 6, relpages = 1 WHERE relkind IN ('r', 'p', 'm') AND oid >= 16384",
+];
+
+/// Switches off the triggers that fire even while tables are filled, and remembers how they were.
+const QUIET: &str = "CREATE TEMP TABLE loud AS SELECT tgrelid::regclass::text AS t, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('R', 'A'); \
+    DO $$ DECLARE r record; BEGIN FOR r IN SELECT * FROM loud LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', r.t, r.tgname); END LOOP; END $$;";
+
+/// Switches them on again.
+const LOUD: &str = "DO $$ DECLARE r record; BEGIN FOR r IN SELECT * FROM loud LOOP \
+    EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER %I', r.t, CASE r.tgenabled WHEN 'R' THEN 'REPLICA' ELSE 'ALWAYS' END, r.tgname); END LOOP; END $$; DROP TABLE loud;";
+
 /// One database and a superuser's connection to it.
 #[derive(Debug)]
 pub struct Side {
     connection: PgConnection,
     session: String,
+    /// The session's tenant.
+    own: String,
     /// Whether a statement `s` is prepared.
     prepared: bool,
     /// What the tables of others hold before any statement.
@@ -33,19 +53,33 @@ pub struct Side {
 /// Creates the roles that the schemas belong to.
 pub async fn prepare_roles(server: &DevDb) -> Result<()> {
     let mut connection = PgConnection::connect(server.admin_url()).await?;
-    sqlx::raw_sql("CREATE ROLE plain_owner NOLOGIN; CREATE ROLE bypassing_owner NOLOGIN BYPASSRLS")
-        .execute(&mut connection)
-        .await?;
+    for (role, rights) in [("plain_owner", ""), ("bypassing_owner", " BYPASSRLS")] {
+        let sql = format!(
+            "DO $$ BEGIN CREATE ROLE {role} NOLOGIN{rights}; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await?;
+    }
     Ok(())
 }
 
 impl Side {
     pub async fn open(server: &DevDb) -> Result<Self> {
         let database = server.database().await?;
-        let connection = PgConnection::connect(database.admin_url()).await?;
+        let mut connection = PgConnection::connect(database.admin_url()).await?;
+        // Migrations make schemas.
+        let grant = format!(
+            "GRANT CREATE ON DATABASE \"{}\" TO plain_owner, bypassing_owner",
+            database.name()
+        );
+        sqlx::raw_sql(AssertSqlSafe(grant))
+            .execute(&mut connection)
+            .await?;
         Ok(Self {
             connection,
             session: String::new(),
+            own: String::new(),
             prepared: false,
             baseline: None,
             _database: database,
@@ -60,14 +94,21 @@ impl Side {
             "plain_owner"
         };
         let ids = schema.kind.ids();
+        // A plan for these values, as the runtime's transactions have it.
         self.session = format!(
-            "SET LOCAL app.tenant_id = '{}'; SET LOCAL app.org_id = '{}'; SET LOCAL statement_timeout = 700; SET LOCAL SESSION AUTHORIZATION app",
+            "SET LOCAL app.tenant_id = '{}'; SET LOCAL app.org_id = '{}'; SET LOCAL statement_timeout = 700; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL SESSION AUTHORIZATION app",
             ids[0], ids[1]
         );
         self.prepared = false;
+        ids[0].clone_into(&mut self.own);
+        // The owner may not; the migration finds it there.
+        let extension = match schema.kind {
+            Kind::Citext => "CREATE EXTENSION citext;",
+            _ => "",
+        };
         let mut sql = format!(
-            "ROLLBACK; RESET SESSION AUTHORIZATION; RESET session_replication_role; DEALLOCATE ALL; SET client_min_messages = error; DROP SCHEMA IF EXISTS public CASCADE; \
-             CREATE SCHEMA public AUTHORIZATION {owner}; GRANT USAGE ON SCHEMA public TO app; SET SESSION AUTHORIZATION {owner};"
+            "ROLLBACK; RESET SESSION AUTHORIZATION; RESET session_replication_role; DEALLOCATE ALL; SET client_min_messages = error; DROP TABLE IF EXISTS pg_temp.loud; DROP SCHEMA IF EXISTS public, crm, app CASCADE; DROP EXTENSION IF EXISTS citext; \
+             CREATE SCHEMA public AUTHORIZATION {owner}; GRANT USAGE ON SCHEMA public TO app; {extension} SET SESSION AUTHORIZATION {owner};"
         );
         self.execute(&sql).await.context("clear the database")?;
         for (name, text) in schema.migrations() {
@@ -75,13 +116,27 @@ impl Side {
                 .await
                 .with_context(|| format!("apply {name}:\n{text}"))?;
         }
-        sql = "RESET SESSION AUTHORIZATION; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app; \
-               GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO app; SET session_replication_role = replica;"
+        sql = "RESET SESSION AUTHORIZATION; RESET search_path; CREATE SCHEMA IF NOT EXISTS crm; CREATE SCHEMA IF NOT EXISTS app; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, crm, app TO app; \
+               GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, crm, app TO app; SET session_replication_role = replica;"
             .to_owned();
+        sql += QUIET;
+        let lonely = state.alone && state.side == 1;
+        if lonely {
+            // Dead rows keep the pages of tables and indexes as they are on the other side, so that
+            // the planner can be told the same of both.
+            for row in rows(schema, State { side: 0, ..state }) {
+                sql += &row;
+                sql.push(';');
+            }
+            for table in schema.tables.iter().rev() {
+                sql += &format!("DELETE FROM ONLY {};", table.path());
+            }
+        }
         for row in rows(schema, state) {
             sql += &row;
             sql.push(';');
         }
+        sql += LOUD;
         sql += "RESET session_replication_role;";
         // A view may read the setting.
         sql += &format!(
@@ -91,7 +146,17 @@ impl Side {
         for view in &schema.refresh {
             sql += &format!("REFRESH MATERIALIZED VIEW {view};");
         }
-        sql += "RESET app.tenant_id; RESET app.org_id; ANALYZE;";
+        // Not the whole database: the catalogs' own statistics are most of the work.
+        let analyzed: Vec<String> = schema
+            .tables
+            .iter()
+            .map(Table::path)
+            .chain(schema.refresh.iter().cloned())
+            .collect();
+        sql += &format!(
+            "RESET app.tenant_id; RESET app.org_id; ANALYZE {};",
+            analyzed.join(", ")
+        );
         self.execute(&sql)
             .await
             .with_context(|| format!("fill the tables:\n{sql}"))?;
@@ -118,10 +183,10 @@ impl Side {
     }
 
     /// Prepares a statement as the application would. Fails if PostgreSQL refuses it.
-    pub async fn prepare(&mut self, sql: &str) -> std::result::Result<(), Failure> {
+    pub async fn prepare(&mut self, types: &str, sql: &str) -> std::result::Result<(), Failure> {
         let old = if self.prepared { "DEALLOCATE s;" } else { "" };
         let text = format!(
-            "ROLLBACK; RESET SESSION AUTHORIZATION; {old} SET SESSION AUTHORIZATION app; PREPARE s AS {sql}"
+            "ROLLBACK; RESET SESSION AUTHORIZATION; {old} SET SESSION AUTHORIZATION app; PREPARE s{types} AS {sql}"
         );
         let answers = self.send(&text).await;
         // The change of role is undone with a failed PREPARE, the DEALLOCATE is not.
@@ -165,6 +230,14 @@ impl Side {
                     break;
                 }
                 let statement = &part[before];
+                let telling = (0..statement.rows.first().map_or(0, Vec::len))
+                    .filter(|column| {
+                        statement
+                            .rows
+                            .iter()
+                            .any(|row| row[*column].contains(&self.own))
+                    })
+                    .collect();
                 let mut rows: Vec<String> =
                     statement.rows.iter().map(|row| row.join("|")).collect();
                 rows.sort_unstable();
@@ -176,6 +249,7 @@ impl Side {
                     rows,
                     count: statement.count,
                     effect,
+                    telling,
                 });
             }
             if let Some(failure) = answers.failure {
@@ -187,6 +261,20 @@ impl Side {
             }
         }
         seen
+    }
+
+    /// The plan of the prepared statement for these arguments, with its costs: these decide at run
+    /// time which input of a hash join is read first.
+    pub async fn explain(&mut self, arguments: &str, setting: &str) -> Vec<String> {
+        let text = format!(
+            "ROLLBACK; RESET SESSION AUTHORIZATION; BEGIN; {setting}; {}; EXPLAIN EXECUTE s{arguments}; ROLLBACK;",
+            self.session
+        );
+        let answers = self.send(&text).await;
+        let lines = answers.done.into_iter().flat_map(|done| done.rows);
+        let mut lines: Vec<String> = lines.flatten().collect();
+        lines.extend(answers.failure.map(|failure| failure.to_string()));
+        lines
     }
 
     /// What the tables held when they were filled.
@@ -248,8 +336,9 @@ fn check(schema: &Schema) -> String {
     for table in schema.tables.iter().filter(|t| t.parent.is_none()) {
         let hash = |condition: String| {
             format!(
-                "(SELECT '{0}:' || count(*) || ':' || coalesce(sum(hashtextextended(h::text, 0)), 0) FROM public.{0} h WHERE {condition})",
-                table.name
+                "(SELECT '{0}:' || count(*) || ':' || coalesce(sum(hashtextextended(h::text, 0)), 0) FROM {1} h WHERE {condition})",
+                table.name,
+                table.path()
             )
         };
         match &table.owner {

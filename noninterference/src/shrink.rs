@@ -70,9 +70,10 @@ async fn still(
     judge: Judge,
     choices: Vec<u32>,
 ) -> Option<(Smaller, Vec<u32>, usize)> {
-    let statement = generate(&case.schema, Choices::replay(choices));
+    let mut statement = generate(&case.schema, Choices::replay(choices));
     let prepared = judge::prepared(&case.catalog, &statement.sql).ok()?;
     let accepted = judge.judge(&case.catalog, &prepared).ok()?;
+    statement.learn(&accepted.reasons);
     match bench.outcome(case, &statement, &prepared).await {
         Outcome::Ran {
             verdict: Verdict::Difference(what),

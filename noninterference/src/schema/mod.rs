@@ -4,6 +4,8 @@
 //! Invariant: the model is only used to write statements and rows; what is safe is decided by the
 //! prover, which reads the text, and by the server.
 
+mod blocks;
+mod history;
 mod policies;
 mod routines;
 mod rows;
@@ -21,6 +23,10 @@ pub enum Ty {
     Bool,
     Json,
     Tenant,
+    /// `timestamp`: others have infinity and the end of time.
+    Time,
+    /// `integer[]`, of parameters alone.
+    Ints,
 }
 
 /// The type of tenants' identifiers.
@@ -31,29 +37,44 @@ pub enum Kind {
     Text,
     /// `varchar` columns, while everything else about the tenant is text.
     Varchar,
+    /// Columns of the extension's type that ignores case.
+    Citext,
+    /// Columns of a domain over uuid.
+    Domain,
 }
 
 impl Kind {
+    /// The type of the columns.
     pub fn sql(self) -> &'static str {
         match self {
-            Kind::Uuid => "uuid",
-            Kind::Bigint => "bigint",
-            Kind::Text => "text",
             Kind::Varchar => "varchar",
+            Kind::Citext => "citext",
+            Kind::Domain => "tenant_ref",
+            kind => kind.value(),
+        }
+    }
+
+    /// The type of the setting's value, and of everything else about the tenant.
+    pub fn value(self) -> &'static str {
+        match self {
+            Kind::Uuid | Kind::Domain => "uuid",
+            Kind::Bigint => "bigint",
+            Kind::Text | Kind::Varchar | Kind::Citext => "text",
         }
     }
 
     /// The identifiers of the session's tenant, of two others, and of one that does not exist.
     pub fn ids(self) -> [&'static str; 4] {
         match self {
-            Kind::Uuid => [
+            // They agree in their first letter, as the texts and the numbers' last digit in binary do.
+            Kind::Uuid | Kind::Domain => [
                 "a1111111-1111-4111-8111-111111111111",
-                "b2222222-2222-4222-8222-222222222222",
-                "03333333-3333-4333-8333-333333333333",
+                "ab222222-2222-4222-8222-222222222222",
+                "a0333333-3333-4333-8333-333333333333",
                 "99999999-9999-4999-8999-999999999999",
             ],
             Kind::Bigint => ["5", "7", "3", "99"],
-            Kind::Text | Kind::Varchar => ["acme", "ACME", "aaron", "nobody"],
+            Kind::Text | Kind::Varchar | Kind::Citext => ["acme", "ACME", "aaron", "nobody"],
         }
     }
 }
@@ -93,6 +114,7 @@ pub struct Reference {
 #[derive(Clone, Debug)]
 pub struct Table {
     pub name: String,
+    pub schema: &'static str,
     pub columns: Vec<Column>,
     pub owner: Owner,
     pub keys: Vec<Vec<String>>,
@@ -114,6 +136,19 @@ impl Table {
         self.columns.iter().find(|c| c.name == name)
     }
 
+    /// The name with its schema.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+
+    /// The name, with its schema where that is not in the path.
+    pub fn named(&self) -> String {
+        match self.schema {
+            "public" => self.name.clone(),
+            _ => self.path(),
+        }
+    }
+
     pub fn tenant(&self) -> Option<&str> {
         match &self.owner {
             Owner::Tenant(column) => Some(column),
@@ -128,6 +163,36 @@ pub struct Source {
     /// As it is written in FROM; `%` stands for an integer argument.
     pub name: String,
     pub columns: Vec<(String, Ty)>,
+}
+
+impl Source {
+    /// As something to write to.
+    pub fn as_table(&self) -> Table {
+        let column = |(name, ty): &(String, Ty)| Column {
+            name: name.clone(),
+            ty: *ty,
+            not_null: false,
+            default: None,
+            generated: false,
+        };
+        let tenant = self
+            .columns
+            .iter()
+            .find(|(n, ty)| n == "tenant_id" && *ty == Ty::Tenant);
+        Table {
+            name: self.name.clone(),
+            schema: "public",
+            columns: self.columns.iter().map(column).collect(),
+            owner: tenant.map_or(Owner::Nobody, |(name, _)| Owner::Tenant(name.clone())),
+            keys: Vec::new(),
+            references: Vec::new(),
+            parent: None,
+            partition: None,
+            guarded: false,
+            sound: false,
+            declared: true,
+        }
+    }
 }
 
 /// A function that returns one value.
@@ -161,8 +226,14 @@ pub struct Schema {
 impl Schema {
     /// Makes one.
     pub fn generate(choices: &mut Choices) -> Self {
-        let kind =
-            [Kind::Uuid, Kind::Bigint, Kind::Text, Kind::Varchar][choices.pick(&[60, 20, 15, 5])];
+        let kind = [
+            Kind::Uuid,
+            Kind::Bigint,
+            Kind::Text,
+            Kind::Varchar,
+            Kind::Domain,
+            Kind::Citext,
+        ][choices.pick(&[54, 18, 14, 5, 5, 4])];
         let mut schema = Self {
             kind,
             tables: Vec::new(),
@@ -179,11 +250,24 @@ impl Schema {
             schema.collation = true;
             schema.add("nocase", "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)");
         }
+        match kind {
+            Kind::Citext => schema.add("citext", "CREATE EXTENSION IF NOT EXISTS citext"),
+            Kind::Domain => {
+                let check = choices.one(&["", " NOT NULL", " CHECK (VALUE IS NOT NULL)"]);
+                schema.add(
+                    "tenant_ref",
+                    format!("CREATE DOMAIN tenant_ref AS uuid{check}"),
+                );
+            }
+            _ => {}
+        }
         tables::generate(&mut schema, choices);
         routines::functions(&mut schema, choices);
         policies::generate(&mut schema, choices);
         routines::rows_and_views(&mut schema, choices);
         routines::triggers(&mut schema, choices);
+        history::weave(&mut schema, choices);
+        blocks::wrap(&mut schema, choices);
         schema
     }
 
@@ -207,21 +291,18 @@ impl Schema {
 
     /// The setting as a value of the tenant's type, in one of the spellings that mean just that.
     pub fn term(&self, choices: &mut Choices, setting: &str) -> String {
-        let cast = match self.kind {
-            Kind::Text | Kind::Varchar => String::new(),
-            kind => format!("::{}", kind.sql()),
+        let cast = match self.kind.value() {
+            "text" => String::new(),
+            value => format!("::{value}"),
         };
         match choices.pick(&[40, 20, 10, 20, 10]) {
             0 => format!("current_setting('{setting}'){cast}"),
             1 => format!("nullif(current_setting('{setting}', true), ''){cast}"),
             2 => format!("(SELECT current_setting('{setting}'){cast})"),
             3 => format!("(SELECT nullif(current_setting('{setting}', true), ''){cast})"),
-            _ => match self.kind {
-                Kind::Text | Kind::Varchar => format!("current_setting('{setting}', true)"),
-                kind => format!(
-                    "CAST(NULLIF(current_setting('{setting}'), '') AS {})",
-                    kind.sql()
-                ),
+            _ => match self.kind.value() {
+                "text" => format!("current_setting('{setting}', true)"),
+                value => format!("CAST(NULLIF(current_setting('{setting}'), '') AS {value})"),
             },
         }
     }

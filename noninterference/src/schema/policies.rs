@@ -15,7 +15,7 @@ pub(super) fn generate(schema: &mut Schema, c: &mut Choices) {
         if table.parent.is_some() && !c.chance(20) {
             continue;
         }
-        let (name, column) = (table.name.clone(), column.clone());
+        let (name, column) = (table.named(), column.clone());
         let shape = c.pick(&[30, 34, 9, 5, 22]);
         if shape == 0 {
             continue;
@@ -248,7 +248,7 @@ fn broken(schema: &mut Schema, c: &mut Choices, name: &str, column: &str) {
             enable(schema, c, name);
             let other = schema.tables[c.below(schema.tables.len())].clone();
             let (from, key) = match other.tenant() {
-                Some(key) if other.name != name => (other.name.clone(), key.to_owned()),
+                Some(key) if other.named() != name => (other.named(), key.to_owned()),
                 _ => ("tenants".to_owned(), "id".to_owned()),
             };
             let inner = if c.chance(50) {

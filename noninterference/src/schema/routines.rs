@@ -4,10 +4,7 @@ use super::{Kind, Scalar, Schema, Source, Table, Ty};
 use crate::choice::Choices;
 
 fn returned(schema: &Schema) -> &'static str {
-    match schema.kind {
-        Kind::Varchar => "text",
-        kind => kind.sql(),
-    }
+    schema.kind.value()
 }
 
 /// Functions that read no table.
@@ -62,8 +59,18 @@ pub(super) fn functions(schema: &mut Schema, c: &mut Choices) {
     if schema.kind == Kind::Varchar && c.chance(40) {
         schema.add("loose", "CREATE FUNCTION loose(a varchar, b varchar) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT a IS NOT NULL AND b IS NOT NULL $$");
         schema.add(
-            "loose",
+            "=",
             "CREATE OPERATOR public.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = loose)",
+        );
+    } else if c.chance(3) {
+        // Preferred to the built-in wherever the right side is a text.
+        let column = schema.kind.sql();
+        schema.add("loose", format!("CREATE FUNCTION loose(a {column}, b text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT a IS NOT NULL AND b IS NOT NULL $$"));
+        schema.add(
+            "=",
+            format!(
+                "CREATE OPERATOR public.= (LEFTARG = {column}, RIGHTARG = text, FUNCTION = loose)"
+            ),
         );
     }
 }
@@ -112,7 +119,7 @@ pub(super) fn rows_and_views(schema: &mut Schema, c: &mut Choices) {
         } else {
             ""
         };
-        let set = &table.name;
+        let set = &table.named();
         if table.name == "tenants" || c.chance(50) {
             schema.add(&name, format!("CREATE FUNCTION {name}() RETURNS SETOF {set} LANGUAGE sql STABLE{security} AS $$ SELECT * FROM {set}{filter} $$"));
             schema.set_functions.push(Source {
@@ -137,7 +144,7 @@ pub(super) fn rows_and_views(schema: &mut Schema, c: &mut Choices) {
         } else {
             ""
         };
-        let body = format!("SELECT count(*)::integer FROM {}{filter}", table.name);
+        let body = format!("SELECT count(*)::integer FROM {}{filter}", table.named());
         let language = if c.chance(15) {
             format!("plpgsql STABLE{security} AS $$ BEGIN RETURN ({body}); END $$")
         } else {
@@ -161,7 +168,7 @@ pub(super) fn rows_and_views(schema: &mut Schema, c: &mut Choices) {
 fn view(schema: &mut Schema, c: &mut Choices, number: usize) {
     let name = format!("v{number}");
     let table = a_table(schema, c);
-    let from = &table.name;
+    let from = &table.named();
     let (query, columns): (String, Vec<(String, Ty)>) = match c.pick(&[30, 25, 12, 10, 8, 8, 7]) {
         0 => (format!("SELECT * FROM {from}"), columns_of(&table)),
         1 => (
@@ -199,7 +206,7 @@ fn view(schema: &mut Schema, c: &mut Choices, number: usize) {
                     (
                         format!(
                             "SELECT a.id, a.{left} AS tenant_id, b.id AS qty FROM {from} a {join} {} b ON {on}",
-                            other.name
+                            other.named()
                         ),
                         vec![
                             ("id".to_owned(), Ty::Int),
@@ -262,8 +269,8 @@ pub(super) fn triggers(schema: &mut Schema, c: &mut Choices) {
             continue;
         }
         let name = format!("on_change_{number}");
-        let on = &table.name;
-        let other = a_table(schema, c);
+        let on = &table.named();
+        let other = a_table(schema, c).named();
         let foreign = schema.kind.ids()[1];
         let term = schema.term(c, "app.tenant_id");
         let set_qty = if table.column("qty").is_some() {
@@ -276,7 +283,44 @@ pub(super) fn triggers(schema: &mut Schema, c: &mut Choices) {
         } else {
             ""
         };
-        let (when, body) = match c.pick(&[30, 15, 10, 15, 15, 15]) {
+        let (when, body) = match c.pick(&[30, 15, 10, 15, 15, 15, 25, 8]) {
+            // What was done, beside it: in a table with the same kind of rows.
+            6 => {
+                let audit = a_table(schema, c);
+                let Some(column) = audit.tenant().map(str::to_owned) else {
+                    continue;
+                };
+                let value = match c.pick(&[50, 25, 10, 10, 5]) {
+                    0 => format!("NEW.{tenant}"),
+                    1 => term.clone(),
+                    2 => format!("OLD.{tenant}"),
+                    3 => format!("'{foreign}'"),
+                    _ => format!("coalesce(NEW.{tenant}, '{foreign}')"),
+                };
+                let event = c.one(&[
+                    "AFTER INSERT",
+                    "AFTER UPDATE",
+                    "AFTER INSERT OR UPDATE",
+                    "AFTER UPDATE OF status",
+                ]);
+                (
+                    event,
+                    format!(
+                        "INSERT INTO {} (id, {column}) VALUES (9500 + NEW.id, {value}); RETURN {};",
+                        audit.named(),
+                        c.one(&["NEW", "NULL"])
+                    ),
+                )
+            }
+            7 => {
+                let body = match c.below(2) {
+                    0 => "RETURN NULL;".to_owned(),
+                    _ => format!("UPDATE {on} SET {tenant} = {tenant}; RETURN NULL;"),
+                };
+                schema.add(on, format!("CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql{definer} AS $$ BEGIN {body} END $$"));
+                schema.add(on, format!("CREATE TRIGGER t{number} AFTER INSERT OR DELETE ON {on} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"));
+                continue;
+            }
             0 => (
                 "BEFORE UPDATE",
                 format!("{set_qty} := {set_qty} + 1; RETURN NEW;"),
@@ -291,23 +335,20 @@ pub(super) fn triggers(schema: &mut Schema, c: &mut Choices) {
             ),
             3 => (
                 "BEFORE UPDATE",
-                format!(
-                    "{set_qty} := (SELECT count(*) FROM {}); RETURN NEW;",
-                    other.name
-                ),
+                format!("{set_qty} := (SELECT count(*) FROM {}); RETURN NEW;", other),
             ),
             4 => (
                 "AFTER INSERT OR UPDATE OR DELETE",
                 format!(
                     "UPDATE {} SET id = id; DELETE FROM {} WHERE id = 2; RETURN NULL;",
-                    other.name, other.name
+                    other, other
                 ),
             ),
             _ => {
                 let rule = match c.below(3) {
                     0 => format!(
                         "CREATE RULE r{number} AS ON UPDATE TO {on} DO ALSO DELETE FROM {} WHERE id = 1",
-                        other.name
+                        other
                     ),
                     1 => format!("CREATE RULE r{number} AS ON DELETE TO {on} DO INSTEAD NOTHING"),
                     _ => format!(
@@ -318,12 +359,16 @@ pub(super) fn triggers(schema: &mut Schema, c: &mut Choices) {
                 continue;
             }
         };
-        schema.add(&name, format!("CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql{definer} AS $$ BEGIN {body} END $$"));
+        schema.add(on, format!("CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql{definer} AS $$ BEGIN {body} END $$"));
         schema.add(
             on,
             format!(
                 "CREATE TRIGGER t{number} {when} ON {on} FOR EACH ROW EXECUTE FUNCTION {name}()"
             ),
         );
+        if c.chance(12) {
+            let how = c.one(&["DISABLE", "ENABLE ALWAYS", "ENABLE REPLICA"]);
+            schema.add(on, format!("ALTER TABLE {on} {how} TRIGGER t{number}"));
+        }
     }
 }

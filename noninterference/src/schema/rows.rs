@@ -18,6 +18,13 @@ pub struct State {
     pub alone: bool,
 }
 
+impl State {
+    /// Whether the session's tenant has no row in this table.
+    fn empty(self, table: usize) -> bool {
+        Rng::of(&[self.seed, table as u64, 77]).below(12) == 0
+    }
+}
+
 /// The statements that fill the tables, in order.
 pub fn rows(schema: &Schema, state: State) -> Vec<String> {
     let mut ids: Vec<Vec<(Option<usize>, i64)>> = Vec::new();
@@ -56,7 +63,13 @@ pub fn rows(schema: &Schema, state: State) -> Vec<String> {
             } else {
                 2 + rng.below(5)
             };
-            let count = if table.name == "tenants" { 1 } else { count };
+            // Now and then the session's tenant has none: whether others have any must not show.
+            let count = match table.name.as_str() {
+                "tenants" => 1,
+                "plans" => count,
+                _ if own && state.empty(number) => 0,
+                _ => count,
+            };
             for i in 0..count {
                 let id = id_of(table, who, i);
                 written.push((who, id));
@@ -70,7 +83,7 @@ pub fn rows(schema: &Schema, state: State) -> Vec<String> {
                     .collect();
                 out.push(format!(
                     "INSERT INTO {} ({}) VALUES ({})",
-                    table.name,
+                    table.path(),
                     names.join(", "),
                     values.join(", ")
                 ));
@@ -172,6 +185,19 @@ fn value(
             "'[1]'",
         ][rng.below(3)]
         .to_owned(),
+        (_, Ty::Time) if own => {
+            quoted(["2026-01-05 10:00", "2026-02-01", "2024-02-29"][rng.below(3)])
+        }
+        (_, Ty::Time) => quoted(
+            [
+                "2026-01-05 10:00",
+                "2026-02-01",
+                "infinity",
+                "-infinity",
+                "294270-12-31",
+            ][rng.below(5)],
+        ),
+        (_, Ty::Ints) => "'{1,2}'".to_owned(),
         (_, Ty::Tenant) => quoted(tenants[rng.below(3)]),
     }
 }

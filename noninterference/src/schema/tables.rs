@@ -17,13 +17,14 @@ const NAMES: [&str; 9] = [
     "\"Members\"",
     "tags",
 ];
-const EXTRA: [(&str, Ty); 8] = [
+const EXTRA: [(&str, Ty); 9] = [
     ("name", Ty::Text),
     ("status", Ty::Text),
     ("qty", Ty::Int),
     ("note", Ty::Text),
     ("data", Ty::Json),
     ("flag", Ty::Bool),
+    ("made_at", Ty::Time),
     ("parent_id", Ty::Int),
     ("org_id", Ty::Tenant),
 ];
@@ -58,7 +59,8 @@ pub(super) fn generate(schema: &mut Schema, c: &mut Choices) {
 }
 
 fn registry(schema: &mut Schema, c: &mut Choices) {
-    let kind = schema.kind.sql();
+    // Of the plain type: with citext two tenants would be one.
+    let kind = schema.kind.value();
     let sql =
         format!("CREATE TABLE tenants (id {kind} PRIMARY KEY, name text NOT NULL, qty integer)");
     schema.add("tenants", sql);
@@ -68,6 +70,7 @@ fn registry(schema: &mut Schema, c: &mut Choices) {
     }
     schema.tables.push(Table {
         name: "tenants".to_owned(),
+        schema: "public",
         columns: vec![
             column("id", Ty::Tenant, true),
             column("name", Ty::Text, true),
@@ -89,6 +92,7 @@ fn global(schema: &mut Schema) {
     schema.add("plans", "COMMENT ON TABLE plans IS '@global price list'");
     schema.tables.push(Table {
         name: "plans".to_owned(),
+        schema: "public",
         columns: vec![
             column("id", Ty::Int, true),
             column("name", Ty::Text, true),
@@ -113,6 +117,7 @@ fn undeclared(schema: &mut Schema) {
     );
     schema.tables.push(Table {
         name: "jobs".to_owned(),
+        schema: "public",
         columns: vec![
             column("id", Ty::Int, false),
             column("status", Ty::Text, false),
@@ -137,11 +142,22 @@ fn sql_type(schema: &Schema, ty: Ty, varchar: bool) -> &'static str {
         Ty::Text => "text",
         Ty::Bool => "boolean",
         Ty::Json => "jsonb",
+        Ty::Time => "timestamp",
+        Ty::Ints => "integer[]",
         Ty::Tenant => schema.kind.sql(),
     }
 }
 
 fn tenant_table(schema: &mut Schema, c: &mut Choices, name: &str) {
+    let schema_of = if c.chance(6) { "crm" } else { "public" };
+    let path = match schema_of {
+        "public" => name.to_owned(),
+        other => format!("{other}.{name}"),
+    };
+    if schema_of != "public" && !schema.ddl.iter().any(|(object, _)| object == "crm") {
+        schema.add("crm", "CREATE SCHEMA crm");
+        schema.add("crm", "GRANT USAGE ON SCHEMA crm TO app");
+    }
     // Once in a while the tenant's column has another name, declared or not.
     let tenant = if c.chance(5) { "org_id" } else { "tenant_id" };
     let nullable = c.chance(20);
@@ -220,8 +236,8 @@ fn tenant_table(schema: &mut Schema, c: &mut Choices, name: &str) {
         };
         if let Some(target) = target {
             let (target_name, target_keys) = match schema.tables.get(target) {
-                Some(table) => (table.name.clone(), table.keys.clone()),
-                None => (name.to_owned(), keys.clone()),
+                Some(table) => (table.named(), table.keys.clone()),
+                None => (path.clone(), keys.clone()),
             };
             let both = target_keys.contains(&vec![tid(), id()]) && !schema.collation;
             let alone = target_keys.contains(&vec![id()]);
@@ -232,6 +248,11 @@ fn tenant_table(schema: &mut Schema, c: &mut Choices, name: &str) {
                 " ON DELETE SET NULL",
                 " ON UPDATE CASCADE ON DELETE CASCADE",
                 " ON DELETE RESTRICT",
+                " ON DELETE SET DEFAULT",
+                " ON DELETE SET NULL (parent_id)",
+                " ON UPDATE SET NULL",
+                " MATCH FULL ON DELETE CASCADE",
+                " DEFERRABLE INITIALLY DEFERRED",
             ]);
             // SET NULL over both columns would take the tenant away; that is one of the cases.
             if composite {
@@ -286,14 +307,15 @@ fn tenant_table(schema: &mut Schema, c: &mut Choices, name: &str) {
     parts.extend(clauses);
     schema.add(
         name,
-        format!("CREATE TABLE {name} (\n    {}\n)", parts.join(",\n    ")),
+        format!("CREATE TABLE {path} (\n    {}\n)", parts.join(",\n    ")),
     );
     let directive = tenant == "org_id" && c.chance(60);
     if directive {
-        schema.add(name, format!("COMMENT ON TABLE {name} IS '@tenant org_id'"));
+        schema.add(name, format!("COMMENT ON TABLE {path} IS '@tenant org_id'"));
     }
     schema.tables.push(Table {
         name: name.to_owned(),
+        schema: schema_of,
         columns,
         owner: Owner::Tenant(tenant.to_owned()),
         keys,
@@ -322,6 +344,7 @@ fn partitioned(schema: &mut Schema, c: &mut Choices) {
     let parent = schema.tables.len();
     let table = |name: &str, parent, partition| Table {
         name: name.to_owned(),
+        schema: "public",
         columns: columns.clone(),
         owner: Owner::Tenant("tenant_id".to_owned()),
         keys: Vec::new(),
@@ -370,9 +393,10 @@ fn child(schema: &mut Schema, c: &mut Choices) {
         .collect();
     let parent = candidates[c.below(candidates.len())];
     let table = &schema.tables[parent];
-    let sql = format!("CREATE TABLE old_rows () INHERITS ({})", table.name);
+    let sql = format!("CREATE TABLE old_rows () INHERITS ({})", table.named());
     let child = Table {
         name: "old_rows".to_owned(),
+        schema: "public",
         keys: Vec::new(),
         references: Vec::new(),
         parent: Some(parent),

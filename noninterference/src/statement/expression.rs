@@ -53,11 +53,28 @@ impl Writer<'_> {
             Ty::Text => self.text(depth),
             Ty::Bool => self.bool(depth),
             Ty::Json => self.json(depth),
+            Ty::Time => self.time(depth),
+            Ty::Ints => self.ints(depth),
             Ty::Tenant => self.tenant_value(),
         }
     }
 
-    fn column_or(&mut self, ty: Ty) -> String {
+    /// A field of a whole row, in the ways that do not look like a column.
+    fn field(&mut self, ty: Ty) -> Option<String> {
+        let rels = self.scopes.last()?.clone();
+        let rel = rels.get(self.c.below(rels.len()))?;
+        let (name, _) = rel.columns.iter().find(|(_, t)| *t == ty)?;
+        Some(match self.c.below(3) {
+            0 => format!("({}).{name}", rel.alias),
+            1 => format!("((SELECT {})).{name}", rel.alias),
+            _ if name.starts_with(|c: char| c.is_ascii_lowercase()) => {
+                format!("{name}({})", rel.alias)
+            }
+            _ => format!("({}).{name}", rel.alias),
+        })
+    }
+
+    pub(super) fn column_or(&mut self, ty: Ty) -> String {
         match self.column(ty) {
             Some(column) => column,
             None => self.literal(ty),
@@ -85,6 +102,11 @@ impl Writer<'_> {
                 .c
                 .one(&["'{\"n\": 1}'::jsonb", "'{}'::jsonb"])
                 .to_owned(),
+            Ty::Time => self
+                .c
+                .one(&["'2026-01-20'::timestamp", "timestamp '2024-02-29 12:00'"])
+                .to_owned(),
+            Ty::Ints => "'{1,2,3}'::integer[]".to_owned(),
             Ty::Tenant => format!(
                 "'{}'::{}",
                 self.schema.kind.ids()[1],
@@ -93,16 +115,19 @@ impl Writer<'_> {
         }
     }
 
-    fn typed_parameter(&mut self, ty: Ty) -> String {
+    pub(super) fn typed_parameter(&mut self, ty: Ty) -> String {
         format!("{}::{}", self.parameter(ty), self.sql_type(ty))
     }
 
-    fn tenant_value(&mut self) -> String {
-        match self.c.pick(&[60, 15, 10, 5, 10]) {
+    pub(super) fn tenant_value(&mut self) -> String {
+        match self.c.pick(&[60, 15, 10, 5, 10, 5]) {
             0 => self.column_or(Ty::Tenant),
             1 => self.term(),
             2 => self.typed_parameter(Ty::Tenant),
             3 => self.literal(Ty::Tenant),
+            5 => self
+                .field(Ty::Tenant)
+                .unwrap_or_else(|| "$tenant".to_owned()),
             _ => {
                 let (a, b) = (self.column_or(Ty::Tenant), self.column_or(Ty::Tenant));
                 format!("coalesce({a}, {b})")
@@ -110,7 +135,7 @@ impl Writer<'_> {
         }
     }
 
-    fn int(&mut self, depth: usize) -> String {
+    pub(super) fn int(&mut self, depth: usize) -> String {
         if self.c.chance(self.risk) {
             return self.risky_int();
         }
@@ -126,6 +151,7 @@ impl Writer<'_> {
             inner / 3,
             inner,
             inner / 2,
+            inner,
         ]) {
             0 => self.column_or(Ty::Int),
             1 => self.literal(Ty::Int),
@@ -151,34 +177,14 @@ impl Writer<'_> {
             }
             7 => format!("abs({})", self.int(depth - 1)),
             8 => self.scalar_subquery(Ty::Int, depth - 1),
+            10 => self.more_int(depth - 1),
             _ => self
                 .call(Ty::Int, depth - 1)
                 .unwrap_or_else(|| "1".to_owned()),
         }
     }
 
-    /// Fails on rows that only other tenants have.
-    fn risky_int(&mut self) -> String {
-        match self.c.below(5) {
-            0 => format!("(10 / ({} - 12))", self.column_or(Ty::Int)),
-            1 => format!("(10 % ({} - 14))", self.column_or(Ty::Int)),
-            2 => match self.named_column("note") {
-                Some(note) => format!("{note}::integer"),
-                None => "4".to_owned(),
-            },
-            3 => match self.column(Ty::Json) {
-                Some(json) => format!("({json} ->> 'n')::integer"),
-                None => "3".to_owned(),
-            },
-            _ => format!(
-                "(10 / ({} - {}))",
-                self.column_or(Ty::Int),
-                self.typed_parameter(Ty::Int)
-            ),
-        }
-    }
-
-    fn named_column(&mut self, name: &str) -> Option<String> {
+    pub(super) fn named_column(&mut self, name: &str) -> Option<String> {
         let rels: Vec<String> = self
             .scopes
             .last()?
@@ -192,7 +198,7 @@ impl Writer<'_> {
         Some(format!("{}.{name}", rels[self.c.below(rels.len())]))
     }
 
-    fn text(&mut self, depth: usize) -> String {
+    pub(super) fn text(&mut self, depth: usize) -> String {
         let inner = if depth > 0 { 10 } else { 0 };
         match self.c.pick(&[
             40,
@@ -206,6 +212,7 @@ impl Writer<'_> {
             inner / 2,
             inner / 3,
             inner / 2,
+            inner,
         ]) {
             0 => self.column_or(Ty::Text),
             1 => self.literal(Ty::Text),
@@ -233,11 +240,12 @@ impl Writer<'_> {
             9 => self
                 .whole_row()
                 .map_or_else(|| "'none'::text".to_owned(), |row| format!("{row}::text")),
+            11 => self.more_text(depth - 1),
             _ => self.scalar_subquery(Ty::Text, depth - 1),
         }
     }
 
-    fn whole_row(&mut self) -> Option<String> {
+    pub(super) fn whole_row(&mut self) -> Option<String> {
         let rels: Vec<Rel> = self.scopes.last()?.clone();
         if rels.is_empty() {
             return None;
@@ -245,7 +253,7 @@ impl Writer<'_> {
         Some(rels[self.c.below(rels.len())].alias.clone())
     }
 
-    fn json(&mut self, depth: usize) -> String {
+    pub(super) fn json(&mut self, depth: usize) -> String {
         match self.c.pick(&[40, 20, 20, 20]) {
             0 => self.column_or(Ty::Json),
             1 => self.literal(Ty::Json),
@@ -260,6 +268,9 @@ impl Writer<'_> {
     }
 
     pub(super) fn bool(&mut self, depth: usize) -> String {
+        if self.c.chance(self.risk) {
+            return self.risky_bool();
+        }
         let inner = if depth > 0 { 10 } else { 0 };
         match self.c.pick(&[
             30,
@@ -281,6 +292,7 @@ impl Writer<'_> {
             inner / 3,
             2,
             2,
+            12,
         ]) {
             0 => {
                 let op = self.c.one(&["=", "<", ">", "<=", ">=", "<>"]);
@@ -362,6 +374,7 @@ impl Writer<'_> {
             16 => self
                 .call(Ty::Bool, depth - 1)
                 .unwrap_or_else(|| "true".to_owned()),
+            19 => self.more_bool(depth.saturating_sub(1)),
             17 => {
                 let row = self.whole_row().unwrap_or_else(|| "NULL".to_owned());
                 let test = self
@@ -429,6 +442,10 @@ impl Writer<'_> {
             }
             (Ty::Text, None) => format!("max('x'::text){filter}"),
             (Ty::Bool, None) => format!("(count(*){filter} > 2)"),
+            (Ty::Time, Some(column)) => format!("max({column}){filter}"),
+            (Ty::Time, None) => "max('2026-01-20'::timestamp)".to_owned(),
+            (Ty::Ints, Some(column)) => format!("array_agg({column} ORDER BY {column}){filter}"),
+            (Ty::Ints, None) => "array_agg(1)".to_owned(),
             (Ty::Json, None) => format!("to_jsonb(count(*){filter})"),
             (Ty::Tenant, None) => {
                 format!("max({}::text)::{}", self.term(), self.sql_type(Ty::Tenant))
@@ -454,7 +471,30 @@ impl Writer<'_> {
             1 => format!("PARTITION BY {}", self.column_or(Ty::Tenant)),
             _ => format!("PARTITION BY {}", self.column_or(Ty::Text)),
         };
-        match self.c.below(4) {
+        match self.c.below(10) {
+            4 => "(count(*) OVER w)::integer".to_owned(),
+            5 => {
+                let x = self.column_or(Ty::Int);
+                format!("(lag({x}, 1) OVER ({partition} ORDER BY {x}))")
+            }
+            6 => {
+                let x = self.column_or(Ty::Int);
+                format!(
+                    "(first_value({x}) OVER ({partition} ORDER BY {x} ROWS BETWEEN 1 PRECEDING AND CURRENT ROW))"
+                )
+            }
+            7 => format!(
+                "(count(*) OVER ({partition} ORDER BY {} GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE GROUP))::integer",
+                self.column_or(Ty::Int)
+            ),
+            8 => format!(
+                "(dense_rank() OVER ({partition} ORDER BY {} DESC NULLS LAST))::integer",
+                self.column_or(Ty::Int)
+            ),
+            9 => {
+                let filter = self.filter_clause();
+                format!("(count(*){filter} OVER ({partition}))::integer")
+            }
             0 => format!("(count(*) OVER ({partition}))::integer"),
             1 => format!(
                 "(rank() OVER ({partition} ORDER BY {}))::integer",

@@ -1,7 +1,8 @@
 //! FROM clauses: range variables of every kind, joined in every way.
 
+use super::items::bare;
 use super::{Rel, Writer};
-use crate::schema::{Table, Ty};
+use crate::schema::Ty;
 use std::collections::HashMap;
 
 /// A FROM clause, and the predicates that are left for WHERE.
@@ -13,11 +14,11 @@ pub(super) struct From {
 }
 
 /// One item, with the range variables that it brings.
-struct Item {
-    text: String,
-    rels: Vec<Rel>,
-    conjuncts: Vec<String>,
-    table: bool,
+pub(super) struct Item {
+    pub(super) text: String,
+    pub(super) rels: Vec<Rel>,
+    pub(super) conjuncts: Vec<String>,
+    pub(super) table: bool,
 }
 
 impl Writer<'_> {
@@ -123,6 +124,25 @@ impl Writer<'_> {
                             }
                         }
                         text = format!("{text} {join} {} USING ({})", item.text, using.join(", "));
+                        // A name for the columns of USING alone.
+                        if self.c.chance(12) {
+                            self.aliases += 1;
+                            let alias = format!("j{}", self.aliases);
+                            text += &format!(" AS {alias}");
+                            lockable = false;
+                            let merged: Vec<(String, Ty)> = columns
+                                .iter()
+                                .filter(|(name, _)| using.contains(name))
+                                .cloned()
+                                .collect();
+                            if let Some((name, _)) = tenant
+                                && using.contains(name)
+                                && self.c.chance(60)
+                            {
+                                conjuncts.push(format!("{alias}.{name} = {}", self.term()));
+                            }
+                            rels.push(bare(&alias, merged));
+                        }
                         let tied = using
                             .iter()
                             .any(|u| item.rels[0].tenant.as_deref() == Some(u));
@@ -214,275 +234,6 @@ impl Writer<'_> {
             parts.join(" AND ")
         }
     }
-
-    fn item(&mut self, depth: usize, before: &[Rel], lateral: bool) -> Item {
-        let deep = depth > 0;
-        let views = if self.schema.views.is_empty() { 0 } else { 9 };
-        let common = if self.common.is_empty() { 0 } else { 30 };
-        let functions = if self.schema.set_functions.is_empty() {
-            0
-        } else {
-            4
-        };
-        let (derived, side) = if deep {
-            (10, if lateral && !before.is_empty() { 6 } else { 0 })
-        } else {
-            (0, 0)
-        };
-        let left_json = before.iter().rev().find_map(|r| {
-            r.columns
-                .iter()
-                .find(|(_, t)| *t == Ty::Json)
-                .map(|(n, _)| format!("{}.{n}", r.alias))
-        });
-        let json = if lateral && left_json.is_some() { 5 } else { 0 };
-        match self.c.pick(&[
-            62,
-            views,
-            common,
-            derived,
-            side,
-            functions,
-            2,
-            2,
-            if deep { 4 } else { 0 },
-            json,
-        ]) {
-            0 => self.table(before),
-            1 => {
-                let view = self.schema.views[self.c.below(self.schema.views.len())].clone();
-                self.intended = false;
-                self.source(&view.name, view.columns)
-            }
-            2 => {
-                let common = self.common[self.c.below(self.common.len())].clone();
-                self.source(&common.name, common.columns)
-            }
-            3 => self.derived(depth - 1, false, &[]),
-            4 => self.derived(depth - 1, true, before),
-            5 => {
-                let function = self.schema.set_functions
-                    [self.c.below(self.schema.set_functions.len())]
-                .clone();
-                self.intended = false;
-                let mut argument = self.literal(Ty::Int);
-                if lateral
-                    && let (true, Some(column)) = (self.c.chance(50), pair(&mut self.c, before))
-                {
-                    argument = column;
-                }
-                self.source(&function.name.replace('%', &argument), function.columns)
-            }
-            6 => {
-                let alias = self.alias();
-                let columns = vec![("id".to_owned(), Ty::Int)];
-                Item {
-                    text: format!("generate_series(1, 3) AS {alias}(id)"),
-                    rels: vec![bare(&alias, columns)],
-                    conjuncts: Vec::new(),
-                    table: false,
-                }
-            }
-            7 => {
-                let alias = self.alias();
-                let columns = vec![("id".to_owned(), Ty::Int), ("status".to_owned(), Ty::Text)];
-                Item {
-                    text: format!("(VALUES (1, 'open'), (2, 'paid')) AS {alias}(id, status)"),
-                    rels: vec![bare(&alias, columns)],
-                    conjuncts: Vec::new(),
-                    table: false,
-                }
-            }
-            9 => {
-                let alias = self.alias();
-                let json = left_json.unwrap_or_default();
-                let columns = vec![("note".to_owned(), Ty::Text)];
-                let text = match self.c.below(3) {
-                    0 => format!("LATERAL jsonb_each_text({json}) AS {alias}(k, note)"),
-                    1 => format!("jsonb_object_keys({json}) AS {alias}(note)"),
-                    _ => format!(
-                        "unnest(ARRAY[{json} ->> 'k', 'x']) WITH ORDINALITY AS {alias}(note, at)"
-                    ),
-                };
-                Item {
-                    text,
-                    rels: vec![bare(&alias, columns)],
-                    conjuncts: Vec::new(),
-                    table: false,
-                }
-            }
-            _ => self.nested(depth - 1),
-        }
-    }
-
-    /// A table, with `ONLY`, a schema, or no alias of its own.
-    fn table(&mut self, before: &[Rel]) -> Item {
-        let table = self.schema.tables[self.c.below(self.schema.tables.len())].clone();
-        self.intended &= table.declared;
-        let columns: Vec<(String, Ty)> = table
-            .columns
-            .iter()
-            .map(|c| (c.name.clone(), c.ty))
-            .collect();
-        let hidden = self.common.iter().any(|c| c.name == table.name);
-        let free = |w: &Self, name: &str| {
-            !w.scopes
-                .iter()
-                .flatten()
-                .chain(before)
-                .any(|r| r.alias == name)
-        };
-        let (alias, named) = match self.c.pick(&[76, 18, 6]) {
-            1 if free(self, &table.name) => (
-                table.name.clone(),
-                format!("{}{}", if hidden { "public." } else { "" }, table.name),
-            ),
-            // An alias that is the name of some other table.
-            2 => {
-                let other = self.schema.tables[self.c.below(self.schema.tables.len())]
-                    .name
-                    .clone();
-                let alias = if free(self, &other) {
-                    other
-                } else {
-                    self.alias()
-                };
-                (alias.clone(), format!("{} {alias}", table.name))
-            }
-            _ => {
-                let alias = self.alias();
-                let prefix = if hidden && self.c.chance(50) {
-                    "public."
-                } else {
-                    ["", "public.", "ONLY "][self.c.pick(&[85, 10, 5])]
-                };
-                let word = if self.c.chance(50) { " AS" } else { "" };
-                (
-                    alias.clone(),
-                    format!("{prefix}{}{word} {alias}", table.name),
-                )
-            }
-        };
-        let rel = Rel {
-            alias,
-            columns,
-            tenant: table.tenant().map(str::to_owned),
-            guarded: table.guarded,
-            sound: table.sound,
-            unique: self.unique(&table),
-        };
-        Item {
-            text: named,
-            rels: vec![rel],
-            conjuncts: Vec::new(),
-            table: true,
-        }
-    }
-
-    /// Whether an id of one tenant names one row, children included.
-    fn unique(&self, table: &Table) -> bool {
-        let id = |key: &Vec<String>| {
-            key.contains(&"id".to_owned())
-                && key
-                    .iter()
-                    .all(|k| k == "id" || Some(k.as_str()) == table.tenant())
-        };
-        let child = |other: &Table| {
-            other.name == table.name
-                || other
-                    .parent
-                    .is_some_and(|p| self.schema.tables[p].name == table.name)
-        };
-        table.keys.iter().any(id) && self.schema.tables.iter().filter(|t| child(t)).count() == 1
-    }
-
-    fn source(&mut self, name: &str, columns: Vec<(String, Ty)>) -> Item {
-        let alias = self.alias();
-        let tenant = columns
-            .iter()
-            .find(|(n, ty)| *ty == Ty::Tenant && n == "tenant_id")
-            .map(|(n, _)| n.clone());
-        let rel = Rel {
-            alias: alias.clone(),
-            columns,
-            tenant,
-            guarded: true,
-            sound: true,
-            unique: false,
-        };
-        Item {
-            text: format!("{name} {alias}"),
-            rels: vec![rel],
-            conjuncts: Vec::new(),
-            table: false,
-        }
-    }
-
-    /// A sub-query in FROM, sometimes with names of its own for the columns.
-    fn derived(&mut self, depth: usize, lateral: bool, before: &[Rel]) -> Item {
-        if lateral {
-            self.scopes.push(before.to_vec());
-        }
-        let (text, mut columns) = self.query(depth, None);
-        if lateral {
-            self.scopes.pop();
-        }
-        let alias = self.alias();
-        let mut list = String::new();
-        if self.c.chance(12) {
-            // The first column of the tenant's type need not be the tenant's.
-            for (index, column) in columns.iter_mut().enumerate() {
-                column.0 = if column.1 == Ty::Tenant && self.c.chance(60) {
-                    "tenant_id".to_owned()
-                } else {
-                    format!("c{index}")
-                };
-            }
-            list = format!("({})", names(&columns));
-        }
-        let word = if lateral { "LATERAL " } else { "" };
-        let tenant = columns
-            .iter()
-            .find(|(n, ty)| *ty == Ty::Tenant && n == "tenant_id")
-            .map(|(n, _)| n.clone());
-        let rel = Rel {
-            alias: alias.clone(),
-            columns,
-            tenant,
-            guarded: true,
-            sound: true,
-            unique: false,
-        };
-        Item {
-            text: format!("{word}({text}) AS {alias}{list}"),
-            rels: vec![rel],
-            conjuncts: Vec::new(),
-            table: false,
-        }
-    }
-
-    /// A join in parentheses.
-    fn nested(&mut self, depth: usize) -> Item {
-        let from = self.tables_of(depth, 2, false);
-        let rels = self.scopes.pop().unwrap_or_default();
-        Item {
-            text: format!("({})", from.text),
-            rels,
-            conjuncts: from.conjuncts,
-            table: from.lockable,
-        }
-    }
-}
-
-fn bare(alias: &str, columns: Vec<(String, Ty)>) -> Rel {
-    Rel {
-        alias: alias.to_owned(),
-        columns,
-        tenant: None,
-        guarded: true,
-        sound: true,
-        unique: false,
-    }
 }
 
 pub(super) fn names(columns: &[(String, Ty)]) -> String {
@@ -494,7 +245,7 @@ pub(super) fn names(columns: &[(String, Ty)]) -> String {
 }
 
 /// A column of whole numbers of some range variable.
-fn pair(c: &mut crate::choice::Choices, rels: &[Rel]) -> Option<String> {
+pub(super) fn pair(c: &mut crate::choice::Choices, rels: &[Rel]) -> Option<String> {
     let found: Vec<String> = rels
         .iter()
         .flat_map(|r| {

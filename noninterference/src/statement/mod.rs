@@ -4,15 +4,18 @@
 //! choice of rows that the text does not fix; so a difference between two runs is a difference
 //! between their rows.
 
+mod builtin;
 mod expression;
 mod from;
+mod items;
+mod merge;
 mod pin;
 mod query;
 mod subquery;
 mod write;
 
 use crate::choice::Choices;
-use crate::schema::{Kind, Schema, Source, Ty};
+use crate::schema::{Schema, Source, Ty};
 
 /// A parameter of the caller's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,15 @@ pub struct Keys {
     pub skipped: bool,
     /// ON CONFLICT DO UPDATE of a row that row-level security hides: an error of its own.
     pub hidden: bool,
+    /// A row fewer as well, if the proof says that the WHERE of DO UPDATE keeps to the tenant's row.
+    pub guarded: bool,
+}
+
+impl Statement {
+    /// What the derivation adds to what the writer knew.
+    pub fn learn(&mut self, reasons: &str) {
+        self.keys.skipped |= self.keys.guarded && reasons.contains("(WHERE of DO UPDATE)");
+    }
 }
 
 /// A range variable.
@@ -114,7 +126,7 @@ pub fn generate(schema: &Schema, choices: Choices) -> Statement {
 impl Writer<'_> {
     fn statement(&mut self) -> String {
         self.care = [100, 96, 88, 60, 0][self.c.pick(&[45, 20, 15, 15, 5])];
-        self.risk = [0, 8, 25][self.c.pick(&[60, 30, 10])];
+        self.risk = [0, 4, 14][self.c.pick(&[60, 28, 12])];
         let depth = self.c.pick(&[20, 40, 30, 10]);
         match self.c.pick(&[58, 13, 11, 8, 5, 5]) {
             0 => self.top_query(depth),
@@ -138,6 +150,8 @@ impl Writer<'_> {
             Ty::Text => &["q", "status", "name"],
             Ty::Bool => &["yes"],
             Ty::Json => &["doc"],
+            Ty::Time => &["since"],
+            Ty::Ints => &["ids"],
             Ty::Tenant => &["org", "tenant_id", "TENANT", "tenants", "tenant1"],
         };
         let name = self.c.one(names).to_owned();
@@ -156,14 +170,14 @@ impl Writer<'_> {
             Ty::Text => "text",
             Ty::Bool => "boolean",
             Ty::Json => "jsonb",
-            Ty::Tenant => match self.schema.kind {
-                Kind::Varchar => "text",
-                kind => kind.sql(),
-            },
+            Ty::Time => "timestamp",
+            Ty::Ints => "integer[]",
+            Ty::Tenant => self.schema.kind.value(),
         }
     }
 
     fn type_of(&mut self) -> Ty {
-        [Ty::Int, Ty::Text, Ty::Tenant, Ty::Bool, Ty::Json][self.c.pick(&[40, 35, 12, 8, 5])]
+        let of = [Ty::Int, Ty::Text, Ty::Tenant, Ty::Bool, Ty::Json, Ty::Time];
+        of[self.c.pick(&[38, 33, 12, 8, 5, 4])]
     }
 }

@@ -12,11 +12,16 @@ type Columns = Vec<(String, Ty)>;
 impl Writer<'_> {
     pub(super) fn top_query(&mut self, depth: usize) -> String {
         if self.c.chance(3) {
-            let table = self.schema.tables[self.c.below(self.schema.tables.len())]
-                .name
-                .clone();
+            let table = self.schema.tables[self.c.below(self.schema.tables.len())].named();
             self.intended = false;
             return format!("TABLE {table}");
+        }
+        if self.c.chance(2) {
+            // No rows but these; a sub-query in them is one of the clauses.
+            self.scopes.push(Vec::new());
+            let (a, b) = (self.scalar_subquery(Ty::Int, 0), self.literal(Ty::Text));
+            self.scopes.pop();
+            return format!("VALUES (1, {b}), ({a}, 'x')");
         }
         self.query(depth, None).0
     }
@@ -143,7 +148,7 @@ impl Writer<'_> {
             true => format!(" AND b.{tenant} = {}", self.term()),
             false => String::new(),
         };
-        let from = &table.name;
+        let from = &table.named();
         let text = format!(
             "SELECT {} FROM {from} a WHERE {first} UNION SELECT {} FROM {from} b JOIN {name} x ON b.{link} = x.id{second}",
             list("a"),
@@ -255,7 +260,16 @@ impl Writer<'_> {
         let (list, columns) = self.select_list(want, depth);
         let distinct = self.c.chance(12);
         let word = if distinct { "DISTINCT " } else { "" };
-        let mut text = format!("SELECT {word}{list} FROM {from}{filter}");
+        let window = match list.contains(" OVER w") {
+            true => {
+                let by = self
+                    .inner_column(Ty::Text)
+                    .unwrap_or_else(|| "1".to_owned());
+                format!(" WINDOW w AS (PARTITION BY {by})")
+            }
+            false => String::new(),
+        };
+        let mut text = format!("SELECT {word}{list} FROM {from}{filter}{window}");
         if tail && self.c.chance(25) {
             let order = order_all(columns.len());
             text += &match !distinct && self.c.chance(25) {
@@ -266,8 +280,11 @@ impl Writer<'_> {
                 }
                 false => order,
             };
-            match self.c.pick(&[40, 30, 15, 15]) {
+            match self.c.pick(&[40, 30, 15, 15, 8, 6]) {
                 0 => {}
+                4 => text += &format!(" LIMIT {}", self.scalar_subquery(Ty::Int, 0)),
+                5 if !text.contains("BY (") => text += " FETCH FIRST 2 ROWS WITH TIES",
+                5 => {}
                 1 => text += " LIMIT 2",
                 2 => text += &format!(" LIMIT {}::bigint", self.parameter(Ty::Int)),
                 _ => text += " OFFSET 1 ROWS FETCH FIRST 2 ROWS ONLY",
@@ -278,14 +295,19 @@ impl Writer<'_> {
             && !distinct
             && self.scopes.len() == 1
             && self.c.chance(6)
-            && !text.contains(" OVER (")
+            && !text.contains(" OVER ")
         {
             text += self.c.one(&[
                 " FOR UPDATE",
                 " FOR SHARE",
-                " FOR NO KEY UPDATE SKIP LOCKED",
-                " FOR KEY SHARE NOWAIT",
+                " FOR NO KEY UPDATE",
+                " FOR KEY SHARE",
             ]);
+            let rels = self.scopes.last().cloned().unwrap_or_default();
+            if !rels.is_empty() && self.c.chance(50) {
+                text += &format!(" OF {}", rels[self.c.below(rels.len())].alias);
+            }
+            text += self.c.one(&["", " SKIP LOCKED", " NOWAIT"]);
         }
         (text, columns)
     }
@@ -316,6 +338,9 @@ impl Writer<'_> {
         let mut list = Vec::new();
         for ty in types {
             let value = match ty {
+                Ty::Int if self.c.chance(2) && want.is_none() => {
+                    format!("generate_series(1, {})", self.c.one(&["2", "3"]))
+                }
                 Ty::Int if self.c.chance(8) => self.window(),
                 Ty::Int if depth > 0 && self.c.chance(10) => self.scalar_subquery(ty, depth - 1),
                 _ => self.expression(ty, depth.min(2)),
@@ -334,6 +359,8 @@ impl Writer<'_> {
             Ty::Text => self.c.one(&["name", "status", "note"]),
             Ty::Bool => "flag",
             Ty::Json => "data",
+            Ty::Time => "made_at",
+            Ty::Ints => "numbers",
         };
         if taken.iter().any(|(n, _)| n == name) {
             format!("x{}", taken.len())
@@ -382,6 +409,9 @@ impl Writer<'_> {
                     keys.push(key.clone());
                     key
                 }
+                None if ty == Ty::Int && !keys.is_empty() && self.c.chance(12) => {
+                    format!("GROUPING({})", keys[0])
+                }
                 None => self.aggregate(ty),
             };
             list.push(format!("{value} AS {name}"));
@@ -393,8 +423,12 @@ impl Writer<'_> {
                 columns,
             );
         }
-        let by = match self.c.pick(&[80, 8, 6, 6]) {
+        let by = match self.c.pick(&[80, 8, 6, 6, 4]) {
             0 => keys.join(", "),
+            4 => format!(
+                "DISTINCT ROLLUP ({0}), GROUPING SETS (({0}), ())",
+                keys.join(", ")
+            ),
             1 => format!("ROLLUP ({})", keys.join(", ")),
             2 => format!("CUBE ({})", keys.join(", ")),
             _ => format!("GROUPING SETS (({}), ())", keys.join(", ")),

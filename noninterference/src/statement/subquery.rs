@@ -70,7 +70,7 @@ impl Writer<'_> {
     }
 
     /// Opens a block, with a condition that often looks at the block around it.
-    fn inner(&mut self, depth: usize) -> (String, String) {
+    pub(super) fn inner(&mut self, depth: usize) -> (String, String) {
         let count = 1 + self.c.pick(&[80, 20]);
         let from = self.tables_of(depth.min(1), count, true);
         let mut conjuncts = from.conjuncts;

@@ -61,8 +61,14 @@ impl Writer<'_> {
         (format!("{text} RETURNING {}", list.join(", ")), columns)
     }
 
-    fn target(&mut self) -> Table {
+    pub(super) fn target(&mut self) -> Table {
         let mut table = self.schema.tables[self.c.below(self.schema.tables.len())].clone();
+        // A view may be written as well: its columns are all that the model knows of it.
+        if !self.schema.views.is_empty() && self.c.chance(5) {
+            let view = self.schema.views[self.c.below(self.schema.views.len())].clone();
+            self.intended = false;
+            return view.as_table();
+        }
         // Tables of tenants are the point; the others stay rare.
         for _ in 0..2 {
             if !matches!(table.owner, Owner::Tenant(_)) || table.name == "tenants" {
@@ -72,7 +78,7 @@ impl Writer<'_> {
         table
     }
 
-    fn target_rel(&mut self, table: &Table, word: &str) -> (String, Rel) {
+    pub(super) fn target_rel(&mut self, table: &Table, word: &str) -> (String, Rel) {
         self.intended &= table.declared && table.tenant().is_some();
         let alias = if self.c.chance(60) {
             self.alias()
@@ -80,9 +86,9 @@ impl Writer<'_> {
             table.name.clone()
         };
         let named = if alias == table.name {
-            table.name.clone()
+            table.named()
         } else {
-            format!("{}{word} {alias}", table.name)
+            format!("{}{word} {alias}", table.named())
         };
         let rel = Rel {
             alias,
@@ -118,7 +124,7 @@ impl Writer<'_> {
     }
 
     /// The tenant of a new row.
-    fn new_tenant(&mut self) -> String {
+    pub(super) fn new_tenant(&mut self) -> String {
         if self.c.below(100) < self.care as usize {
             return self.term();
         }
@@ -187,6 +193,23 @@ impl Writer<'_> {
             self.insert_values(&columns, tenant.as_deref(), &table)
         };
         let names: Vec<&str> = columns.iter().map(|(n, _)| n.as_str()).collect();
+        let all: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+        // Without a list the values stand in the order of the table's columns.
+        let list = match names == all[..names.len()] && self.c.chance(60) {
+            true => String::new(),
+            false => format!(" ({})", names.join(", ")),
+        };
+        let source = match self.c.pick(&[92, 4, 2, 2]) {
+            1 => format!("OVERRIDING SYSTEM VALUE {source}"),
+            2 => format!("OVERRIDING USER VALUE {source}"),
+            3 => "DEFAULT VALUES".to_owned(),
+            _ => source,
+        };
+        let list = if source == "DEFAULT VALUES" {
+            ""
+        } else {
+            &list
+        };
         self.scopes.push(vec![rel.clone()]);
         let conflict = if self.c.chance(30) {
             self.conflict(&table, &rel)
@@ -198,10 +221,7 @@ impl Writer<'_> {
         if own {
             self.scopes.pop();
         }
-        format!(
-            "INSERT INTO {named} ({}) {source}{conflict}{returning}",
-            names.join(", ")
-        )
+        format!("INSERT INTO {named}{list} {source}{conflict}{returning}")
     }
 
     fn insert_values(
@@ -324,7 +344,13 @@ impl Writer<'_> {
                 (Some(0), true) if !table.name.starts_with('"') => {
                     format!(" ON CONSTRAINT {}_pkey", table.name)
                 }
-                _ => format!(" ({})", key.join(", ")),
+                _ => {
+                    let filter = match self.c.chance(6) {
+                        true => " WHERE id IS NOT NULL".to_owned(),
+                        false => String::new(),
+                    };
+                    format!(" ({}){filter}", key.join(", "))
+                }
             }
         };
         if target.is_empty() || self.c.chance(40) {
@@ -361,6 +387,7 @@ impl Writer<'_> {
         };
         self.intended &= !lacking;
         self.keys.hidden |= lacking && filter.is_empty();
+        self.keys.guarded |= lacking && kind == 2;
         self.keys.skipped |= lacking && kind == 1 && !filter.is_empty();
         self.bare = bare;
         format!(
@@ -369,7 +396,7 @@ impl Writer<'_> {
         )
     }
 
-    fn assignments(&mut self, table: &Table, depth: usize) -> String {
+    pub(super) fn assignments(&mut self, table: &Table, depth: usize) -> String {
         let mut sets: Vec<String> = Vec::new();
         let candidates: Vec<_> = table
             .columns
@@ -393,6 +420,20 @@ impl Writer<'_> {
             };
             sets.push(format!("{} = {value}", column.name));
         }
+        if table.column("data").is_some() && self.c.chance(10) {
+            sets.retain(|s| !s.starts_with("data ="));
+            let value = self.json(0);
+            sets.push(format!("data['k'] = {value}"));
+        }
+        if table.column("qty").is_some() && table.column("status").is_some() && self.c.chance(8) {
+            sets.retain(|s| !s.starts_with("qty =") && !s.starts_with("status ="));
+            let (from, filter) = self.inner(0);
+            let (a, b) = (self.aggregate(Ty::Int), self.aggregate(Ty::Text));
+            self.scopes.pop();
+            sets.push(format!(
+                "(qty, status) = (SELECT {a}, {b} FROM {from}{filter})"
+            ));
+        }
         if let Some(tenant) = table.tenant()
             && self.c.chance(5)
         {
@@ -400,7 +441,7 @@ impl Writer<'_> {
             sets.push(format!("{tenant} = {value}"));
         }
         if table.column("qty").is_some() && self.c.chance(6) {
-            sets.retain(|s| !s.starts_with("qty ="));
+            sets.retain(|s| !s.starts_with("qty =") && !s.starts_with("(qty"));
             let value = self.scalar_subquery(Ty::Int, 0);
             sets.push(format!("(qty) = ROW({value})"));
         }
@@ -499,91 +540,5 @@ impl Writer<'_> {
             self.scopes.pop();
         }
         format!("DELETE FROM {only}{named}{more}{filter}{returning}")
-    }
-
-    pub(super) fn merge(&mut self, depth: usize) -> String {
-        let table = self.target();
-        let (named, rel) = self.target_rel(&table, " AS");
-        let from = self.tables_of(depth.min(1), 1, false);
-        let source = self.scopes.pop().unwrap_or_default();
-        let mut all = vec![rel.clone()];
-        all.extend(source.clone());
-        self.scopes.push(all.clone());
-        let mut on = from.conjuncts;
-        if let Some(predicate) = self.predicate(&rel, &all) {
-            on.push(predicate);
-        }
-        if let (Some((s, n)), true) = (
-            source.iter().find_map(|s| {
-                s.columns
-                    .iter()
-                    .find(|(_, t)| *t == Ty::Int)
-                    .map(|(n, _)| (s, n))
-            }),
-            rel.columns[0].1 == Ty::Int,
-        ) {
-            on.push(format!("{}.id = {}.{n}", rel.alias, s.alias));
-        }
-        let mut branches = Vec::new();
-        let count = 1 + self.c.below(2);
-        for branch in 0..count {
-            let and = if branch + 1 < count || self.c.chance(40) {
-                format!(" AND {}", self.bool(0))
-            } else {
-                String::new()
-            };
-            branches.push(match self.c.pick(&[50, 25, 25]) {
-                0 => format!(
-                    "WHEN MATCHED{and} THEN UPDATE SET {}",
-                    self.assignments(&table, 0)
-                ),
-                1 => format!("WHEN MATCHED{and} THEN DELETE"),
-                _ => format!("WHEN MATCHED{and} THEN DO NOTHING"),
-            });
-        }
-        if self.c.chance(60) {
-            let insertable: Vec<_> = table
-                .columns
-                .iter()
-                .filter(|c| {
-                    !c.generated
-                        && (c.name == "id" || c.not_null || Some(c.name.as_str()) == table.tenant())
-                })
-                .cloned()
-                .collect();
-            let names: Vec<String> = insertable.iter().map(|c| c.name.clone()).collect();
-            // Only the source is visible in this branch.
-            self.scopes.pop();
-            self.scopes.push(source);
-            let values: Vec<String> = insertable
-                .iter()
-                .map(|c| match (c.name.as_str(), c.ty) {
-                    (name, _) if Some(name) == table.tenant() => match self.c.chance(25) {
-                        true => self.inner_column(Ty::Tenant).unwrap_or_else(|| self.term()),
-                        false => self.new_tenant(),
-                    },
-                    ("id", _) => self
-                        .inner_column(Ty::Int)
-                        .map_or_else(|| "9001".to_owned(), |i| format!("{i} + 9000")),
-                    (_, ty) => self.literal(ty),
-                })
-                .collect();
-            branches.push(format!(
-                "WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
-                names.join(", "),
-                values.join(", ")
-            ));
-        }
-        self.scopes.pop();
-        format!(
-            "MERGE INTO {named} USING {} ON {} {}",
-            from.text,
-            if on.is_empty() {
-                "true".to_owned()
-            } else {
-                on.join(" AND ")
-            },
-            branches.join(" ")
-        )
     }
 }
