@@ -93,10 +93,14 @@ pub(super) fn late_cast(expr: &Expr) -> Option<&Expr> {
         | ExprKind::InList { .. }
         | ExprKind::Between { .. }
         | ExprKind::Distinct { .. }
-        | ExprKind::Quantified { .. } => children(expr)
-            .into_iter()
-            .filter(|operand| reads_column(operand))
-            .find_map(time_of_text),
+        | ExprKind::Quantified { .. } => {
+            // Without a column on either side there is no selectivity to estimate.
+            let estimated = children(expr).into_iter().any(reads_column);
+            children(expr)
+                .into_iter()
+                .filter(|operand| !estimated || reads_column(operand))
+                .find_map(time_of_text)
+        }
         _ => time_of_text(expr),
     }
 }

@@ -275,7 +275,34 @@ impl Writer<'_> {
 
     pub(super) fn risky_bool(&mut self) -> String {
         let text = self.text_column();
-        match self.c.below(8) {
+        match self.c.below(13) {
+            // Fails on parameters alone: it must not fail for a row of another tenant's only.
+            8 => format!(
+                "CASE WHEN {} = {}::timestamp THEN true ELSE false END",
+                self.column_or(Ty::Time),
+                self.typed_parameter(Ty::Text)
+            ),
+            9 => format!(
+                "{} = (SELECT {}::timestamp)",
+                self.column_or(Ty::Time),
+                self.typed_parameter(Ty::Text)
+            ),
+            10 => format!(
+                "{} = (SELECT 10 / g FROM generate_series({}, 2) g LIMIT 1)",
+                self.column_or(Ty::Int),
+                self.typed_parameter(Ty::Int)
+            ),
+            11 => format!(
+                "{} = (SELECT g FROM unnest({}) g)",
+                self.column_or(Ty::Int),
+                self.typed_parameter(Ty::Ints)
+            ),
+            12 => format!(
+                "{text} = {} AND {} = {}::text::date",
+                self.literal(Ty::Text),
+                self.column_or(Ty::Time),
+                self.typed_parameter(Ty::Text)
+            ),
             0 => format!("{text} LIKE {}", self.typed_parameter(Ty::Text)),
             1 => format!("{text} ~ {}", self.typed_parameter(Ty::Text)),
             2 => format!("{text} ILIKE {} || '%'", self.typed_parameter(Ty::Text)),
