@@ -133,6 +133,12 @@ fn numbered(sql: &str) -> Result<Vec<(usize, u32)>, Box<Diagnostic>> {
         .collect()
 }
 
+/// Where the first numbered parameter of a text stands; none if the text can't be read.
+pub fn first_numbered(source: &str) -> Option<Range<usize>> {
+    let (start, number) = numbered(source).ok()?.into_iter().next()?;
+    Some(start..start + 1 + number.to_string().len())
+}
+
 /// The first number below `highest` that no parameter has.
 fn gap(numbers: &[(usize, u32)], highest: u32) -> Option<u32> {
     let used: BTreeSet<u32> = numbers.iter().map(|(_, number)| *number).collect();

@@ -61,8 +61,15 @@ use watertight_syntax::Names;
 /// - `optional(status = "…")`: the fragment is there if the argument, an `Option`, is `Some`, or if
 ///   it is a `bool` and true. `$status` is bound only in the statements that use it.
 ///
-/// One function stands for at most 64 statements. A brace in a string, a comment or a quoted name
-/// is no placeholder.
+/// With choices the parameters have names. One function stands for at most 64 statements. A brace
+/// in a string, a comment or a quoted name is no placeholder.
+///
+/// **Floats.** In a table without row-level security an `f32` or `f64` needs a cast in the
+/// statement, `$limit::numeric` or `$limit::float8`: beside a `numeric` column the server would
+/// turn the column into a float, and an error about a value out of range prints it, whoever's it
+/// is. A float that is spelled in the signature does not compile; one behind an alias, or bound in
+/// a body, is an error when the statement is run. The `_with` functions, the `_unchecked` macros and
+/// `value as _` hide their types, so there every such parameter needs a cast.
 ///
 /// Further arguments: `file = "queries/list.sql"` instead of the statement reads it from a file,
 /// relative to the folder of `Cargo.toml`; `catalog = "other.toml"` names another configuration,

@@ -493,6 +493,19 @@ fn mistakes_with_choices() {
             quote!(a: A, b: B, c: C, d: D),
             &["make 81 statements, and at most 64"],
         ),
+        (
+            quote!("SELECT name FROM customers WHERE plan = $1 ORDER BY {sort}", #choice),
+            quote!(sort: Sort, plan: &str),
+            &["write `$plan`, which is the argument `plan`"],
+        ),
+        (
+            quote!(
+                "SELECT body FROM notes WHERE tenant_id = $tenant {x}",
+                optional(x = "AND id < $x")
+            ),
+            quote!(x: Option<f64>),
+            &["`x` is `Option<f64>`, and `$x` stands"],
+        ),
     ];
     for (attr, arguments, expected) in cases {
         let item = quote!(
@@ -527,4 +540,52 @@ fn a_statement_from_a_file_is_proved_and_watched() {
             }
         },
     ));
+}
+
+/// Without row-level security a float decides what becomes of the column beside it.
+#[test]
+fn floats_without_a_cast() {
+    let body = |statement: TokenStream| {
+        let item = quote!(
+            async fn f(db: &mut Scope<'_>, x: f64) -> DbResult<()> {
+                #statement
+            }
+        );
+        let found = examined(quote!(), item).errors;
+        let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+        texts
+    };
+    let notes = "SELECT body FROM notes WHERE tenant_id = $tenant AND id < $1";
+    let cast = "SELECT body FROM notes WHERE tenant_id = $tenant AND id < $1::bigint";
+    let customers = "SELECT name FROM customers WHERE id < $1";
+    for refused in [
+        quote!(sqlx::query_with(#notes, values);),
+        quote!(sqlx::query_unchecked!(#notes, x);),
+        quote!(sqlx::query!(#notes, x as f64);),
+        quote!(sqlx::query!(#notes, x as _);),
+    ] {
+        let texts = body(refused.clone());
+        assert!(
+            matches!(texts.as_slice(), [text] if text.contains("$1::")),
+            "{refused}: {texts:#?}"
+        );
+    }
+    for fine in [
+        // The server's type is compared by sqlx, or the value is looked at when it is bound.
+        quote!(sqlx::query!(#notes, x);),
+        quote!(sqlx::query(#notes).bind(x);),
+        quote!(sqlx::query_with(#cast, values);),
+        quote!(sqlx::query_unchecked!(#cast, x);),
+        quote!(sqlx::query_with(#customers, values);),
+        quote!(sqlx::query_unchecked!(#customers, x);),
+    ] {
+        assert_eq!(body(fine.clone()), Vec::<String>::new(), "{fine}");
+    }
+    let guarded = tenant(
+        quote!("SELECT body FROM notes WHERE tenant_id = $tenant AND id < $x"),
+        quote!(
+            async fn f(db: &mut Scope<'_>, x: Alias) -> DbResult<Vec<String>>;
+        ),
+    );
+    assert!(guarded.contains(".uncast(&[1])"), "{guarded}");
 }

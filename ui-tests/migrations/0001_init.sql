@@ -31,3 +31,10 @@ CREATE TABLE prices (
     cents bigint NOT NULL
 );
 COMMENT ON TABLE prices IS '@global price list shared by all';
+
+-- As `notes`.
+CREATE TABLE invoices (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id uuid NOT NULL,
+    amount numeric NOT NULL
+);

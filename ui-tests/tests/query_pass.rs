@@ -31,6 +31,7 @@ macro_rules! cases {
 cases! {
     around_a_body = "../ui/query/pass/around_a_body.rs",
     bounded_choices = "../ui/query/pass/bounded_choices.rs",
+    floats_with_casts = "../ui/query/pass/floats_with_casts.rs",
     from_files = "../ui/query/pass/from_files.rs",
     hygiene = "../ui/query/pass/hygiene.rs",
     methods_and_generics = "../ui/query/pass/methods_and_generics.rs",

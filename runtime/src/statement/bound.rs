@@ -87,6 +87,7 @@ impl<A> Bound<A> {
 
     /// Binds the next parameter. A value that can't be encoded fails when the statement is run.
     pub fn bind<'t, T: Encode<'t, Postgres> + Type<Postgres>>(mut self, value: T) -> Self {
+        self.statement.look_at(&value);
         if let Ok(arguments) = &mut self.arguments
             && let Err(cause) = arguments.add(value)
         {

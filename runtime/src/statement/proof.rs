@@ -2,8 +2,8 @@
 //!
 //! Invariant: the text is the one that was proved, byte for byte, and is what the executor sends.
 
-use sqlx::Arguments as _;
 use sqlx::postgres::PgArguments;
+use sqlx::{Arguments as _, Encode, Postgres, Type, TypeInfo as _};
 
 use crate::db::{DbError, DbErrorKind, DbResult};
 use crate::id::{TenantId, TenantKind};
@@ -17,6 +17,12 @@ pub struct Statement {
     pub(super) parameters: usize,
     pub(super) tenant: bool,
     pub(super) unproved: Option<&'static str>,
+    /// Parameters that take no float.
+    uncast: &'static [u32],
+    /// How many values were looked at while they were bound.
+    seen: u32,
+    /// The first parameter that got a float all the same.
+    float: Option<u32>,
 }
 
 impl Statement {
@@ -31,6 +37,9 @@ impl Statement {
             parameters: 0,
             tenant: false,
             unproved: None,
+            uncast: &[],
+            seen: 0,
+            float: None,
         }
     }
 
@@ -55,6 +64,24 @@ impl Statement {
         self
     }
 
+    /// These parameters stand without a cast and the filter carries the proof. There a float would
+    /// make the server turn a `numeric` column into a float, before the filter and with another
+    /// tenant's value in the error if that fails.
+    #[must_use]
+    pub const fn uncast(mut self, numbers: &'static [u32]) -> Self {
+        self.uncast = numbers;
+        self
+    }
+
+    /// Looks at the type of the next value that is bound: the statement decides when it is run.
+    pub(super) fn look_at<'t, T: Encode<'t, Postgres> + Type<Postgres>>(&mut self, value: &T) {
+        self.seen = self.seen.saturating_add(1);
+        if self.float.is_none() && self.uncast.contains(&self.seen) {
+            let ty = value.produces().unwrap_or_else(T::type_info);
+            self.float = is_float(ty.name()).then_some(self.seen);
+        }
+    }
+
     /// Checks that the caller bound exactly its own parameters, then binds `$tenant` last.
     pub(super) fn complete(
         &self,
@@ -66,6 +93,12 @@ impl Statement {
                 "takes {} values and {} were bound",
                 self.parameters,
                 arguments.len()
+            )));
+        }
+        if let Some(number) = self.float {
+            return Err(self.misused(format!(
+                "got a float for `${number}`, which stands without a cast: write \
+                 `${number}::numeric` beside a numeric column, else `${number}::float8`"
             )));
         }
         if self.tenant {
@@ -81,6 +114,15 @@ impl Statement {
         let cause = format!("the statement of `{}` {how}", self.name);
         DbError::with_cause(DbErrorKind::Internal, cause)
     }
+}
+
+/// Whether a type of PostgreSQL, as sqlx or the user spells it, is a float or an array of them.
+fn is_float(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    let element = name.strip_suffix("[]").unwrap_or(name);
+    let element = element.strip_prefix('_').unwrap_or(element);
+    matches!(element, "float4" | "float8" | "real" | "double precision")
 }
 
 fn bind_tenant(
@@ -136,6 +178,35 @@ mod tests {
         for count in [0, 2] {
             let error = statement.complete(arguments(count), Some(&TenantId::bigint(7)));
             assert_eq!(error.unwrap_err().kind(), DbErrorKind::Internal);
+        }
+    }
+
+    #[test]
+    fn a_float_is_refused_where_nothing_casts_it() {
+        let guarded = Statement::new("SELECT $1, $2", "id", "f")
+            .parameters(2)
+            .uncast(&[2]);
+        let run = |look: &dyn Fn(&mut Statement)| {
+            let mut statement = guarded;
+            look(&mut statement);
+            statement.complete(arguments(2), None).map(|_| ())
+        };
+        run(&|it| {
+            it.look_at(&1.5_f64);
+            it.look_at(&7_i64);
+        })
+        .unwrap();
+        for second in [
+            &(|it: &mut Statement| it.look_at(&1.5_f64)) as &dyn Fn(&mut Statement),
+            &|it| it.look_at(&1.5_f32),
+            &|it| it.look_at(&None::<f64>),
+            &|it| it.look_at(&vec![1.5_f64]),
+        ] {
+            let refused = run(&|it| {
+                it.look_at(&7_i64);
+                second(it);
+            });
+            assert_eq!(refused.unwrap_err().kind(), DbErrorKind::Internal);
         }
     }
 

@@ -230,7 +230,13 @@ macro_rules! binds {
     ($([$($generic:ident)?] $query:ty),*) => {$(
         impl<'q, $($generic,)? A> Proved<$query, A> {
             /// Binds the next parameter, counted from `$1`. `$tenant` is bound by the executor.
+            ///
+            /// A float for a parameter without a cast is an error when the query is run, if the
+            /// statement's own filter carries the proof: beside a `numeric` column the server
+            /// would turn the column into a float, and print another tenant's value if that
+            /// fails. Write `$1::numeric` or `$1::float8`.
             pub fn bind<T: 'q + Encode<'q, Postgres> + Type<Postgres>>(mut self, value: T) -> Self {
+                self.statement.look_at(&value);
                 self.query = self.query.bind(value);
                 self
             }

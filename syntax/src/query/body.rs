@@ -11,6 +11,7 @@ use watertight_analysis::prepare::TenantBinding;
 
 use super::attr::{Kind, QueryAttr};
 use super::expand::{self, Constant};
+use super::float;
 use super::item::Function;
 use super::judge::{Desk, Question, Text, about_parameter, judge_alone};
 use super::output;
@@ -203,15 +204,19 @@ impl Rewriter<'_, '_> {
             return None;
         };
         let text = Text::literal(&literal);
-        let (statement, writes) = self.prove(&text, TenantBinding::LastParameter)?;
+        let checked = self.prove(&text, TenantBinding::LastParameter)?;
         if let Some(first) = call.args.first_mut() {
-            let sql = &statement.1;
+            let sql = &checked.sql;
             *first = parse_quote!(#sql);
+        }
+        if function.ends_with("_with") && !checked.uncast.is_empty() {
+            let message = float::unseen(&checked.uncast, &function);
+            self.desk.errors.push_at(text.span, message);
         }
         for argument in call.args.iter_mut().skip(1) {
             self.visit_expr_mut(argument);
         }
-        Some(self.wrap(&statement.0, writes, &quote!(#call)))
+        Some(self.wrap(&checked, &quote!(#call)))
     }
 
     /// `sqlx::query_as!(T, "…", …)`
@@ -223,21 +228,18 @@ impl Rewriter<'_, '_> {
         } else {
             Text::literal(&parsed.sql)
         };
-        let (statement, writes) = self.prove(&text, TenantBinding::Setting)?;
-        parsed.sql = statement.1;
+        let checked = self.prove(&text, TenantBinding::Setting)?;
+        parsed.sql = checked.sql.clone();
+        float::refuse_overridden(&checked.uncast, &parsed, &mut self.desk.errors);
         for argument in &mut parsed.arguments {
             self.visit_expr_mut(argument);
         }
         self.imported.extend(parsed.imported.take());
-        Some(self.wrap(&statement.0, writes, &parsed.tokens()))
+        Some(self.wrap(&checked, &parsed.tokens()))
     }
 
-    /// Proves a text: the constant's tokens and the literal to send.
-    fn prove(
-        &mut self,
-        text: &Text,
-        binding: TenantBinding,
-    ) -> Option<((TokenStream, LitStr), bool)> {
+    /// Proves a text.
+    fn prove(&mut self, text: &Text, binding: TenantBinding) -> Option<Checked> {
         let (prepared, proof) = judge_alone(
             self.desk,
             self.project,
@@ -271,13 +273,20 @@ impl Rewriter<'_, '_> {
             name: self.name,
             parameters: prepared.parameters.len(),
             tenant: prepared.tenant.is_some(),
+            uncast: float::uncast(self.attr.kind, &proof),
         };
-        Some(((constant.tokens(), sql), proof.writes))
+        Some(Checked {
+            statement: constant.tokens(),
+            sql,
+            writes: proof.writes,
+            uncast: float::uncast(self.attr.kind, &proof).to_vec(),
+        })
     }
 
-    fn wrap(&self, statement: &TokenStream, writes: bool, call: &TokenStream) -> Expr {
+    fn wrap(&self, checked: &Checked, call: &TokenStream) -> Expr {
         let krate = &self.attr.krate;
-        if writes {
+        let statement = &checked.statement;
+        if checked.writes {
             parse_quote!(#krate::__private::Proved::write(#statement, #call))
         } else {
             parse_quote!(#krate::__private::Proved::read(#statement, #call))
@@ -320,6 +329,17 @@ impl Rewriter<'_, '_> {
             }
         }
     }
+}
+
+/// A text that was proved.
+struct Checked {
+    /// The constant of its proof.
+    statement: TokenStream,
+    /// The literal to send.
+    sql: LitStr,
+    writes: bool,
+    /// Parameters that take no float.
+    uncast: Vec<u32>,
 }
 
 /// The literal that an expression is, through parentheses and invisible groups.

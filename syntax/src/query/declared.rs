@@ -5,13 +5,16 @@
 //! there are several statements, and every one of them is judged.
 
 use proc_macro2::{Span, TokenStream};
+use syn::ext::IdentExt as _;
 use syn::{Ident, PatType, Safety};
-use watertight_analysis::prepare::TenantBinding;
+use watertight_analysis::diagnostic::{Code, Diagnostic};
+use watertight_analysis::prepare::{TenantBinding, first_numbered};
 use watertight_analysis::template::Template;
 
 use super::attr::{Kind, QueryAttr};
 use super::choice::{self, Combination};
 use super::expand;
+use super::float;
 use super::item::{Function, simple_name, spelled};
 use super::judge::{Desk, Judged, Judgement, Question, Text, judge};
 use super::output::{self, Output};
@@ -48,6 +51,8 @@ pub(super) struct Proven<'a> {
     pub(super) tenant: bool,
     /// In the order of their numbers.
     pub(super) bound: Vec<&'a Ident>,
+    /// Parameters that take no float.
+    pub(super) uncast: Vec<u32>,
     writes: bool,
 }
 
@@ -86,6 +91,9 @@ fn check<'a>(
         .iter()
         .map(|combination| choice::fill(&template, &text, &attr.choices, combination))
         .collect();
+    if !attr.choices.is_empty() && !all_named(attr, function, &texts, &mut desk.errors) {
+        return None;
+    }
     let judged = judge_all(
         attr,
         function,
@@ -104,6 +112,7 @@ fn check<'a>(
         &mut arguments,
         &mut desk.errors,
     );
+    let mut floats = float::Floats::new(attr, function);
     let mut statements = Vec::new();
     let mut rows = Vec::new();
     let readable = judged.iter().all(|judged| judged.prepared.is_some());
@@ -116,11 +125,13 @@ fn check<'a>(
             continue;
         };
         rows.push(proof.returns_rows);
+        floats.refuse(prepared, proof, &bound, &mut desk.errors);
         statements.push(Proven {
             combination: combination.clone(),
             sql: prepared.sql.clone(),
             tenant: prepared.tenant.is_some(),
             bound,
+            uncast: float::uncast(attr.kind, proof).to_vec(),
             writes: proof.writes,
         });
     }
@@ -191,6 +202,39 @@ fn combinations(
     Some((template, choice::combinations(&attr.choices)))
 }
 
+/// Whether every parameter has a name. The statements of choices differ in their parameters, so a
+/// number would stand for another argument in each.
+fn all_named(attr: &QueryAttr, function: &Function, texts: &[Text], errors: &mut Errors) -> bool {
+    let found = texts
+        .iter()
+        .find_map(|text| Some((text, first_numbered(&text.source)?)));
+    let Some((text, place)) = found else {
+        return true;
+    };
+    let number = text.source.get(place.clone()).unwrap_or("$1");
+    // The argument that was meant: the choices are none that a number would count.
+    let meant = number.get(1..).and_then(|digits| digits.parse().ok());
+    let meant = function
+        .typed()
+        .skip(1)
+        .filter_map(simple_name)
+        .map(|argument| argument.unraw())
+        .filter(|argument| attr.choices.iter().all(|it| it.name.unraw() != *argument))
+        .nth(meant.unwrap_or(1_usize).saturating_sub(1));
+    let problem = Diagnostic::error(
+        Code::UNKNOWN_PARAMETER,
+        format!("`{number}` is a number, and with choices the parameters have names"),
+    )
+    .at(place)
+    .note("the statements of the choices differ in their parameters, so numbers would not fit all")
+    .help(match meant {
+        Some(meant) => format!("write `${meant}`, which is the argument `{meant}`"),
+        None => "write `$plan` and add an argument `plan` to the function".to_owned(),
+    });
+    text.refuse(&problem, errors);
+    false
+}
+
 /// Judges every statement. A problem that several of them share is told once, with what they have
 /// in common.
 fn judge_all(
@@ -253,7 +297,7 @@ fn judge_all(
 }
 
 /// Whether two problems are one mistake of the user.
-fn same(a: &watertight_analysis::Diagnostic, b: &watertight_analysis::Diagnostic) -> bool {
+fn same(a: &Diagnostic, b: &Diagnostic) -> bool {
     a.code == b.code && a.message == b.message
 }
 

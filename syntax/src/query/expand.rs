@@ -24,6 +24,8 @@ pub(super) struct Constant<'a> {
     pub(super) name: &'a str,
     pub(super) parameters: usize,
     pub(super) tenant: bool,
+    /// Parameters that take no float.
+    pub(super) uncast: &'a [u32],
 }
 
 impl Constant<'_> {
@@ -35,13 +37,18 @@ impl Constant<'_> {
             name,
             parameters,
             tenant,
+            uncast,
         } = self;
         let parameters = (*parameters > 0).then(|| {
             let count = Literal::usize_unsuffixed(*parameters);
             quote!(.parameters(#count))
         });
         let tenant = tenant.then(|| quote!(.tenant()));
-        quote!(#krate::__private::Statement::new(#sql, #catalog, #name) #parameters #tenant)
+        let uncast = (!uncast.is_empty()).then(|| {
+            let numbers = uncast.iter().map(|it| Literal::u32_unsuffixed(*it));
+            quote!(.uncast(&[#(#numbers),*]))
+        });
+        quote!(#krate::__private::Statement::new(#sql, #catalog, #name) #parameters #tenant #uncast)
     }
 }
 
@@ -167,7 +174,11 @@ fn bound(declared: &Declared<'_>, statement: &Proven<'_>) -> TokenStream {
         ..
     } = declared;
     let Proven {
-        sql, tenant, bound, ..
+        sql,
+        tenant,
+        bound,
+        uncast,
+        ..
     } = statement;
     let krate = &attr.krate;
     let constant = Constant {
@@ -177,6 +188,7 @@ fn bound(declared: &Declared<'_>, statement: &Proven<'_>) -> TokenStream {
         name: &function.name(),
         parameters: bound.len(),
         tenant: *tenant,
+        uncast,
     };
     let statement = constant.tokens();
     let start = match (&attr.system, writes) {

@@ -11,6 +11,7 @@ mod choice;
 mod declared;
 mod embed;
 mod expand;
+mod float;
 mod item;
 mod judge;
 mod output;

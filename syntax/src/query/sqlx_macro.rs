@@ -52,7 +52,7 @@ pub(super) fn kind(path: &Path) -> Option<Kind> {
 
 /// A call with its statement, or the name of its file, as one literal.
 pub(super) struct MacroCall {
-    name: Ident,
+    pub(super) name: Ident,
     record: Option<Type>,
     pub(super) sql: LitStr,
     pub(super) arguments: Vec<Expr>,

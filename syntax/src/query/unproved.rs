@@ -63,6 +63,8 @@ fn check(attr: &QueryAttr, desk: &mut Desk<'_>) -> Option<TokenStream> {
         name: "unproved!",
         parameters: prepared.parameters.len(),
         tenant: prepared.tenant.is_some(),
+        // Every relation is protected by the database itself.
+        uncast: &[],
     };
     let statement = constant.tokens();
     let stamp = expand::stamp();
