@@ -4,7 +4,7 @@
 //! Invariant: each of those checks is walked as any expression of a statement is, and a type with a
 //! part that can't be read is refused.
 
-use super::calls::DEPTH;
+use super::body::DEPTH;
 use super::state::{Context, Guard, Info, Namespace, Prover, Visible};
 use crate::catalog::{Lookup, TypeKind, type_text};
 use crate::diagnostic::{Code, Diagnostic};

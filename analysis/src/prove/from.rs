@@ -321,7 +321,7 @@ impl<'a> Prover<'a> {
         place: &Place,
         outer: Option<usize>,
     ) -> Option<Vec<Visible>> {
-        if let Some(select) = super::query::mergeable(query, self.catalog) {
+        if let Some(select) = super::select::mergeable(query, self.catalog) {
             return self.merged(select, place, outer);
         }
         let early = std::mem::replace(&mut self.early, true);

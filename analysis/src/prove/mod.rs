@@ -6,7 +6,11 @@
 
 mod accounting;
 mod assign;
+mod block;
+mod body;
+mod builtin;
 mod calls;
+mod cast;
 mod check;
 mod domain;
 mod effects;
@@ -27,9 +31,15 @@ mod provenance;
 mod query;
 mod relation;
 mod resolve;
+mod select;
 mod setting;
+mod shadow;
 mod state;
+mod subquery;
+mod table_function;
+mod targets;
 mod upsert;
+mod value;
 mod walk;
 mod with;
 mod write;

@@ -363,7 +363,7 @@ impl<'a> Prover<'a> {
             );
             return None;
         }
-        if self.context.depth >= super::calls::DEPTH {
+        if self.context.depth >= super::body::DEPTH {
             self.problem(
                 Diagnostic::error(Code::TOO_LARGE, "views nest too deeply").at(span.clone()),
             );
@@ -380,7 +380,7 @@ impl<'a> Prover<'a> {
                 default_value: false,
             };
         let columns = self.within(context, |this| {
-            if let Some(select) = super::query::mergeable(query, self.catalog) {
+            if let Some(select) = super::select::mergeable(query, self.catalog) {
                 return this.merged(select, place, None);
             }
             let output = this.query(query, Some(place.block), &place.guard, None);

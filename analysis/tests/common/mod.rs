@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use watertight_analysis::migrations::{SourceFile, order};
-use watertight_analysis::{Catalog, Config, Diagnostic, Proof, TenantBinding, prepare, prove};
+use watertight_analysis::{
+    Catalog, Code, Config, Diagnostic, Proof, TenantBinding, prepare, prove,
+};
 
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -47,6 +49,25 @@ pub fn catalog_of(config: &Config, migration: &str) -> Catalog {
 pub fn judge(catalog: &Catalog, sql: &str) -> Result<Proof, Vec<Diagnostic>> {
     let prepared = prepare(sql, TenantBinding::LastParameter, catalog.config())?;
     prove(catalog, &prepared)
+}
+
+/// The codes of the refusal; empty when it is proved.
+pub fn codes(catalog: &Catalog, sql: &str) -> Vec<Code> {
+    judge(catalog, sql)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|problem| problem.code)
+        .collect()
+}
+
+pub fn proved(catalog: &Catalog, sql: &str) {
+    assert_eq!(codes(catalog, sql), [], "{sql}");
+}
+
+pub fn refused(catalog: &Catalog, sql: &str, code: Code) {
+    let found = codes(catalog, sql);
+    assert!(found.contains(&code), "{sql}: {found:?}");
 }
 
 /// A case of the corpus.
