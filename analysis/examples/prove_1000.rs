@@ -7,10 +7,11 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use watertight_analysis::migrations::{SourceFile, order};
-use watertight_analysis::{Catalog, Config, TenantBinding, prepare, prove};
+use watertight_analysis::{Catalog, Config, TenantBinding, on_kept_worker, prepare, prove};
 
 fn files(folder: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -56,10 +57,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let catalog = Catalog::build(&config, &migrations);
     println!("the catalog: {:?}", start.elapsed());
 
+    // As the macros do.
+    let catalog = Arc::new(catalog);
     let judged = |sql: &str| {
-        prepare(sql, TenantBinding::LastParameter, &config)
-            .and_then(|prepared| prove(&catalog, &prepared))
-            .is_ok()
+        let (catalog, sql) = (Arc::clone(&catalog), sql.to_owned());
+        let judged = on_kept_worker(move || {
+            prepare(&sql, TenantBinding::LastParameter, catalog.config())
+                .and_then(|prepared| prove(&catalog, &prepared))
+                .is_ok()
+        });
+        judged.unwrap_or(false)
     };
     let mut statements = Vec::new();
     for path in files("statements")? {

@@ -30,3 +30,4 @@ pub use diagnostic::{Code, Diagnostic, Severity};
 pub use prepare::{Prepared, TenantBinding, prepare};
 pub use prove::{Proof, prove};
 pub use render::render;
+pub use worker::on_kept_worker;

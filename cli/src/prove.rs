@@ -3,6 +3,7 @@
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -10,7 +11,9 @@ use serde_json::Value;
 use watertight_analysis::prove::Grade;
 use watertight_analysis::render::render_all;
 use watertight_analysis::script::split;
-use watertight_analysis::{Catalog, Code, Diagnostic, Proof, TenantBinding, prepare, prove};
+use watertight_analysis::{
+    Catalog, Code, Diagnostic, Proof, TenantBinding, on_kept_worker, prepare, prove,
+};
 
 use crate::args::{Input, ProveArgs, ProveFormat};
 use crate::paint::Paint;
@@ -30,7 +33,7 @@ struct Verdict {
 }
 
 pub(crate) fn run(args: &ProveArgs) -> Result<ExitCode> {
-    let catalog = project::catalog(&args.source)?;
+    let catalog = Arc::new(project::catalog(&args.source)?);
     let mut out = std::io::stdout().lock();
     let paint = Paint::stdout();
     match args.input {
@@ -113,12 +116,16 @@ fn answer(
     out: &mut impl Write,
     format: ProveFormat,
     paint: Paint,
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     id: Value,
     sql: &str,
 ) -> Result<()> {
-    let judged = prepare(sql, TenantBinding::LastParameter, catalog.config())
-        .and_then(|prepared| prove(catalog, &prepared));
+    let (shared, text) = (Arc::clone(catalog), sql.to_owned());
+    let judged = on_kept_worker(move || {
+        prepare(&text, TenantBinding::LastParameter, shared.config())
+            .and_then(|prepared| prove(&shared, &prepared))
+    })
+    .unwrap_or_else(|bug| Err(vec![*bug]));
     let verdict = match judged {
         Ok(proof) => {
             let grade = match proof.grade {

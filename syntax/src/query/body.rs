@@ -3,6 +3,8 @@
 //! Invariant: what is not recognised here stays as it is and does not type-check, because a scope
 //! is no executor of sqlx. Nested items are left alone: they have attributes of their own.
 
+use std::sync::Arc;
+
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::visit_mut::{self, VisitMut};
@@ -77,7 +79,7 @@ fn returns_stream(function: &Function) -> bool {
     super::item::spelled(&function.sig.output).contains("impl")
 }
 
-fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Project, desk: &mut Desk<'_>) {
+fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Arc<Project>, desk: &mut Desk<'_>) {
     let name = function.name();
     let Some(body) = &mut function.body else {
         return;
@@ -113,7 +115,7 @@ fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Project, desk: &
 struct Rewriter<'a, 'f> {
     attr: &'a QueryAttr,
     name: &'a str,
-    project: &'a Project,
+    project: &'a Arc<Project>,
     desk: &'a mut Desk<'f>,
     found: usize,
     imported: Vec<syn::Ident>,

@@ -4,6 +4,8 @@
 //! is a parameter or a choice, and the return type fits what comes back. With bounded choices
 //! there are several statements, and every one of them is judged.
 
+use std::sync::Arc;
+
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::{Ident, PatType, Safety};
@@ -240,7 +242,7 @@ fn all_named(attr: &QueryAttr, function: &Function, texts: &[Text], errors: &mut
 fn judge_all(
     attr: &QueryAttr,
     function: &Function,
-    project: &Project,
+    project: &Arc<Project>,
     question: &Question,
     combinations: &[Combination],
     texts: &[Text],

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use proc_macro2::Span;
 use syn::LitStr;
+use watertight_analysis::catalog::Catalog;
 use watertight_analysis::diagnostic::{Code, Diagnostic};
+use watertight_analysis::on_kept_worker;
 use watertight_analysis::prepare::{Prepared, TenantBinding, prepare};
 use watertight_analysis::prove::{Proof, prove, prove_system, prove_unproved};
 
@@ -173,12 +175,26 @@ pub(super) struct Judged {
 
 /// Judges a text. Nothing is told yet.
 pub(super) fn judge(
-    project: &Project,
+    project: &Arc<Project>,
     source: &str,
     binding: TenantBinding,
     question: &Question,
 ) -> Judged {
-    let catalog = &project.catalog;
+    let (project, source, question) = (Arc::clone(project), source.to_owned(), question.clone());
+    on_kept_worker(move || judge_here(&project.catalog, &source, binding, &question))
+        .unwrap_or_else(|bug| Judged {
+            prepared: None,
+            proof: None,
+            problems: vec![*bug],
+        })
+}
+
+fn judge_here(
+    catalog: &Catalog,
+    source: &str,
+    binding: TenantBinding,
+    question: &Question,
+) -> Judged {
     let prepared = match prepare(source, binding, catalog.config()) {
         Ok(prepared) => prepared,
         Err(problems) => {
@@ -208,7 +224,7 @@ pub(super) fn judge(
 /// Judges a text that stands alone, tells what is wrong with it, and keeps it in the record.
 pub(super) fn judge_alone(
     desk: &mut Desk<'_>,
-    project: &Project,
+    project: &Arc<Project>,
     text: &Text,
     binding: TenantBinding,
     question: &Question,
