@@ -400,3 +400,38 @@ fn a_lateral_value_is_null_where_its_row_is_missing() {
     proved(&c, &insert("LEFT", "a.tenant_id"));
     refused(&c, &insert("LEFT", "s.t"), Code::FOREIGN_WRITE);
 }
+
+#[test]
+fn a_float_matters_beside_a_number_without_bounds() {
+    let of = |ty: &str, protection: &str| {
+        let c = catalog_of(
+            &Config::default(),
+            &format!(
+                "CREATE TABLE t (id int PRIMARY KEY, tenant_id uuid NOT NULL, amount {ty});
+                 {protection}"
+            ),
+        );
+        judge(
+            &c,
+            "SELECT id FROM t WHERE tenant_id = $tenant AND amount > $n",
+        )
+        .unwrap()
+        .uncast
+    };
+    assert_eq!(of("numeric", "").len(), 1);
+    assert!(of("float8", "").is_empty());
+    assert!(of("int", "").is_empty());
+    let protection =
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;
+         CREATE POLICY p ON t USING (tenant_id = current_setting('app.tenant_id')::uuid);";
+    assert!(of("numeric", protection).is_empty());
+    let c = catalog_of(
+        &Config::default(),
+        "CREATE TABLE t (id int PRIMARY KEY, tenant_id uuid NOT NULL, amount numeric);",
+    );
+    let insert = judge(
+        &c,
+        "INSERT INTO t (id, tenant_id, amount) VALUES ($id, $tenant, $amount)",
+    );
+    assert!(insert.unwrap().uncast.is_empty());
+}

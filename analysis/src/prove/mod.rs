@@ -231,6 +231,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
                 .collect(),
         )
     });
+    let casts_numerics = prover.reads_numerics();
     let mut occurrences = prover.occurrences;
     occurrences.sort_by_key(|occurrence| occurrence.span.as_ref().map_or(usize::MAX, |s| s.start));
     Ok(Proof {
@@ -247,7 +248,11 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         occurrences,
         columns,
         relations: prover.relations.into_keys().collect(),
-        uncast: prover.uncast.into_iter().collect(),
+        uncast: if casts_numerics {
+            prover.uncast.into_iter().collect()
+        } else {
+            Vec::new()
+        },
         parameters: prepared.parameters.len() + usize::from(prepared.tenant.is_some()),
     })
 }
@@ -291,6 +296,20 @@ fn account(tree: &str, seen: &Seen, prover: &Prover<'_>) -> Result<(), Vec<Diagn
 }
 
 impl Prover<'_> {
+    /// Whether a table without row-level security is read that has a column of unbounded numbers, or
+    /// of a type that is not known: such a number may not fit a float that it meets.
+    fn reads_numerics(&self) -> bool {
+        self.rtes.iter().any(|rte| match &rte.kind {
+            state::RteKind::Base(base) if !base.protected && !base.global => {
+                base.relation.columns.iter().any(|column| {
+                    let ty = column.ty.as_ref().and_then(|ty| self.type_of(ty));
+                    ty.is_none_or(|ty| &*ty.name == "numeric")
+                })
+            }
+            _ => false,
+        })
+    }
+
     /// A cast that PostgreSQL applies without being told runs a function of the migrations in
     /// places that nothing shows.
     fn implicit_casts(&mut self) {
