@@ -18,7 +18,7 @@ const MIGRATION: &str = "
     ALTER TABLE customers FORCE ROW LEVEL SECURITY;
     CREATE POLICY tenant ON customers
         USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));
-    CREATE TABLE notes (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, body text);
+    CREATE TABLE notes (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, body text, price numeric);
     CREATE TABLE api_keys (hash bytea PRIMARY KEY, tenant_id uuid NOT NULL);
 ";
 

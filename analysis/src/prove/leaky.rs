@@ -59,11 +59,7 @@ impl Prover<'_> {
             .as_ref()
             .map(|fails| fails.what.clone())
             .or_else(|| several.then(|| "a second row".to_owned()));
-        let rows = self.block_rtes(block).into_iter().any(|rte| {
-            self.rtes
-                .get(rte)
-                .is_some_and(|rte| matches!(&rte.kind, RteKind::Base(base) if !base.global))
-        });
+        let rows = self.has_rows_of_tenants(block);
         if watched.correlated.get() || !watched.caller || !rows || !self.tenant_mode() {
             return;
         }
@@ -79,13 +75,18 @@ impl Prover<'_> {
         }
     }
 
+    /// Whether a row that a block reads may be a tenant's: of a table, or of what PostgreSQL puts in
+    /// its place, as it does with sub-queries, views and SQL functions.
+    fn has_rows_of_tenants(&self, block: BlockId) -> bool {
+        self.block_rtes(block).into_iter().any(|rte| {
+            let global = |kind: &RteKind<'_>| matches!(kind, RteKind::Base(base) if base.global);
+            self.rtes.get(rte).is_none_or(|rte| !global(&rte.kind))
+        })
+    }
+
     /// Refuses a cast of the caller's text that is computed row by row in front of a policy.
     pub(super) fn late_cast(&mut self, cast: &crate::ir::Expr, block: BlockId) {
-        let rows = self.block_rtes(block).into_iter().any(|rte| {
-            self.rtes
-                .get(rte)
-                .is_some_and(|rte| matches!(&rte.kind, RteKind::Base(base) if !base.global))
-        });
+        let rows = self.has_rows_of_tenants(block);
         if rows && self.tenant_mode() {
             self.problem(
                 Diagnostic::error(
