@@ -245,9 +245,15 @@ impl<'a> Prover<'a> {
                     if let Some(setting) = self.setting(expr) {
                         return setting;
                     }
-                    // `(SELECT $tenant)`.
+                    // `(SELECT $tenant)`, `(SELECT $tenant::uuid)`: a value that has its type before
+                    // the statement runs, so that nothing in it can fail.
+                    let parameter = |expr: &Expr| matches!(expr.kind, ExprKind::Parameter(_));
+                    let given = |expr: &Expr| match &expr.kind {
+                        ExprKind::Cast { expr, .. } => parameter(expr),
+                        _ => parameter(expr),
+                    };
                     if let Some(inner) = bare(query)
-                        && matches!(inner.kind, ExprKind::Parameter(_) | ExprKind::Cast { .. })
+                        && given(inner)
                     {
                         return self.expr(inner, env);
                     }
