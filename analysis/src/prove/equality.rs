@@ -25,7 +25,7 @@ impl<'a> Prover<'a> {
         if let Some(cast) = super::walk::late_cast(expr)
             && self.context.origin.is_none()
         {
-            self.late_cast(cast, env.block);
+            self.late_cast(cast);
         }
         self.leaks(&info, env.block, Some(&expr.span));
         self.observe(&info.exposed, info.leak.as_ref());

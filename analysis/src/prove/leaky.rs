@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use super::check::Check;
-use super::state::{BlockId, Info, Leak, Prover, RteId, RteKind};
+use super::state::{BlockId, Info, Leak, Prover, RteId};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::Span;
 
@@ -47,20 +47,13 @@ impl Prover<'_> {
     /// Refuses a sub-query of a condition that reads nothing of the row and can fail by the caller's
     /// choice: PostgreSQL runs it when the first row asks for it, and lets such a condition pass in
     /// front of a policy's, so the error tells that some tenant's row got that far.
-    pub(super) fn fails_on_demand(
-        &mut self,
-        watched: &Watch,
-        several: bool,
-        span: &Span,
-        block: BlockId,
-    ) {
+    pub(super) fn fails_on_demand(&mut self, watched: &Watch, several: bool, span: &Span) {
         let why = watched
             .fails
             .as_ref()
             .map(|fails| fails.what.clone())
             .or_else(|| several.then(|| "a second row".to_owned()));
-        let rows = self.has_rows_of_tenants(block);
-        if watched.correlated.get() || !watched.caller || !rows || !self.tenant_mode() {
+        if watched.correlated.get() || !watched.caller || !self.tenant_mode() {
             return;
         }
         if let Some(why) = why {
@@ -75,19 +68,9 @@ impl Prover<'_> {
         }
     }
 
-    /// Whether a row that a block reads may be a tenant's: of a table, or of what PostgreSQL puts in
-    /// its place, as it does with sub-queries, views and SQL functions.
-    fn has_rows_of_tenants(&self, block: BlockId) -> bool {
-        self.block_rtes(block).into_iter().any(|rte| {
-            let global = |kind: &RteKind<'_>| matches!(kind, RteKind::Base(base) if base.global);
-            self.rtes.get(rte).is_none_or(|rte| !global(&rte.kind))
-        })
-    }
-
     /// Refuses a cast of the caller's text that is computed row by row in front of a policy.
-    pub(super) fn late_cast(&mut self, cast: &crate::ir::Expr, block: BlockId) {
-        let rows = self.has_rows_of_tenants(block);
-        if rows && self.tenant_mode() {
+    pub(super) fn late_cast(&mut self, cast: &crate::ir::Expr) {
+        if self.tenant_mode() {
             self.problem(
                 Diagnostic::error(
                     Code::LEAKY_ERROR,

@@ -64,7 +64,7 @@ impl<'a> Prover<'a> {
             );
         if let (Some(watched), true) = (&watched, on_demand) {
             let several = several && !self.one_by_key(query);
-            self.fails_on_demand(watched, several, span, env.block);
+            self.fails_on_demand(watched, several, span);
         }
         let columns = self
             .outputs
