@@ -10,6 +10,7 @@ use super::model::{ColumnDefault, PolicyExpr, Relation, RelationId, RelationKind
 use super::walk::{self, Mentions, Visitor, mentions, query_mentions, statement_mentions};
 use crate::ddl::ir::{Action, ColumnSpec, Maybe, Ref};
 use crate::ir::{Expr, ExprKind};
+use std::collections::HashSet;
 
 impl Builder {
     pub(super) fn alter_table(
@@ -145,16 +146,7 @@ impl Builder {
                     self.unknown(id, &format!("its parent `{}` is not known", parent.name));
                 }
             }
-            Action::Detach(child) => {
-                if let Some(child) = self.target(&child) {
-                    self.unlink(id, child);
-                    if let Some(child) = self.relation_mut(child)
-                        && child.kind == RelationKind::Partition
-                    {
-                        child.kind = RelationKind::Table;
-                    }
-                }
-            }
+            Action::Detach(child) => self.detach(id, &child),
             Action::NoInherit(parent) => {
                 if let Some(parent) = self.target(&parent) {
                     self.unlink(parent, id);
@@ -175,13 +167,7 @@ impl Builder {
                 }
             }
             Action::Trigger { name, enabled } => {
-                if let Some(relation) = self.relation_mut(id) {
-                    for trigger in &mut relation.triggers {
-                        if name.as_ref().is_none_or(|name| trigger.name == *name) {
-                            trigger.enabled = enabled;
-                        }
-                    }
-                }
+                self.switch_triggers(id, only, name.as_deref(), enabled);
             }
             Action::Rule { name, enabled } => {
                 if let Some(relation) = self.relation_mut(id) {
@@ -200,6 +186,23 @@ impl Builder {
         bind::expr(&mut expr, self).is_ok().then_some(expr)
     }
 
+    /// A relation and, unless `ONLY`, all that inherit from it.
+    fn family(&self, id: RelationId, only: bool) -> Vec<RelationId> {
+        let mut found = vec![id];
+        let mut seen = HashSet::from([id]);
+        let mut index = 0;
+        while let Some(id) = found.get(index).copied().filter(|_| !only) {
+            index += 1;
+            let children = self.relation(id).map(|r| r.children.as_slice());
+            for child in children.unwrap_or_default() {
+                if seen.insert(*child) {
+                    found.push(*child);
+                }
+            }
+        }
+        found
+    }
+
     /// Applies a change to a relation and, unless `ONLY`, to all that inherit from it.
     pub(super) fn each_child(
         &mut self,
@@ -207,18 +210,9 @@ impl Builder {
         only: bool,
         change: &mut dyn FnMut(&mut Relation),
     ) {
-        let mut pending = vec![id];
-        let mut seen = Vec::new();
-        while let Some(id) = pending.pop() {
-            if seen.contains(&id) {
-                continue;
-            }
-            seen.push(id);
+        for id in self.family(id, only) {
             if let Some(relation) = self.relation_mut(id) {
                 change(relation);
-                if !only {
-                    pending.extend(relation.children.iter().copied());
-                }
             }
         }
     }
@@ -235,7 +229,12 @@ impl Builder {
             return;
         }
         let column = self.column(spec);
-        self.captures(id, &column.name);
+        let mut added = self.family(id, only);
+        added.retain(|id| {
+            let relation = self.relation(*id);
+            relation.is_some_and(|relation| relation.column(&column.name).is_none())
+        });
+        self.captures(&added, &column.name);
         let mut local = true;
         self.each_child(id, only, &mut |relation| {
             if relation.column(&column.name).is_none() {
@@ -317,64 +316,74 @@ impl Builder {
                 key.target != id || !key.target_columns.iter().any(|column| column == name)
             });
         }
-        self.readers_of_column(id, name, cascade);
+        self.readers_of_column(&[id], name, Some(cascade));
     }
 
-    /// Views and policies elsewhere that read a column which goes or gets another name.
-    fn readers_of_column(&mut self, id: RelationId, name: &str, cascade: bool) {
+    /// Views, policies elsewhere and functions that read a column of `ids` which goes, with or
+    /// without CASCADE, or gets another name.
+    fn readers_of_column(&mut self, ids: &[RelationId], name: &str, dropped: Option<bool>) {
         let mut gone = Vec::new();
         let mut unclear = Vec::new();
-        let key = self
-            .relation(id)
-            .map(|r| vec![r.schema.clone(), r.name.clone()])
-            .unwrap_or_default();
+        let keys = self.keys_of(ids);
+        // The server keeps dependencies by column.
+        let reads = |found: &Mentions, star: bool| {
+            let by_place = found.by_place.iter().any(|key| keys.contains(key));
+            let named = |column: &String| column == name || (star && column == "*");
+            found.relations.iter().any(|key| keys.contains(key))
+                && (found.merges
+                    || (by_place && dropped.is_some())
+                    || found.columns.iter().any(named))
+        };
         for other in self.readers.iter().filter_map(|id| self.catalog.get(*id)) {
             if let Some(view) = &other.view
-                && view.reads.contains(&id)
+                && view.reads.iter().any(|id| ids.contains(id))
             {
                 match &view.query {
-                    Some(query) => {
-                        let found = query_mentions(query);
-                        if found.columns.iter().any(|column| column == name) || found.merges {
-                            if cascade {
-                                gone.push(other.id)
-                            } else {
-                                unclear.push(other.id)
-                            }
-                        }
-                    }
-                    None => unclear.push(other.id),
+                    Some(query) if !reads(&query_mentions(query), false) => {}
+                    Some(_) if dropped == Some(true) => gone.push(other.id),
+                    _ => unclear.push(other.id),
                 }
             }
-            // The server keeps dependencies by column.
-            let reads = |expr: &PolicyExpr| match expr {
+            let of_policy = |expr: &PolicyExpr| match expr {
                 PolicyExpr::None => false,
                 PolicyExpr::Opaque(_) => true,
-                PolicyExpr::Expr(expr) => {
-                    let found = mentions(expr);
-                    let named = |column: &String| column == name || column == "*";
-                    found.relations.contains(&key)
-                        && (found.merges || found.columns.iter().any(named))
-                }
+                PolicyExpr::Expr(expr) => reads(&mentions(expr), true),
             };
-            if other.id != id
-                && other
-                    .policies
-                    .iter()
-                    .any(|policy| reads(&policy.using) || reads(&policy.check))
+            let mut policies = other.policies.iter();
+            if !ids.contains(&other.id)
+                && policies.any(|policy| of_policy(&policy.using) || of_policy(&policy.check))
             {
                 unclear.push(other.id);
+            }
+        }
+        let reason = format!("it reads the column `{name}`, which is dropped or renamed");
+        for function in &mut self.catalog.functions {
+            if let super::Body::Sql {
+                statements,
+                string: false,
+                ..
+            } = &function.body
+                && statements
+                    .iter()
+                    .any(|statement| reads(&statement_mentions(statement), true))
+            {
+                function.unknown.get_or_insert_with(|| reason.clone());
             }
         }
         for view in gone {
             self.drop_relation(view, true);
         }
         for id in unclear {
-            self.unknown(
-                id,
-                &format!("it reads the column `{name}`, which is dropped or renamed"),
-            );
+            self.unknown(id, &reason);
         }
+    }
+
+    /// The qualified names of relations.
+    fn keys_of(&self, ids: &[RelationId]) -> HashSet<Vec<String>> {
+        ids.iter()
+            .filter_map(|id| self.relation(*id))
+            .map(|relation| vec![relation.schema.clone(), relation.name.clone()])
+            .collect()
     }
 
     pub(super) fn rename_column(
@@ -390,14 +399,15 @@ impl Builder {
             }
             return;
         };
-        self.readers_of_column(id, column, false);
-        self.captures(id, new_name);
+        let ids = self.family(id, false);
+        self.readers_of_column(&ids, column, None);
+        self.captures(&ids, new_name);
         self.each_child(id, false, &mut |relation| {
             rename_in(relation, column, new_name)
         });
         for other in self.relations_mut() {
             for key in &mut other.foreign_keys {
-                if key.target == id {
+                if ids.contains(&key.target) {
                     rename_strings(&mut key.target_columns, column, new_name);
                 }
             }
@@ -406,13 +416,14 @@ impl Builder {
 
     /// What was stored with an unqualified column of this name was bound to another table; read
     /// again, the name would mean the new column.
-    fn captures(&mut self, id: RelationId, column: &str) {
-        let Some(relation) = self.relation(id) else {
-            return;
-        };
-        let key = vec![relation.schema.clone(), relation.name.clone()];
+    pub(super) fn captures(&mut self, ids: &[RelationId], column: &str) {
+        let keys = self.keys_of(ids);
+        // `n.tenant_id` was a call where a function of that name takes the row.
+        let called = self.catalog.ever.functions.contains(column);
         let captured = |found: &Mentions| {
-            found.relations.contains(&key) && found.bare.iter().any(|bare| bare == column)
+            let named = |list: &[String]| list.iter().any(|name| name == column);
+            found.relations.iter().any(|key| keys.contains(key))
+                && (named(&found.bare) || (called && named(&found.fields)))
         };
         let mut unclear = Vec::new();
         for other in self.readers.iter().filter_map(|id| self.catalog.get(*id)) {
@@ -443,56 +454,6 @@ impl Builder {
                 && statements.iter().any(|s| captured(&statement_mentions(s)))
             {
                 function.unknown.get_or_insert_with(|| reason.clone());
-            }
-        }
-    }
-
-    fn attach(&mut self, parent: RelationId, child: &Ref, partition: bool) {
-        match self.target(child) {
-            Some(child) => {
-                self.link(parent, child);
-                if partition
-                    && let Some(child) = self.relation_mut(child)
-                    && child.kind == RelationKind::Table
-                {
-                    child.kind = RelationKind::Partition;
-                }
-            }
-            None => self.missing("partition", child),
-        }
-    }
-
-    fn link(&mut self, parent: RelationId, child: RelationId) {
-        if let Some(relation) = self.relation_mut(parent)
-            && !relation.children.contains(&child)
-        {
-            relation.children.push(child);
-        }
-        if let Some(relation) = self.relation_mut(child)
-            && !relation.parents.contains(&parent)
-        {
-            relation.parents.push(parent);
-        }
-    }
-
-    fn unlink(&mut self, parent: RelationId, child: RelationId) {
-        if let Some(relation) = self.relation_mut(parent) {
-            relation.children.retain(|id| *id != child);
-        }
-        let Some(relation) = self.relation_mut(child) else {
-            return;
-        };
-        relation.parents.retain(|id| *id != parent);
-        // A column that comes from another parent as well still goes when it goes there.
-        let others = relation.parents.clone();
-        let inherited: Vec<String> = others
-            .iter()
-            .filter_map(|id| self.relation(*id))
-            .flat_map(|parent| parent.columns.iter().map(|column| column.name.clone()))
-            .collect();
-        if let Some(relation) = self.relation_mut(child) {
-            for column in &mut relation.columns {
-                column.local |= !inherited.contains(&column.name);
             }
         }
     }

@@ -83,12 +83,16 @@ impl Builder {
         if let Some(path) = self.role_paths.remove(old) {
             self.role_paths.insert(new.to_owned(), path);
         }
-        for policy in self
-            .relations_mut()
-            .flat_map(|relation| &mut relation.policies)
-        {
-            for role in &mut policy.roles {
-                *role = swap(role);
+        if self.named_roles.contains(old) {
+            self.named_roles.insert(new.to_owned());
+        }
+        self.current_role = self.current_role.as_deref().map(swap);
+        for relation in self.relations_mut() {
+            relation.owner = relation.owner.as_deref().map(swap);
+            for policy in &mut relation.policies {
+                for role in &mut policy.roles {
+                    *role = swap(role);
+                }
             }
         }
     }

@@ -407,10 +407,18 @@ impl Builder {
                     self.unknown(old, "it is replaced by a view");
                     return;
                 }
+                let mut added = Vec::new();
                 if let Some(relation) = self.relation_mut(old) {
+                    let new = columns
+                        .iter()
+                        .filter(|c| relation.column(&c.name).is_none());
+                    added.extend(new.map(|column| column.name.clone()));
                     // Replacing resets the options to those of the statement; columns stay in place.
                     relation.view = Some(definition);
                     relation.columns = columns;
+                }
+                for column in added {
+                    self.captures(&[old], &column);
                 }
                 old
             }

@@ -360,6 +360,8 @@ pub(crate) struct Mentions {
     pub(crate) complex: bool,
     /// `NATURAL` or `USING`.
     pub(crate) merges: bool,
+    /// Relations whose columns get names by their place: `notes AS n (a, b)`.
+    pub(crate) by_place: Vec<Vec<String>>,
 }
 
 impl Mentions {
@@ -372,8 +374,13 @@ impl Mentions {
 
 impl Visitor for Mentions {
     fn relation(&mut self, relation: &mut RelationRef, cte: bool) {
-        if !cte {
-            self.relations.push(relation.name.parts.clone());
+        if cte {
+            return;
+        }
+        self.relations.push(relation.name.parts.clone());
+        let alias = relation.alias.as_ref();
+        if alias.is_some_and(|alias| !alias.columns.is_empty()) {
+            self.by_place.push(relation.name.parts.clone());
         }
     }
 
