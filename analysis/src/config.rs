@@ -195,6 +195,10 @@ impl Config {
         ] {
             if value.is_empty() {
                 refuse(format!("`{key}` is empty"));
+            } else if value.trim() != value {
+                refuse(format!(
+                    "`{key}` is `{value}`, with white space around the name"
+                ));
             }
         }
         if self.application_role == "public" {

@@ -1,8 +1,32 @@
 //! Which part of the builder applies which statement.
 
-use super::build::Builder;
+use super::build::{Builder, TEMPORARY};
 use crate::ddl::ir::Ddl;
 use crate::diagnostic::{Code, Severity};
+
+/// Extensions of functions and types, which make no relation that a script could ask for.
+const WITHOUT_RELATIONS: &[&str] = &[
+    "plpgsql",
+    "pgcrypto",
+    "uuid-ossp",
+    "citext",
+    "pg_trgm",
+    "btree_gin",
+    "btree_gist",
+    "hstore",
+    "unaccent",
+    "vector",
+    "ltree",
+    "intarray",
+    "fuzzystrmatch",
+    "cube",
+    "earthdistance",
+    "isn",
+    "tablefunc",
+    "pgjwt",
+    "pg_uuidv7",
+    "moddatetime",
+];
 
 impl Builder {
     pub(super) fn apply(&mut self, ddl: Ddl) {
@@ -109,7 +133,11 @@ impl Builder {
             Ddl::CreateRule(rule) => self.create_rule(*rule),
             Ddl::CreateIndex(index) => self.create_index(*index),
             Ddl::CreateSequence { name } => self.create_sequence(&name),
-            Ddl::CreateSchema { name, elements } => self.create_schema(name, elements),
+            Ddl::CreateSchema {
+                name,
+                owner,
+                elements,
+            } => self.create_schema(name, owner, elements),
             Ddl::GrantRoles {
                 roles,
                 members,
@@ -129,6 +157,9 @@ impl Builder {
                 self.grant_roles(&member_of, std::slice::from_ref(&name), true);
                 self.grant_roles(std::slice::from_ref(&name), &members, true);
             }
+            Ddl::Extension { name } => {
+                self.extensions |= !WITHOUT_RELATIONS.contains(&name.as_str());
+            }
             Ddl::SearchPath { path, local } => self.set_path(path, local),
             Ddl::SetRole { role } => self.set_role(role),
             Ddl::Reassign { owner } => {
@@ -136,7 +167,12 @@ impl Builder {
                     relation.owner = Some(owner.clone());
                 }
             }
-            Ddl::RolePath { role, path } => {
+            Ddl::Grants { roles } => self.granted.extend(roles),
+            Ddl::RolePath {
+                role,
+                database,
+                path,
+            } => {
                 let role = role.unwrap_or_default();
                 // Whoever migrates may start with it from the next connection on.
                 if role != self.catalog.config.application_role
@@ -147,9 +183,10 @@ impl Builder {
                 }
                 self.named_roles
                     .extend((!role.is_empty()).then(|| role.clone()));
+                let key = (role, database);
                 match path {
-                    Some(path) => self.role_paths.insert(role, path),
-                    None => self.role_paths.remove(&role),
+                    Some(path) => self.role_paths.insert(key, path),
+                    None => self.role_paths.remove(&key),
                 };
             }
             Ddl::Data { statement } => match statement {
@@ -195,6 +232,15 @@ impl Builder {
         let path = path.unwrap_or_else(|| vec!["public".to_owned()]);
         if path.iter().any(|schema| schema == "?") {
             self.unreadable("SET search_path to what is no constant");
+            return;
+        }
+        let first = path
+            .iter()
+            .find(|s| *s == TEMPORARY || self.catalog.schemas.contains(*s));
+        if first.is_some_and(|schema| schema == TEMPORARY) {
+            self.unreadable(
+                "SET search_path with `pg_temp` first, where new objects are temporary",
+            );
             return;
         }
         // Outside of a transaction, which only the tool may have opened, LOCAL has no effect.

@@ -4,7 +4,7 @@ use super::apply_policy::policy_reads;
 use super::build::{Builder, TEMPORARY};
 use super::model::{ColumnDefault, PolicyExpr, RelationId, RelationKind};
 use super::walk::{Mentions, mentions, query_mentions, statement_mentions};
-use crate::ddl::ir::{Kind, Object, Ref, Step};
+use crate::ddl::ir::{Ddl, Kind, Object, Ref, Step};
 use crate::diagnostic::{Code, Severity};
 
 impl Builder {
@@ -43,7 +43,7 @@ impl Builder {
                 }
             }
             Kind::Schema => self.drop_schema(&object.name.name, cascade),
-            Kind::Function => self.drop_function(object, cascade),
+            Kind::Function => self.drop_function(object, cascade, missing_ok),
             Kind::Operator => {
                 let name = object.name.name.clone();
                 self.catalog
@@ -75,7 +75,7 @@ impl Builder {
                 self.members
                     .retain(|(member, role)| member != name && role != name);
                 self.powers.remove(name);
-                self.role_paths.remove(name);
+                self.role_paths.retain(|(role, _), _| role != name);
             }
             Kind::Extension => {
                 if cascade {
@@ -380,7 +380,12 @@ impl Builder {
         }
     }
 
-    pub(super) fn create_schema(&mut self, name: String, elements: Vec<Step>) {
+    pub(super) fn create_schema(
+        &mut self,
+        name: String,
+        owner: Option<String>,
+        mut elements: Vec<Step>,
+    ) {
         if name == TEMPORARY || name.starts_with("pg_") {
             self.diagnose(
                 Code::MIGRATION_UNKNOWN,
@@ -390,12 +395,23 @@ impl Builder {
             );
         }
         self.catalog.schemas.insert(name.clone());
-        // Unqualified names of the elements go into the new schema.
-        let path = self.path.clone();
+        // Unqualified names of the elements go into the new schema, and belong to its owner. The
+        // server brings them into this order first.
+        elements.sort_by_key(|element| match element.ddl {
+            Ddl::CreateSequence { .. } => 0,
+            Ddl::CreateTable(_) => 1,
+            Ddl::CreateView(_) => 2,
+            Ddl::CreateIndex(_) => 3,
+            Ddl::CreateTrigger(_) => 4,
+            _ => 5,
+        });
+        let (path, role) = (self.path.clone(), self.current_role.clone());
         self.path.insert(0, name);
+        self.named_roles.extend(owner.clone());
+        self.current_role = owner.or(role.clone());
         for element in elements {
             self.apply(element.ddl);
         }
-        self.path = path;
+        (self.path, self.current_role) = (path, role);
     }
 }

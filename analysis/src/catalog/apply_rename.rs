@@ -80,9 +80,10 @@ impl Builder {
         if let Some(powers) = self.powers.remove(old) {
             self.powers.insert(new.to_owned(), powers);
         }
-        if let Some(path) = self.role_paths.remove(old) {
-            self.role_paths.insert(new.to_owned(), path);
-        }
+        self.role_paths = std::mem::take(&mut self.role_paths)
+            .into_iter()
+            .map(|((role, database), path)| ((swap(&role), database), path))
+            .collect();
         if self.named_roles.contains(old) {
             self.named_roles.insert(new.to_owned());
         }
@@ -119,6 +120,10 @@ impl Builder {
         schema: &str,
         missing_ok: bool,
     ) {
+        self.not_of_the_server(&Ref {
+            schema: Some(schema.to_owned()),
+            name: object.name.name.clone(),
+        });
         match kind {
             Kind::Relation => match self.target(&object.name) {
                 Some(id) => self.move_relation(id, Some(schema), None),

@@ -26,6 +26,22 @@ fn canonical(ty: &ir::TypeName) -> String {
     }
 }
 
+/// Whether two spellings may be of one type: a schema that only one of them names says nothing.
+fn same_type(a: &ir::TypeName, b: &ir::TypeName) -> bool {
+    let (a_parts, b_parts) = (&a.name.parts, &b.name.parts);
+    let schema = a_parts.len() == b_parts.len() && a_parts.len() > 1;
+    canonical(a) == canonical(b)
+        || (a.dimensions == b.dimensions
+            && a_parts.last() == b_parts.last()
+            && (!schema || a_parts == b_parts))
+        // `notes.id%TYPE`
+        || [a_parts, b_parts].iter().any(|parts| parts.last().is_some_and(|last| last.contains('%')))
+}
+
+fn same_types(a: &[&ir::TypeName], b: &[&ir::TypeName]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_type(a, b))
+}
+
 impl Builder {
     pub(super) fn reindex_functions(&mut self) {
         let mut names: std::collections::HashMap<String, Vec<usize>> =
@@ -105,10 +121,7 @@ impl Builder {
         };
         change(&mut function, create.changes);
         self.catalog.ever.functions.insert(function.name.clone());
-        let types = |function: &Function| -> Vec<String> {
-            function.inputs().map(|a| canonical(&a.ty)).collect()
-        };
-        let wanted = types(&function);
+        let wanted: Vec<_> = function.inputs().map(|a| &a.ty).collect();
         let namesakes = self
             .catalog
             .function_names
@@ -116,11 +129,17 @@ impl Builder {
             .map_or(&[][..], Vec::as_slice);
         let same = namesakes.iter().copied().find(|index| {
             self.catalog.functions.get(*index).is_some_and(|existing| {
-                existing.schema == function.schema && types(existing) == wanted
+                let inputs: Vec<_> = existing.inputs().map(|a| &a.ty).collect();
+                existing.schema == function.schema && same_types(&inputs, &wanted)
             })
         });
         match same.and_then(|index| self.catalog.functions.get_mut(index)) {
             Some(existing) => {
+                let text = |f: &Function| f.inputs().map(|a| canonical(&a.ty)).collect::<Vec<_>>();
+                if text(existing) != text(&function) {
+                    function.unknown =
+                        Some("whether it replaces its namesake is not known".to_owned());
+                }
                 if !create.replace {
                     function.unknown = Some("it is created twice".to_owned());
                 }
@@ -132,6 +151,18 @@ impl Builder {
                 let names = &mut self.catalog.function_names;
                 names.entry(function.name.clone()).or_default().push(index);
                 self.catalog.functions.push(function);
+            }
+        }
+    }
+
+    /// A function is named by arguments that none of its namesakes has, as far as types are
+    /// understood here: each of them may be the one.
+    fn which_namesake(&mut self, object: &Object) {
+        for function in &mut self.catalog.functions {
+            if function.name == object.name.name {
+                function.unknown.get_or_insert_with(|| {
+                    "which of its namesakes is changed is not known".to_owned()
+                });
             }
         }
     }
@@ -150,14 +181,10 @@ impl Builder {
             function.name == object.name.name
                 && schemas.contains(&&function.schema)
                 && object.arguments.as_ref().is_none_or(|types| {
-                    let inputs: Vec<String> = function.inputs().map(|a| canonical(&a.ty)).collect();
-                    let all: Vec<String> = function
-                        .arguments
-                        .iter()
-                        .map(|a| canonical(&a.ty))
-                        .collect();
-                    let given: Vec<String> = types.iter().map(canonical).collect();
-                    inputs == given || all == given
+                    let inputs: Vec<_> = function.inputs().map(|a| &a.ty).collect();
+                    let all: Vec<_> = function.arguments.iter().map(|a| &a.ty).collect();
+                    let given: Vec<_> = types.iter().collect();
+                    same_types(&inputs, &given) || same_types(&all, &given)
                 })
         };
         self.catalog
@@ -173,6 +200,7 @@ impl Builder {
         let matching = self.matching(object);
         if matching.is_empty() {
             self.missing("function", &object.name);
+            self.which_namesake(object);
         }
         let sure = matching.len() == 1 && !self.is_ambiguous(&object.name);
         for index in matching {
@@ -187,8 +215,11 @@ impl Builder {
         }
     }
 
-    pub(super) fn drop_function(&mut self, object: &Object, cascade: bool) {
+    pub(super) fn drop_function(&mut self, object: &Object, cascade: bool, missing_ok: bool) {
         let matching = self.matching(object);
+        if matching.is_empty() && !missing_ok {
+            self.which_namesake(object);
+        }
         let name = object.name.name.clone();
         let mut index = 0;
         let mut dropped = Vec::new();
@@ -222,7 +253,11 @@ impl Builder {
     ) {
         let old = object.name.name.clone();
         let mut moved = Vec::new();
-        for index in self.matching(object) {
+        let matching = self.matching(object);
+        if matching.is_empty() {
+            self.which_namesake(object);
+        }
+        for index in matching {
             if let Some(function) = self.catalog.functions.get_mut(index) {
                 let before = vec![function.schema.clone(), function.name.clone()];
                 if let Some(schema) = schema {
@@ -278,7 +313,7 @@ impl Builder {
     }
 
     /// What a migration puts among the server's own objects could stand in for any of them.
-    fn not_of_the_server(&mut self, name: &Ref) {
+    pub(super) fn not_of_the_server(&mut self, name: &Ref) {
         if matches!(
             name.schema.as_deref(),
             Some("pg_catalog" | "information_schema")

@@ -53,8 +53,10 @@ pub(super) struct Builder {
     pub(super) members: BTreeSet<(String, String)>,
     /// What `CREATE ROLE` and `ALTER ROLE` say of `BYPASSRLS` and `SUPERUSER`.
     pub(super) powers: BTreeMap<String, Powers>,
-    /// `ALTER ROLE … SET search_path` by role; the empty role is the database or all roles.
-    pub(super) role_paths: BTreeMap<String, Vec<String>>,
+    /// `ALTER ROLE … SET search_path` by role, where the empty one is all of them, and database.
+    pub(super) role_paths: BTreeMap<(String, Option<String>), Vec<String>>,
+    /// Roles that privileges were granted to.
+    pub(super) granted: BTreeSet<String>,
     /// Functions of operators, casts and domains, which run without being named as calls.
     pub(super) implicit: Vec<String>,
     pub(super) at: Location,
@@ -77,6 +79,10 @@ pub(super) struct Builder {
     pub(super) default_path: Option<Vec<String>>,
     /// Whether this is a snapshot: it describes, and nothing of it ever runs.
     pub(super) describes: bool,
+    /// What a script may or may not have made: relations, policies and the like by their marks.
+    pub(super) perhaps: HashSet<String>,
+    /// Whether an extension was made whose relations are not known.
+    pub(super) extensions: bool,
     /// How deep the following of what is evaluated has gone into itself.
     pub(super) following: usize,
 }
@@ -130,6 +136,7 @@ impl Builder {
             members: BTreeSet::new(),
             powers: BTreeMap::new(),
             role_paths: BTreeMap::new(),
+            granted: BTreeSet::new(),
             implicit: Vec::new(),
             at: Location {
                 path: String::new(),
@@ -145,6 +152,8 @@ impl Builder {
             current_role: None,
             default_path: None,
             describes: matches!(migrations, [one] if crate::migrations::is_snapshot(&one.text)),
+            perhaps: HashSet::new(),
+            extensions: false,
             following: 0,
         }
     }
@@ -216,6 +225,15 @@ impl Builder {
             )
         {
             self.declared(&touches);
+            return;
+        }
+        if self.describes
+            && matches!(
+                step.ddl,
+                Ddl::Do { .. } | Ddl::Data { .. } | Ddl::Evaluates { .. } | Ddl::Reindex
+            )
+        {
+            self.unreadable("a statement that runs something, in a snapshot, which only describes");
             return;
         }
         match step.ddl {

@@ -10,6 +10,7 @@ use super::model::{ColumnDefault, PolicyExpr, RelationId};
 use super::routine::Body;
 use super::walk::{Mentions, mentions, query_mentions, statement_mentions};
 use crate::ddl::ir::Ref;
+use crate::ddl::split_path;
 use crate::diagnostic::{Code, Severity};
 use crate::functions::{Verdict, builtin};
 use crate::ir::{Expr, Query, Statement};
@@ -134,17 +135,39 @@ impl Builder {
         if !self.is_known_call(name) {
             return Err(format!("a call of `{name}`"));
         }
-        if self.is_allowed(name) {
-            return Ok(());
-        }
-        let bodies: Vec<(String, Body)> = self
+        let bodies: Vec<_> = self
             .catalog
             .functions
             .iter()
             .filter(|function| function.name == name)
-            .map(|function| (function.language.clone(), function.body.clone()))
+            .map(|function| {
+                let allowed = self.allows(function);
+                let settings = function.settings.clone();
+                (
+                    function.language.clone(),
+                    function.body.clone(),
+                    settings,
+                    allowed,
+                )
+            })
             .collect();
-        for (language, body) in bodies {
+        for (language, body, settings, allowed) in bodies {
+            // It runs under its own path.
+            let around = self.path.clone();
+            for (setting, value) in settings {
+                match (setting.as_str(), value) {
+                    ("search_path", Some(value)) => {
+                        self.path = split_path(&value)
+                            .into_iter()
+                            .filter(|s| s != "$user" && s != "pg_catalog" && s != "pg_temp")
+                            .collect();
+                    }
+                    ("search_path" | "role" | "session_authorization", _) => {
+                        return Err(format!("the function `{name}` (it sets `{setting}`)"));
+                    }
+                    _ => {}
+                }
+            }
             match body {
                 Body::Sql { statements, .. } => {
                     for statement in &statements {
@@ -152,11 +175,17 @@ impl Builder {
                     }
                 }
                 Body::Opaque { text, .. } if language == "plpgsql" => {
-                    self.run_block(&text, false, work)
-                        .map_err(|why| format!("the function `{name}` ({why})"))?;
+                    // What is read of an allowed one counts all the same.
+                    if let Err(why) = self.run_block(&text, false, work)
+                        && !allowed
+                    {
+                        return Err(format!("the function `{name}` ({why})"));
+                    }
                 }
+                Body::Opaque { .. } if allowed => {}
                 Body::Opaque { why, .. } => return Err(format!("the function `{name}` ({why})")),
             }
+            self.path = around;
         }
         Ok(())
     }
@@ -243,6 +272,19 @@ impl Builder {
                 work.relations.push(other.id);
             }
         }
+    }
+
+    /// The same before the search path of the application is settled: a name alone is that of a
+    /// function in `public` or along the path of the migrations.
+    fn allows(&self, function: &super::Function) -> bool {
+        let functions = &self.catalog.config.functions;
+        let near = function.schema == "public" || self.path.contains(&function.schema);
+        functions
+            .iter()
+            .any(|allowed| match allowed.name.rsplit_once('.') {
+                Some((schema, name)) => function.schema == schema && function.name == name,
+                None => function.name == allowed.name && near,
+            })
     }
 
     fn is_allowed(&self, name: &str) -> bool {

@@ -43,7 +43,8 @@ pub(super) fn finish(mut builder: Builder) -> Catalog {
 /// The roles that the application role is a member of, through others as well.
 fn roles(builder: &mut Builder) {
     let app = builder.catalog.config.application_role.clone();
-    let mut roles = BTreeSet::from([app.clone()]);
+    // Whoever owns the database is a member of this one; who that is, migrations do not tell.
+    let mut roles = BTreeSet::from([app.clone(), "pg_database_owner".to_owned()]);
     loop {
         let more: Vec<String> = builder
             .members
@@ -58,12 +59,77 @@ fn roles(builder: &mut Builder) {
         }
         roles.extend(more);
     }
+    unnamed(builder, &app);
     let powers = builder.powers.get(&app).copied().unwrap_or_default();
     if powers.superuser || powers.bypassrls {
         builder.catalog.bypasses_rls =
             Some(format!("the role `{app}` is a superuser or has BYPASSRLS"));
     }
     builder.catalog.roles = roles;
+}
+
+/// A role that no migration names, where policies are for others, may be misspelt: then all of them
+/// count as its own.
+fn unnamed(builder: &mut Builder, app: &str) {
+    let members = builder.members.iter().flat_map(|(a, b)| [a, b]);
+    let paths = builder.role_paths.keys().map(|(role, _)| role);
+    let owners = builder.catalog.relations().filter_map(|r| r.owner.as_ref());
+    let policies = builder.catalog.relations().flat_map(|r| &r.policies);
+    let of_policies: Vec<&String> = policies.flat_map(|policy| &policy.roles).collect();
+    let named = members
+        .chain(paths)
+        .chain(owners)
+        .chain(&builder.granted)
+        .chain(&builder.named_roles)
+        .chain(builder.powers.keys())
+        .chain(of_policies.iter().copied())
+        .any(|role| role == app);
+    let special = ["public", "current_user", "current_role", "session_user"];
+    let other = of_policies
+        .iter()
+        .find(|role| !special.contains(&role.as_str()))
+        .map(|role| (*role).clone());
+    let Some(other) = other.filter(|_| !named) else {
+        return;
+    };
+    builder.catalog.diagnostics.push(
+        Diagnostic::warning(
+            Code::CONFIG,
+            format!("no migration names the application's role `{app}`, and policies are for `{other}`"),
+        )
+        .help(format!(
+            "write the role that the server connects as into `watertight.toml`: `application-role = \"{other}\"`; \
+             until then every policy counts as its own"
+        )),
+    );
+    builder
+        .catalog
+        .roles_unknown
+        .get_or_insert(format!("no migration names the application's role `{app}`"));
+}
+
+/// What migrations set as the path of the role's sessions. The server takes that of the role in this
+/// database, of the role, of the database, of all roles, in this order; a database that is named is
+/// taken for this one where no other is.
+fn default_path(builder: &mut Builder, app: &str) -> Option<Vec<String>> {
+    let paths = &builder.role_paths;
+    let of = |role: &str, database: bool| -> Vec<Vec<String>> {
+        let named = paths
+            .iter()
+            .filter(|((of, db), _)| of == role && db.is_some() == database);
+        named.map(|(_, path)| path.clone()).collect()
+    };
+    let mut found: Vec<Vec<String>> = [of(app, true), of(app, false), of("", true), of("", false)]
+        .into_iter()
+        .find(|paths| !paths.is_empty())?;
+    let first = found.pop();
+    if found.iter().any(|other| Some(other) != first.as_ref()) {
+        builder.catalog.ever.anything.get_or_insert_with(|| {
+            "the search path differs by database: write `search-path` into `watertight.toml`"
+                .to_owned()
+        });
+    }
+    first
 }
 
 /// The path of the application role's sessions: the configuration's, the role's, the database's,
@@ -75,8 +141,7 @@ fn path(builder: &mut Builder) {
         .config
         .search_path
         .clone()
-        .or_else(|| builder.role_paths.get(&app).cloned())
-        .or_else(|| builder.role_paths.get("").cloned())
+        .or_else(|| default_path(builder, &app))
         .unwrap_or_else(|| vec!["$user".to_owned(), "public".to_owned()]);
     // Where a path names pg_catalog itself, the schemas before it hide built-ins.
     if path

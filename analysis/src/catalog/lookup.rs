@@ -27,6 +27,19 @@ impl<T> Lookup<T> {
 }
 
 impl Catalog {
+    /// Whether the configuration allows this function: by its schema and name, or by its name alone
+    /// where it lies in a schema of the search path.
+    pub(crate) fn allows(&self, function: &Function) -> bool {
+        let path = &self.search_path;
+        self.config()
+            .functions
+            .iter()
+            .any(|allowed| match allowed.name.rsplit_once('.') {
+                Some((schema, name)) => function.schema == schema && function.name == name,
+                None => function.name == allowed.name && path.contains(&function.schema),
+            })
+    }
+
     /// Finds a relation; an unqualified name is looked up along the search path.
     pub fn relation(&self, schema: Option<&str>, name: &str) -> Lookup<&Relation> {
         let found = |schema: &str| {

@@ -119,6 +119,8 @@ pub(crate) enum Ddl {
     },
     CreateSchema {
         name: String,
+        /// `AUTHORIZATION`: the owner of the elements.
+        owner: Option<String>,
         elements: Vec<Step>,
     },
     GrantRoles {
@@ -150,6 +152,8 @@ pub(crate) enum Ddl {
     /// `ALTER ROLE … SET search_path`, `ALTER DATABASE … SET search_path`.
     RolePath {
         role: Option<String>,
+        /// The database of `ALTER DATABASE` and of `IN DATABASE`.
+        database: Option<String>,
         path: Option<Vec<String>>,
     },
     /// A query or data change: it may call functions that change the catalog.
@@ -159,6 +163,14 @@ pub(crate) enum Ddl {
     /// `COPY FROM`, `TRUNCATE`, `REFRESH`: triggers, defaults, checks and definitions run.
     Evaluates {
         relations: Vec<Ref>,
+    },
+    /// Privileges on objects: only who is named counts.
+    Grants {
+        roles: Vec<String>,
+    },
+    /// `CREATE EXTENSION`.
+    Extension {
+        name: String,
     },
     /// `REINDEX`, `VACUUM`, `ANALYZE`: the expressions of indexes run.
     Reindex,

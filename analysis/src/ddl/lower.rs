@@ -41,7 +41,8 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
         }),
         Node::CreateSchemaStmt(stmt) => {
             let role = stmt.authrole.as_deref().map(nodes::role);
-            let name = stmt.schemaname.as_deref().map(str::to_owned).or(role)?;
+            let given = stmt.schemaname.as_deref().map(str::to_owned);
+            let name = given.or(role.clone())?;
             let elements = stmt
                 .schemaElts
                 .iter()
@@ -51,7 +52,11 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
                     ddl: statement(node, span, lowering),
                 })
                 .collect();
-            Some(Ddl::CreateSchema { name, elements })
+            Some(Ddl::CreateSchema {
+                name,
+                owner: role,
+                elements,
+            })
         }
         // policies
         Node::CreatePolicyStmt(stmt) => Some(Ddl::CreatePolicy(Box::new(PolicyStatement {
@@ -175,63 +180,71 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
         },
         Node::ReindexStmt(_) | Node::VacuumStmt(_) => Some(Ddl::Reindex),
         Node::DoStmt(stmt) => Some(do_block(stmt)),
+        Node::CreateExtensionStmt(stmt) => Some(Ddl::Extension {
+            name: stmt.extname.as_deref().unwrap_or_default().to_owned(),
+        }),
+        // Privileges decide who may use an object, and the analysis assumes all of them.
+        Node::GrantStmt(stmt)
+            if matches!(
+                stmt.targtype,
+                GrantTargetType::ACL_TARGET_OBJECT
+                    | GrantTargetType::ACL_TARGET_ALL_IN_SCHEMA
+                    | GrantTargetType::ACL_TARGET_DEFAULTS
+            ) =>
+        {
+            Some(Ddl::Grants {
+                roles: nodes::roles(&stmt.grantees),
+            })
+        }
         _ => harmless(node).then_some(Ddl::Harmless),
     }
 }
 
 /// Statements that change nothing that the catalog models: data, storage, statistics, privileges
-/// on objects, replication, text search, extensions and foreign servers.
+/// on objects, replication, text search and foreign servers.
 fn harmless(node: &Node) -> bool {
-    match node {
-        // Privileges decide who may use an object, and the analysis assumes all of them.
-        Node::GrantStmt(stmt) => matches!(
-            stmt.targtype,
-            GrantTargetType::ACL_TARGET_OBJECT
-                | GrantTargetType::ACL_TARGET_ALL_IN_SCHEMA
-                | GrantTargetType::ACL_TARGET_DEFAULTS
-        ),
+    matches!(
+        node,
         Node::AlterDefaultPrivilegesStmt(_)
-        | Node::AlterCollationStmt(_)
-        | Node::AlterDatabaseStmt(_)
-        | Node::AlterDatabaseRefreshCollStmt(_)
-        | Node::AlterEnumStmt(_)
-        | Node::AlterFdwStmt(_)
-        | Node::AlterForeignServerStmt(_)
-        | Node::AlterObjectDependsStmt(_)
-        | Node::AlterPublicationStmt(_)
-        | Node::AlterSeqStmt(_)
-        | Node::AlterStatsStmt(_)
-        | Node::AlterSubscriptionStmt(_)
-        | Node::AlterTSConfigurationStmt(_)
-        | Node::AlterTSDictionaryStmt(_)
-        | Node::AlterTableSpaceOptionsStmt(_)
-        | Node::AlterUserMappingStmt(_)
-        | Node::CheckPointStmt(_)
-        | Node::ConstraintsSetStmt(_)
-        | Node::CreateAmStmt(_)
-        | Node::CreateConversionStmt(_)
-        | Node::CreateExtensionStmt(_)
-        | Node::CreateFdwStmt(_)
-        | Node::CreateForeignServerStmt(_)
-        | Node::CreateOpFamilyStmt(_)
-        | Node::CreatePLangStmt(_)
-        | Node::CreatePublicationStmt(_)
-        | Node::CreateStatsStmt(_)
-        | Node::CreateSubscriptionStmt(_)
-        | Node::CreateTableSpaceStmt(_)
-        | Node::CreateUserMappingStmt(_)
-        | Node::DeallocateStmt(_)
-        | Node::ListenStmt(_)
-        | Node::LockStmt(_)
-        | Node::NotifyStmt(_)
-        | Node::SecLabelStmt(_)
-        | Node::UnlistenStmt(_)
-        | Node::VariableShowStmt(_)
-        | Node::DropTableSpaceStmt(_)
-        | Node::DropUserMappingStmt(_)
-        | Node::DropSubscriptionStmt(_) => true,
-        _ => false,
-    }
+            | Node::AlterCollationStmt(_)
+            | Node::AlterDatabaseStmt(_)
+            | Node::AlterDatabaseRefreshCollStmt(_)
+            | Node::AlterEnumStmt(_)
+            | Node::AlterFdwStmt(_)
+            | Node::AlterForeignServerStmt(_)
+            | Node::AlterObjectDependsStmt(_)
+            | Node::AlterPublicationStmt(_)
+            | Node::AlterSeqStmt(_)
+            | Node::AlterStatsStmt(_)
+            | Node::AlterSubscriptionStmt(_)
+            | Node::AlterTSConfigurationStmt(_)
+            | Node::AlterTSDictionaryStmt(_)
+            | Node::AlterTableSpaceOptionsStmt(_)
+            | Node::AlterUserMappingStmt(_)
+            | Node::CheckPointStmt(_)
+            | Node::ConstraintsSetStmt(_)
+            | Node::CreateAmStmt(_)
+            | Node::CreateConversionStmt(_)
+            | Node::CreateFdwStmt(_)
+            | Node::CreateForeignServerStmt(_)
+            | Node::CreateOpFamilyStmt(_)
+            | Node::CreatePLangStmt(_)
+            | Node::CreatePublicationStmt(_)
+            | Node::CreateStatsStmt(_)
+            | Node::CreateSubscriptionStmt(_)
+            | Node::CreateTableSpaceStmt(_)
+            | Node::CreateUserMappingStmt(_)
+            | Node::DeallocateStmt(_)
+            | Node::ListenStmt(_)
+            | Node::LockStmt(_)
+            | Node::NotifyStmt(_)
+            | Node::SecLabelStmt(_)
+            | Node::UnlistenStmt(_)
+            | Node::VariableShowStmt(_)
+            | Node::DropTableSpaceStmt(_)
+            | Node::DropUserMappingStmt(_)
+            | Node::DropSubscriptionStmt(_)
+    )
 }
 
 fn new_type(name: Ref, kind: NewType) -> Option<Ddl> {

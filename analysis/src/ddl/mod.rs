@@ -19,6 +19,7 @@ use crate::parse::{self, Limits};
 use bridge::Lowering;
 pub(crate) use bridge::statements;
 use ir::Step;
+pub(crate) use setting::split_path;
 
 /// The statements of one migration in order.
 ///

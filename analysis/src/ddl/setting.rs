@@ -146,18 +146,25 @@ pub(super) fn role_setting(stmt: &AlterRoleSetStmt) -> Option<Ddl> {
     let set = stmt.setstmt.as_deref()?;
     // `ALTER ROLE ALL` has no role.
     let role = stmt.role.as_deref().map(nodes::role);
-    Some(default_path(role, set))
+    let database = stmt.database.as_deref().map(str::to_owned);
+    Some(default_path(role, database, set))
 }
 
 pub(super) fn database_setting(stmt: &AlterDatabaseSetStmt) -> Option<Ddl> {
-    Some(default_path(None, stmt.setstmt.as_deref()?))
+    let database = stmt.dbname.as_deref().unwrap_or_default().to_owned();
+    Some(default_path(None, Some(database), stmt.setstmt.as_deref()?))
 }
 
-fn default_path(role: Option<String>, set: &VariableSetStmt) -> Ddl {
+fn default_path(role: Option<String>, database: Option<String>, set: &VariableSetStmt) -> Ddl {
     let name = set.name.as_deref().unwrap_or_default();
     if RISKY.contains(&name.to_lowercase().as_str()) {
         return Ddl::Unknown {
             what: format!("a default of `{name}`, which changes who a session is"),
+        };
+    }
+    if name.eq_ignore_ascii_case("plpgsql.variable_conflict") {
+        return Ddl::Unknown {
+            what: "a default of plpgsql.variable_conflict".to_owned(),
         };
     }
     if set.kind == VariableSetKind::VAR_SET_VALUE && is_lexical(name, one_value(set).as_deref()) {
@@ -171,9 +178,17 @@ fn default_path(role: Option<String>, set: &VariableSetStmt) -> Ddl {
             [one] if one.contains(',') => split_path(one),
             _ => parts,
         });
-        Ddl::RolePath { role, path }
+        Ddl::RolePath {
+            role,
+            database,
+            path,
+        }
     } else if set.kind == VariableSetKind::VAR_RESET_ALL {
-        Ddl::RolePath { role, path: None }
+        Ddl::RolePath {
+            role,
+            database,
+            path: None,
+        }
     } else {
         Ddl::Harmless
     }

@@ -44,6 +44,16 @@ pub fn order(files: Vec<SourceFile>) -> Result<Vec<Migration>, Vec<Diagnostic>> 
     let mut ordered = Vec::new();
     let (mut styles, mut notations) = (Vec::new(), Vec::new());
     for file in files {
+        if is_snapshot(&file.text) {
+            errors.push(
+                Diagnostic::error(
+                    Code::MIGRATION_MARKER,
+                    format!("`{}` is a snapshot of a catalog, which no tool applies", file.path),
+                )
+                .help("name it in `watertight.toml` (`snapshot = \"…\"`), or take its first line away to make it a migration"),
+            );
+            continue;
+        }
         let (key, name) = match role(&file.path) {
             FileRole::Ignored => continue,
             FileRole::Up { key, name, style } => {

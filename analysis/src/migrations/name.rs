@@ -59,7 +59,14 @@ pub(super) fn role(path: &str) -> FileRole {
         .collect();
     let extension = path.rsplit('.').next().unwrap_or("");
     if !extension.eq_ignore_ascii_case("sql") {
-        return FileRole::Ignored;
+        return match is_code(&parts, extension) {
+            true => FileRole::Refused(
+                "it is named like a migration, and what is no SQL can't be read: write it in SQL, or let \
+                 `cargo watertight catalog pull` write a snapshot of a database that has it"
+                    .to_owned(),
+            ),
+            false => FileRole::Ignored,
+        };
     }
     match parts.as_slice() {
         [file] => file_role(file),
@@ -69,6 +76,34 @@ pub(super) fn role(path: &str) -> FileRole {
             "it lies in a folder that is not one of diesel's or prisma's migrations".to_owned(),
         ),
     }
+}
+
+/// Whether a file that is no SQL is one that a tool runs: `2_b.go`, `V2__b.rs`, `2_b.up.pgsql`.
+fn is_code(parts: &[&str], extension: &str) -> bool {
+    let aside = [
+        "md", "txt", "toml", "lock", "json", "snap", "conf", "cfg", "ini", "yml", "yaml", "bak",
+        "orig",
+    ];
+    let Some(file) = parts.last() else {
+        return false;
+    };
+    let numbered = |name: &str| {
+        let rest = name.strip_prefix(['V', 'v', 'U', 'u']).unwrap_or(name);
+        let digits = rest.chars().take_while(char::is_ascii_digit).count();
+        digits > 0
+            && rest
+                .get(digits..)
+                .is_some_and(|rest| rest.starts_with(['_', '-', '.']))
+    };
+    let stem = file.strip_suffix(&format!(".{extension}")).unwrap_or(file);
+    file.contains('.')
+        && !aside.contains(&extension.to_ascii_lowercase().as_str())
+        && !stem.ends_with(".down")
+        && match parts {
+            [file] => numbered(file),
+            [folder, _] => numbered(folder) && matches!(stem, "up" | "migration" | "mod"),
+            _ => false,
+        }
 }
 
 fn file_role(file: &str) -> FileRole {
@@ -101,7 +136,15 @@ fn file_role(file: &str) -> FileRole {
     if stem.starts_with("U") && stem.contains("__") {
         return FileRole::Refused("`U…__` goes back in one tool and forward in another".to_owned());
     }
-    if let Some(rest) = stem.strip_prefix('V').or_else(|| stem.strip_prefix('v'))
+    if stem
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains("__"))
+    {
+        return FileRole::Refused(
+            "Flyway and refinery skip a file with a small `v`: name it `V…`".to_owned(),
+        );
+    }
+    if let Some(rest) = stem.strip_prefix('V')
         && let Some((version, name)) = rest.split_once("__")
     {
         return match dotted(version) {

@@ -219,6 +219,21 @@ fn known(line: &str) -> Option<Mark> {
     }
     let comment = line.strip_prefix("--")?;
     let words: Vec<&str> = comment.split_whitespace().collect();
+    // sql-migrate wants `-- +migrate ` as it stands, and goose one blank between its two words.
+    let literal = match words.first() {
+        Some(&"+migrate") => comment.starts_with(" +migrate "),
+        Some(&"+goose") => comment
+            .trim_start()
+            .strip_prefix("+goose")
+            .is_some_and(|rest| {
+                rest.strip_prefix(' ')
+                    .is_some_and(|rest| !rest.starts_with(char::is_whitespace))
+            }),
+        _ => true,
+    };
+    if !literal {
+        return None;
+    }
     Some(match words.as_slice() {
         ["+goose", "Up"] => Mark::Up(Goose),
         ["+goose", "Down"] => Mark::Down(Goose),
@@ -308,7 +323,7 @@ mod tests {
             ("-- up migration: the table", "--- DOWN MIGRATION: and away"),
             ("-- rambler up", "-- rambler down"),
             ("-- ==== UP ====", "-- ==== DOWN ===="),
-            ("--+goose Up", "--   +goose   Down"),
+            ("--+goose Up", "--   +goose Down"),
         ] {
             let text = format!("-- a comment\n\n{start}\nSELECT 1;\n{end}\nSELECT 2;\n");
             let result = up(&text).unwrap().text;
@@ -382,6 +397,9 @@ mod tests {
             "  -- +goose Down",
             "-- +goose ENVSUB ON",
             "-- +migrate down",
+            "--+migrate Down",
+            "--  +migrate Down",
+            "-- +goose  Down",
             "-- Rambler Down",
             "-- ---- create above / drop below ----",
         ] {

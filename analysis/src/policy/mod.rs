@@ -12,6 +12,7 @@ mod trigger_body;
 pub(crate) mod view;
 
 pub(crate) use builtin::of_an_extension;
+pub(crate) use view::computed_once;
 
 use crate::catalog::{
     Catalog, Class, Command, Directive, Function, Policy, PolicyExpr, Relation, RelationKind,

@@ -214,10 +214,7 @@ fn understood(
     let Some(function) = function_of(catalog, trigger).map_err(fail)? else {
         return Ok(());
     };
-    if catalog.config().functions.iter().any(|allowed| {
-        allowed.name == function.name
-            || allowed.name == format!("{}.{}", function.schema, function.name)
-    }) {
+    if catalog.allows(function) {
         return Ok(());
     }
     let why = |text: String| Why {

@@ -5,7 +5,7 @@
 
 use super::{class_within, content, term};
 use crate::catalog::walk::{Mentions, Visitor, query_mentions, statement_mentions};
-use crate::catalog::{Body, Catalog, Class, Command, Function, Relation, RelationKind};
+use crate::catalog::{Body, Catalog, Class, Command, Function, Relation, RelationKind, Volatility};
 use crate::ir::{Expr, ExprKind, Query, Statement};
 
 /// The reason of what a filter inside may confine: the prover can tell.
@@ -164,6 +164,9 @@ pub(super) fn call_class(catalog: &Catalog, function: &Function) -> Class {
     {
         return unknown("the default of an argument is not understood");
     }
+    if let Some(why) = computed_once(catalog, function) {
+        return unknown(&why);
+    }
     let mut filtered = false;
     for statement in statements {
         let found = statement_mentions(statement);
@@ -209,6 +212,35 @@ pub(super) fn call_class(catalog: &Catalog, function: &Function) -> Class {
         }
     }
     Class::Protected
+}
+
+/// An IMMUTABLE call is computed while a statement is planned, and the plan is kept for the connection:
+/// what it read for one tenant is shown to the next. Tells what it reads.
+pub(crate) fn computed_once(catalog: &Catalog, function: &Function) -> Option<String> {
+    let Body::Sql { statements, .. } = &function.body else {
+        return None;
+    };
+    if function.volatility != Volatility::Immutable || term::is_term_function(function, catalog) {
+        return None;
+    }
+    let varies = |name: &String| {
+        name == "current_setting"
+            || catalog
+                .all_functions()
+                .iter()
+                .any(|other| other.name == *name && other.volatility != Volatility::Immutable)
+    };
+    for statement in statements {
+        let found = statement_mentions(statement);
+        let read = found.relations.first().map(|parts| parts.join("."));
+        if let Some(read) = read.or(found.functions.into_iter().find(varies)) {
+            return Some(format!(
+                "it is IMMUTABLE and reads `{read}`, so PostgreSQL may keep the result of one tenant for another; \
+                 declare it STABLE"
+            ));
+        }
+    }
+    None
 }
 
 fn unknown(reason: &str) -> Class {

@@ -39,6 +39,9 @@ impl<'a> Prover<'a> {
         if let Some(why) = &function.unknown {
             return refuse(self, why.clone());
         }
+        if let Some(why) = crate::policy::computed_once(self.catalog, function) {
+            return refuse(self, why);
+        }
         if function.kind != FunctionKind::Function {
             return refuse(self, "it is an aggregate or a procedure".to_owned());
         }

@@ -6,9 +6,9 @@
 
 mod perhaps;
 mod rows;
+mod server;
 mod value;
-
-use std::collections::BTreeSet;
+mod variables;
 
 use super::build::Builder;
 use super::dynamic::Evaluated;
@@ -17,7 +17,8 @@ use crate::ddl;
 use crate::ddl::ir::{Ddl, Step};
 use crate::ddl::plpgsql::{self, Block, Head, Node};
 use crate::ir::{Expr, QueryBody, Statement};
-use value::{FOREIGN, HOLE, Names, Value};
+use value::{FOREIGN, HOLE, Value};
+use variables::Run;
 
 /// How many rounds of loops are run; what goes on longer is not known.
 const ROUNDS: usize = 100_000;
@@ -34,22 +35,6 @@ const DUPLICATES: &[&str] = &[
     "invalid_table_definition",
 ];
 
-/// A block that is being run.
-struct Run {
-    names: Names,
-    /// Whether this place is certainly reached.
-    sure: bool,
-    /// Whether a `RETURN` was certainly reached.
-    stopped: bool,
-    /// Whether a `RETURN` may have been reached.
-    returned: bool,
-    /// Whether something that exists already ends the block without an effect.
-    guarded: bool,
-    /// Whether that has happened.
-    raised: bool,
-    rounds: usize,
-}
-
 impl Builder {
     /// Runs a block. With `sure` it runs once, else perhaps, or often.
     pub(super) fn run_block(
@@ -59,34 +44,39 @@ impl Builder {
         work: &mut Evaluated,
     ) -> Result<(), String> {
         let block = plpgsql::tree(body)?;
-        let mut run = Run {
-            names: Names::new(),
-            sure,
-            stopped: false,
-            returned: false,
-            guarded: false,
-            raised: false,
-            rounds: 0,
-        };
+        let mut run = Run::new(sure);
         self.block(&block, &mut run, work)
     }
 
     fn block(&mut self, block: &Block, run: &mut Run, work: &mut Evaluated) -> Result<(), String> {
+        let hidden = run.hide(block);
         for variable in &block.variables {
-            let name = &variable.name;
             let value = match &variable.value {
                 Some(expr) => self.evaluated(expr, run, work)?,
                 None => Value::Null,
             };
             let value = if run.sure { value } else { Value::Unknown };
-            run.names.insert(name.clone(), value);
+            run.set(&variable.name, value);
         }
-        if block.handlers.is_empty() {
-            return self.nodes(&block.body, run, work);
-        }
-        let re_raised = |nodes: &[Node]| matches!(nodes.last(), Some(Node::Raise));
-        let told = |nodes: &[Node]| nodes.iter().all(|node| matches!(node, Node::Expr(_)));
+        self.handled(block, run, work)?;
+        run.show(hidden);
+        Ok(())
+    }
+
+    /// The statements of a block with its handlers.
+    fn handled(
+        &mut self,
+        block: &Block,
+        run: &mut Run,
+        work: &mut Evaluated,
+    ) -> Result<(), String> {
+        let computes = |node: &Node| matches!(node, Node::Expr(_) | Node::Assign { .. });
         // Handlers that fail in turn leave nothing behind: the migration did not get there.
+        let re_raised = |nodes: &[Node]| match nodes {
+            [before @ .., Node::Raise] => before.iter().all(computes),
+            _ => false,
+        };
+        let told = |nodes: &[Node]| nodes.iter().all(|node| matches!(node, Node::Expr(_)));
         let handlers: Vec<_> = block
             .handlers
             .iter()
@@ -102,17 +92,26 @@ impl Builder {
                     .all(|condition| DUPLICATES.contains(&condition.as_str()))
         });
         if guarded && run.sure && !run.guarded {
-            let before = (block.body.len() > 1).then(|| Box::new(self.clone()));
+            let before = Box::new(self.clone());
+            let names = run.names.clone();
             run.guarded = true;
+            run.doubtful = false;
             let result = self.nodes(&block.body, run, work);
             run.guarded = false;
+            let doubtful = std::mem::take(&mut run.doubtful);
             if std::mem::take(&mut run.raised) {
+                *self = *before;
                 run.forget(&block.body);
-                if let Some(before) = before {
-                    *self = *before;
-                }
+                return result;
             }
-            return result;
+            // One statement leaves nothing to undo: it was done, or what it makes was there.
+            let one = matches!(block.body.as_slice(), [Node::Sql { .. }]);
+            if !doubtful || one {
+                return result;
+            }
+            *self = *before;
+            run.names = names;
+            run.stopped = false;
         }
         let sure = std::mem::replace(&mut run.sure, false);
         run.forget(&block.body);
@@ -122,7 +121,7 @@ impl Builder {
             run.forget(nodes);
         }
         run.forget(&block.body);
-        run.sure = sure && !run.returned;
+        run.resume(sure);
         Ok(())
     }
 
@@ -144,13 +143,11 @@ impl Builder {
                 } else {
                     None
                 };
-                for target in into.iter().filter_map(|target| target.first()) {
-                    run.names.insert(target.clone(), Value::Unknown);
-                }
+                run.lose(into);
                 if let Some((target, value)) = value
                     && let [name] = target.as_slice()
                 {
-                    run.names.insert(name.clone(), value);
+                    run.set(name, value);
                 }
                 for step in parse(text)? {
                     self.statement(step, run, work)?;
@@ -162,10 +159,9 @@ impl Builder {
             Node::Assign { target, expr } => {
                 let value = self.evaluated(expr, run, work)?;
                 match target.as_slice() {
-                    [name] if run.sure => run.names.insert(name.clone(), value),
-                    [name, ..] => run.names.insert(name.clone(), Value::Unknown),
-                    [] => None,
-                };
+                    [name] if run.sure => run.set(name, value),
+                    _ => run.lose(std::slice::from_ref(target)),
+                }
             }
             Node::Return { expr, next } => {
                 if !expr.trim().is_empty() {
@@ -176,22 +172,30 @@ impl Builder {
                     run.returned = true;
                 }
             }
-            Node::Leave(condition) => {
-                if let Some(condition) = condition {
+            Node::Leave {
+                exit,
+                labelled,
+                when,
+            } => {
+                if let Some(condition) = when {
                     self.evaluated(condition, run, work)?;
                 }
+                // Which loop a label names is not followed: it holds to the end of the body.
+                run.returned |= labelled;
+                run.exited |= exit;
+                run.continued |= !exit;
                 run.sure = false;
             }
             // Where it is not caught, the migration did not get there; where it is, the block is
             // run as one that may not run.
-            Node::Raise => {}
+            Node::Raise => run.doubtful = true,
             Node::Execute { text, into, using } => {
                 for expr in using {
                     self.evaluated(expr, run, work)?;
                 }
                 let value = self.evaluated(text, run, work)?;
                 for name in into {
-                    run.names.insert(name.clone(), Value::Unknown);
+                    run.lose(&[vec![name.clone()]]);
                 }
                 let Value::Text(sql) = value else {
                     return Err("computed SQL text".to_owned());
@@ -203,6 +207,7 @@ impl Builder {
                         return Err(format!("`INTO {}` in SQL text", table.name.name));
                     }
                     if sql.contains(HOLE) || sql.contains(FOREIGN) {
+                        run.doubtful = true;
                         self.with_holes(step)?;
                     } else {
                         self.statement(step, run, work)?;
@@ -247,7 +252,7 @@ impl Builder {
         run.sure = false;
         self.nodes(otherwise, run, work)?;
         run.forget(otherwise);
-        run.sure = sure && !run.returned;
+        run.resume(sure);
         Ok(())
     }
 
@@ -259,59 +264,60 @@ impl Builder {
         work: &mut Evaluated,
     ) -> Result<(), String> {
         let sure = run.sure;
+        let targets = head.targets();
         let mut complete = false;
         let mut rounds = Vec::new();
         match head {
-            Head::Query { targets, sql } => {
+            Head::Query { sql, .. } => {
                 let query = self.query_of(sql, work)?;
                 let found = rows::rows(self, &query, &run.names);
-                complete = found.complete;
-                for (row, there) in found.rows {
-                    rounds.push((bound(targets, row), there));
-                }
-                if !complete {
-                    rounds = vec![(unknown(targets), false)];
+                complete = found.complete && (found.ordered || targets.len() == 1);
+                if complete {
+                    rounds = found.rows;
                 }
             }
-            Head::Array { target, expr } => {
-                let value = self.evaluated(expr, run, work)?;
-                match (target.as_slice(), value) {
-                    ([name], Value::Array(items)) => {
-                        complete = true;
-                        let round = |item| (vec![(name.clone(), item)], true);
-                        rounds.extend(items.into_iter().map(round));
-                    }
-                    _ => rounds.push((unknown(target), false)),
+            Head::Array { expr, .. } => {
+                if let Value::Array(items) = self.evaluated(expr, run, work)? {
+                    complete = true;
+                    let round = |item| (vec![(String::new(), item)], true);
+                    rounds.extend(items.into_iter().map(round));
                 }
             }
-            Head::Execute { text } => {
+            Head::Execute { text, .. } => {
                 let Value::Text(sql) = self.evaluated(text, run, work)? else {
                     return Err("computed SQL text".to_owned());
                 };
                 self.query_of(&sql, work)?;
-                rounds.push((Vec::new(), false));
             }
-            Head::Other(exprs) => {
+            Head::Other { exprs, .. } => {
                 for expr in exprs {
                     self.evaluated(expr, run, work)?;
                 }
-                rounds.push((Vec::new(), false));
             }
         }
         if !complete {
             run.forget(body);
+            rounds = vec![(Vec::new(), false)];
         }
-        let mut left = false;
-        for (names, there) in rounds {
+        let around = (run.exited, run.continued);
+        (run.exited, run.continued) = (false, false);
+        // Whether the variables have the row of the last round in the end.
+        let mut last = complete && !rounds.is_empty();
+        for (row, there) in rounds {
             run.rounds += 1;
             if run.rounds > ROUNDS {
                 return Err("a loop that goes on for very long".to_owned());
             }
-            run.sure = sure && there && !left && !run.returned;
-            run.names.extend(names);
-            let before = run.sure;
+            run.continued = false;
+            run.resume(sure && there);
+            last &= run.sure;
+            if complete {
+                run.bind(targets, row);
+            } else {
+                run.lose(targets);
+            }
             self.nodes(body, run, work)?;
-            left |= before && !run.sure;
+            last &= !run.exited && !run.continued;
             if !run.sure {
                 run.forget(body);
             }
@@ -319,7 +325,11 @@ impl Builder {
                 return Ok(());
             }
         }
-        run.sure = sure && !run.returned;
+        if !last {
+            run.lose(targets);
+        }
+        (run.exited, run.continued) = around;
+        run.resume(sure);
         Ok(())
     }
 
@@ -385,7 +395,13 @@ impl Builder {
                 Err("control of the transaction or the session".to_owned())
             }
             Ddl::Data { statement } => {
-                self.note(&statement_mentions(&statement?), work);
+                let found = statement_mentions(&statement?);
+                // A function of the migrations may fail with whatever its handler waits for.
+                run.doubtful |= found
+                    .functions
+                    .iter()
+                    .any(|name| self.catalog.function_names.contains_key(name));
+                self.note(&found, work);
                 Ok(())
             }
             Ddl::Evaluates { relations } => {
@@ -396,91 +412,27 @@ impl Builder {
                 work.reads(found);
                 Ok(())
             }
-            ddl if run.sure => {
-                if run.guarded && self.is_there(&ddl) {
+            ddl if run.sure && run.guarded => match self.is_there(&ddl) {
+                Some(true) => {
                     run.raised = true;
-                } else {
-                    self.apply(ddl);
+                    Ok(())
                 }
+                Some(false) => {
+                    self.apply(ddl);
+                    Ok(())
+                }
+                None => {
+                    run.doubtful = true;
+                    self.perhaps(ddl)
+                }
+            },
+            ddl if run.sure => {
+                self.apply(ddl);
                 Ok(())
             }
             ddl => self.perhaps(ddl),
         }
     }
-}
-
-impl Run {
-    /// Variables that these statements assign are not known.
-    fn forget(&mut self, nodes: &[Node]) {
-        let mut assigned = BTreeSet::new();
-        for node in nodes {
-            collect(node, &mut assigned);
-        }
-        for name in assigned {
-            if let Some(value) = self.names.get_mut(&name) {
-                *value = Value::Unknown;
-            }
-        }
-    }
-}
-
-/// The variables that a statement assigns.
-fn collect(node: &Node, into: &mut BTreeSet<String>) {
-    match node {
-        Node::Sql { into: targets, .. } => {
-            into.extend(targets.iter().filter_map(|target| target.first().cloned()));
-        }
-        Node::Assign { target, .. } => into.extend(target.first().cloned()),
-        Node::Execute { into: names, .. } => into.extend(names.iter().cloned()),
-        Node::If {
-            branches,
-            otherwise,
-        } => {
-            for node in branches
-                .iter()
-                .flat_map(|(_, nodes)| nodes)
-                .chain(otherwise)
-            {
-                collect(node, into);
-            }
-        }
-        Node::Loop { head, body } => {
-            match head {
-                Head::Query { targets, .. } => into.extend(targets.iter().cloned()),
-                Head::Array { target, .. } => into.extend(target.iter().cloned()),
-                Head::Execute { .. } | Head::Other(_) => {}
-            }
-            for node in body {
-                collect(node, into);
-            }
-        }
-        Node::Block(block) => {
-            let handlers = block.handlers.iter().flat_map(|(_, nodes)| nodes);
-            for node in block.body.iter().chain(handlers) {
-                collect(node, into);
-            }
-        }
-        Node::Expr(_) | Node::Return { .. } | Node::Raise | Node::Leave(_) => {}
-    }
-}
-
-/// What a round of a loop gives its variables.
-fn bound(targets: &[String], row: Vec<(String, Value)>) -> Vec<(String, Value)> {
-    match targets {
-        [one] => vec![(one.clone(), Value::Row(row))],
-        several => several
-            .iter()
-            .cloned()
-            .zip(row.into_iter().map(|(_, value)| value))
-            .collect(),
-    }
-}
-
-fn unknown(targets: &[String]) -> Vec<(String, Value)> {
-    targets
-        .iter()
-        .map(|name| (name.clone(), Value::Unknown))
-        .collect()
 }
 
 /// The one expression of a select list.

@@ -6,64 +6,186 @@
 
 use super::value::{FOREIGN, HOLE};
 use crate::catalog::build::Builder;
-use crate::catalog::model::RelationId;
+use crate::catalog::model::{Relation, RelationId};
+use crate::catalog::{KeyKind, TypeDefinition};
 use crate::ddl::ir::{Action, ConstraintSpec, Ddl, Kind, PolicyStatement, Ref, Step};
 
 impl Builder {
-    /// Whether what a statement creates is there already, so that it fails.
-    pub(super) fn is_there(&self, ddl: &Ddl) -> bool {
+    /// Whether what a statement creates is there already, so that it fails; nothing where the model
+    /// can't tell.
+    pub(super) fn is_there(&self, ddl: &Ddl) -> Option<bool> {
         let on = |table: &Ref| self.find(table).and_then(|id| self.relation(id));
         match ddl {
-            Ddl::CreateTable(table) => !table.if_not_exists && self.is_created(&table.name),
-            Ddl::CreateTableAs(table) => !table.if_not_exists && self.is_created(&table.name),
-            Ddl::CreateView(view) => !view.replace && self.is_created(&view.name),
+            Ddl::CreateTable(table) if table.if_not_exists => Some(false),
+            Ddl::CreateTableAs(table) if table.if_not_exists => Some(false),
+            Ddl::CreateView(view) if view.replace => Some(false),
+            Ddl::CreateTable(table) => self.is_created(&table.name),
+            Ddl::CreateTableAs(table) => self.is_created(&table.name),
+            Ddl::CreateView(view) => self.is_created(&view.name),
             Ddl::CreateSequence { name } => self.is_created(name),
-            Ddl::CreateSchema { name, .. } => self.catalog.schemas.contains(name),
+            Ddl::CreateSchema { name, .. } => {
+                let there = self.catalog.schemas.contains(name);
+                (there && !self.is_perhaps(&mark("schema", name))).then_some(true)
+            }
             Ddl::CreateType { name, .. } => {
                 let schema = self.schema_for(name);
-                self.catalog
-                    .types
-                    .iter()
-                    .any(|ty| ty.schema == schema && ty.name == name.name)
+                let types = &mut self.catalog.types.iter();
+                if self.is_perhaps(&mark("type", &format!("{schema}.{}", name.name))) {
+                    return None;
+                }
+                match types.any(|ty| ty.schema == schema && ty.name == name.name) {
+                    true => Some(true),
+                    false => self.is_created(name),
+                }
             }
-            Ddl::CreatePolicy(policy) => on(&policy.table)
-                .is_some_and(|table| table.policies.iter().any(|p| p.name == policy.name)),
+            Ddl::CreateFunction(function) => {
+                let there = self.catalog.functions.iter();
+                let there = there
+                    .filter(|other| other.name == function.name.name)
+                    .count()
+                    > 0;
+                (!there || function.replace).then_some(false)
+            }
+            Ddl::CreatePolicy(policy) => {
+                let table = on(&policy.table)?;
+                let there = table.policies.iter().any(|p| p.name == policy.name);
+                self.certain(there, &mark_of("policy", table.id, &policy.name))
+            }
+            Ddl::CreateTrigger(trigger) if trigger.replace => Some(false),
             Ddl::CreateTrigger(trigger) => {
-                !trigger.replace
-                    && on(&trigger.table)
-                        .is_some_and(|table| table.triggers.iter().any(|t| t.name == trigger.name))
+                let table = on(&trigger.table)?;
+                let there = table.triggers.iter().any(|t| t.name == trigger.name);
+                self.certain(there, &mark_of("trigger", table.id, &trigger.name))
             }
             Ddl::AlterTable {
                 target, actions, ..
-            } => on(target).is_some_and(|table| {
-                actions.iter().any(|action| match action {
-                    Action::AddColumn {
-                        column,
-                        if_not_exists: false,
-                    } => table.column(&column.name).is_some(),
-                    Action::AddConstraint(constraint) => {
-                        name_of(constraint).is_some_and(|name| has_constraint(table, name))
+            } => {
+                let table = on(target)?;
+                let mut there = Some(false);
+                for action in actions {
+                    match self.action_is_there(table, action) {
+                        Some(true) => return Some(true),
+                        Some(false) => {}
+                        None => there = None,
                     }
-                    _ => false,
-                })
-            }),
-            _ => false,
+                }
+                there
+            }
+            // What they need may be missing, which is no error that these handlers wait for.
+            Ddl::Drop { .. } | Ddl::CommentOnTable { .. } | Ddl::AlterPolicy(_) => Some(false),
+            _ => None,
         }
     }
 
-    fn is_created(&self, name: &Ref) -> bool {
-        self.lookup(&self.schema_for(name), &name.name).is_some()
+    fn action_is_there(&self, table: &Relation, action: &Action) -> Option<bool> {
+        match action {
+            Action::AddColumn {
+                if_not_exists: true,
+                ..
+            } => Some(false),
+            // A table of which nothing is known may have the column or not.
+            Action::AddColumn { column, .. } => match table.column(&column.name) {
+                Some(_) => table.unknown.is_none().then_some(true),
+                None => table.unknown.is_none().then_some(false),
+            },
+            Action::AddConstraint(constraint) => match (name_of(constraint), constraint) {
+                (Some(name), _) => {
+                    let there = has_constraint(table, name);
+                    self.certain(there, &mark_of("constraint", table.id, name))
+                }
+                (
+                    None,
+                    ConstraintSpec::Key {
+                        kind: KeyKind::Primary,
+                        ..
+                    },
+                ) => Some(table.keys.iter().any(|key| key.kind == KeyKind::Primary)),
+                _ => Some(false),
+            },
+            Action::Harmless
+            | Action::RowSecurity { .. }
+            | Action::Owner(_)
+            | Action::SetDefault { .. }
+            | Action::SetNotNull { .. }
+            | Action::DropColumn { .. }
+            | Action::DropConstraint { .. } => Some(false),
+            _ => None,
+        }
+    }
+
+    fn is_created(&self, name: &Ref) -> Option<bool> {
+        match self.lookup(&self.schema_for(name), &name.name) {
+            None => Some(false),
+            Some(id) => self.certain(true, &mark("relation", &id.0.to_string())),
+        }
+    }
+
+    fn certain(&self, there: bool, mark: &str) -> Option<bool> {
+        (!self.is_perhaps(mark)).then_some(there)
+    }
+
+    /// Whether this is something that may or may not be there.
+    pub(super) fn is_perhaps(&self, mark: &str) -> bool {
+        self.perhaps.contains(mark)
     }
 
     /// Applies a statement that may or may not run.
     pub(super) fn perhaps(&mut self, ddl: Ddl) -> Result<(), String> {
         match ddl {
             // What these add only counts where a name could be hidden by it, or a role gains.
+            Ddl::CreateSchema {
+                ref name,
+                ref elements,
+                ..
+            } if elements.is_empty() => {
+                if !self.catalog.schemas.contains(name) {
+                    self.perhaps.insert(mark("schema", name));
+                }
+                self.apply(ddl);
+                Ok(())
+            }
+            Ddl::CreateType { ref name, .. } => {
+                let (schema, name) = (self.schema_for(name), name.name.clone());
+                let there = self.is_there(&ddl);
+                if there != Some(true) {
+                    self.perhaps
+                        .insert(mark("type", &format!("{schema}.{name}")));
+                    // Another that may be there as well stands beside it.
+                    let named = |ty: &&TypeDefinition| ty.schema == schema && ty.name == name;
+                    let others: Vec<_> = self.catalog.types.iter().filter(named).cloned().collect();
+                    self.apply(ddl);
+                    self.catalog.types.extend(others);
+                }
+                Ok(())
+            }
+            // What it takes away may stay.
+            Ddl::Role {
+                name,
+                superuser,
+                bypassrls,
+                member_of,
+                members,
+            } => {
+                self.apply(Ddl::Role {
+                    name,
+                    superuser: superuser.filter(|given| *given),
+                    bypassrls: bypassrls.filter(|given| *given),
+                    member_of,
+                    members,
+                });
+                Ok(())
+            }
+            Ddl::CreateSequence { ref name } => {
+                let new = (self.is_there(&ddl) == Some(false)).then(|| name.clone());
+                self.apply(ddl);
+                if let Some(id) = new.and_then(|name| self.find(&name)) {
+                    self.perhaps.insert(mark("relation", &id.0.to_string()));
+                }
+                Ok(())
+            }
             Ddl::Harmless
-            | Ddl::Role { .. }
-            | Ddl::CreateSchema { .. }
-            | Ddl::CreateType { .. }
-            | Ddl::CreateSequence { .. }
+            | Ddl::Extension { .. }
+            | Ddl::Grants { .. }
             | Ddl::CreateCollation { .. }
             | Ddl::CreateIndex(_)
             | Ddl::GrantRoles { grant: true, .. } => {
@@ -124,9 +246,18 @@ impl Builder {
     fn perhaps_touched(&mut self, ddl: Ddl) -> Result<(), String> {
         let tables = touched(&ddl).ok_or("a change that may or may not happen")?;
         let creates = matches!(ddl, Ddl::CreateTable(_) | Ddl::CreateView(_));
+        let trigger = match &ddl {
+            Ddl::CreateTrigger(trigger) => Some(trigger.name.clone()),
+            _ => None,
+        };
         for table in &tables {
             match self.target(table) {
-                Some(id) => self.unknown(id, PERHAPS),
+                Some(id) => {
+                    self.unknown(id, PERHAPS);
+                    if let Some(name) = &trigger {
+                        self.perhaps.insert(mark_of("trigger", id, name));
+                    }
+                }
                 None if creates => {}
                 None => self.missing("table", table),
             }
@@ -140,6 +271,7 @@ impl Builder {
             for table in &tables {
                 if let Some(id) = self.target(table) {
                     self.unknown(id, "a DO block or a function creates it, perhaps");
+                    self.perhaps.insert(mark("relation", &id.0.to_string()));
                 }
             }
         }
@@ -155,7 +287,9 @@ impl Builder {
                 .iter()
                 .any(|existing| existing.name == policy.name && policy.name != HOLE)
         });
-        if there {
+        let doubtful = self.is_perhaps(&mark_of("policy", id, &policy.name));
+        // One that is certainly there makes this one fail.
+        if there && !doubtful {
             return;
         }
         if !policy.permissive {
@@ -163,8 +297,10 @@ impl Builder {
             return;
         }
         let mut policy = policy;
-        if policy.name == HOLE {
-            // Several policies whose names are not known stand side by side.
+        self.perhaps.insert(mark_of("policy", id, &policy.name));
+        if policy.name == HOLE || there {
+            // Several policies whose names are not known, or of which one is there, stand side by
+            // side.
             let count = self
                 .relation(id)
                 .map_or(0, |relation| relation.policies.len());
@@ -190,14 +326,23 @@ impl Builder {
             match action {
                 Action::Harmless => {}
                 Action::RowSecurity { enabled, forced }
-                    if enabled != Some(false) && forced != Some(false) => {}
+                    if enabled != Some(false) && forced != Some(false) =>
+                {
+                    self.perhaps.insert(mark("switches", &id.0.to_string()));
+                }
                 // A key that may be there: its actions and checks run.
                 Action::AddConstraint(constraint) => {
                     let there = name_of(&constraint).is_some_and(|name| {
                         self.relation(id)
                             .is_some_and(|relation| has_constraint(relation, name))
                     });
-                    if !there {
+                    let name = name_of(&constraint).map(str::to_owned);
+                    let doubtful = name
+                        .as_ref()
+                        .is_some_and(|name| self.is_perhaps(&mark_of("constraint", id, name)));
+                    if !there || doubtful {
+                        self.perhaps
+                            .extend(name.map(|name| mark_of("constraint", id, &name)));
                         let added = Action::AddConstraint(perhaps_constraint(constraint));
                         self.alter(id, only, vec![added]);
                     }
@@ -209,6 +354,7 @@ impl Builder {
                     if unique {
                         self.unknown(id, PERHAPS);
                     }
+                    self.perhaps.insert(mark_of("constraint", id, &name));
                 }
                 Action::AddColumn { column, .. } if self.has_column(id, &column.name) => {}
                 Action::Attach(ref child)
@@ -243,7 +389,7 @@ impl Builder {
     /// Applies a statement in whose text a name or a literal is not known: any table may be meant.
     pub(super) fn with_holes(&mut self, step: Step) -> Result<(), String> {
         let table = match &step.ddl {
-            Ddl::Harmless => return Ok(()),
+            Ddl::Harmless | Ddl::Grants { .. } => return Ok(()),
             Ddl::CreatePolicy(policy) => policy.table.clone(),
             Ddl::AlterTable {
                 target, actions, ..
@@ -299,6 +445,7 @@ impl Builder {
                     _ => false,
                 });
                 for id in meant {
+                    self.perhaps.insert(mark("switches", &id.0.to_string()));
                     if loosens {
                         self.unknown(id, PERHAPS);
                     }
@@ -315,6 +462,16 @@ impl Builder {
 }
 
 const PERHAPS: &str = "a DO block or a function changes it, perhaps";
+
+/// The key of something that may or may not be there.
+pub(super) fn mark(kind: &str, name: &str) -> String {
+    format!("{kind} {name}")
+}
+
+/// The same for something of a table.
+pub(super) fn mark_of(kind: &str, id: RelationId, name: &str) -> String {
+    format!("{kind} {} {name}", id.0)
+}
 
 fn name_of(constraint: &ConstraintSpec) -> Option<&str> {
     match constraint {

@@ -1,13 +1,32 @@
-//! The rows of the server's own catalogs, as the model has them: what scripts ask for before they
-//! create something, and what they loop over.
+//! The rows of a script's queries over the server's own catalogs: what it asks for before it creates
+//! something, and what it loops over.
 //!
 //! Invariant: a row that may or may not be there is marked, and what is not modelled is unknown.
 
-use super::super::build::{Builder, TEMPORARY};
-use super::super::model::{KeyKind, Relation, RelationKind};
+use super::super::build::Builder;
+use super::super::model::Relation;
 use super::super::names::quote;
-use super::value::{FOREIGN, Names, Value};
-use crate::ir::{Alias, ExprKind, FromItem, JoinConstraint, JoinKind, Query, QueryBody, Select};
+use super::server::table;
+use super::value::{Names, Value};
+use crate::catalog::walk::mentions;
+use crate::ir::{
+    Alias, ExprKind, FromItem, JoinConstraint, JoinKind, Literal, Query, QueryBody, Select,
+};
+
+/// Functions that compute one value for each row.
+const SCALAR: &[&str] = &[
+    "format",
+    "quote_ident",
+    "quote_literal",
+    "lower",
+    "upper",
+    "concat",
+    "string_to_array",
+    "array_remove",
+    "current_schema",
+    "to_regclass",
+    "unnest",
+];
 
 /// More rows than this are not enumerated.
 const LIMIT: usize = 200_000;
@@ -18,6 +37,8 @@ pub(super) struct Rows {
     pub(super) rows: Vec<(Vec<(String, Value)>, bool)>,
     /// Whether these are all that could be there.
     pub(super) complete: bool,
+    /// Whether the columns stand in the order of the server.
+    pub(super) ordered: bool,
 }
 
 impl Rows {
@@ -25,6 +46,7 @@ impl Rows {
         Rows {
             rows: Vec::new(),
             complete: false,
+            ordered: true,
         }
     }
 
@@ -41,7 +63,7 @@ impl Rows {
 
     /// The one column of every row; nothing where that is not certain.
     pub(super) fn first_column(&self) -> Option<Vec<Value>> {
-        if !self.complete || self.rows.iter().any(|(_, sure)| !sure) {
+        if !self.complete || !self.ordered || self.rows.iter().any(|(_, sure)| !sure) {
             return None;
         }
         self.rows
@@ -84,12 +106,22 @@ pub(super) fn rows(builder: &Builder, query: &Query, outer: &Names) -> Rows {
     if !plain {
         return Rows::unknown();
     }
+    // An aggregate anywhere in the list gives one row for all of them, also for none.
+    let computes = |name: &String| SCALAR.contains(&name.as_str());
+    if !select
+        .targets
+        .iter()
+        .all(|target| mentions(&target.expr).functions.iter().all(computes))
+    {
+        return Rows::unknown();
+    }
     let Some(found) = from(builder, select, outer) else {
         return Rows::unknown();
     };
     let mut result = Rows {
         rows: Vec::new(),
         complete: true,
+        ordered: true,
     };
     for (names, sure) in found {
         let kept = select
@@ -105,8 +137,13 @@ pub(super) fn rows(builder: &Builder, query: &Query, outer: &Names) -> Rows {
             return Rows::unknown();
         }
     }
-    // One row of several: which, depends on the order.
-    if query.limit.is_some() && result.rows.len() > 1 {
+    // One row of several: which, depends on the order; or none at all.
+    let one = |limit: &crate::ir::Expr| matches!(&limit.kind, ExprKind::Literal(Literal::Number(n)) if n == "1");
+    if query
+        .limit
+        .as_ref()
+        .is_some_and(|limit| !one(limit) || result.rows.len() > 1)
+    {
         for (_, sure) in &mut result.rows {
             *sure = false;
         }
@@ -129,6 +166,7 @@ fn values(builder: &Builder, query: &Query, outer: &Names) -> Rows {
     Rows {
         rows: list.iter().map(row).collect(),
         complete: true,
+        ordered: true,
     }
 }
 
@@ -150,6 +188,7 @@ fn output(
                     .map(|(name, value)| (name.clone(), value.clone()))
                     .collect();
                 columns.sort_by(|(a, _), (b, _)| a.cmp(b));
+                result.ordered &= columns.len() == 1 && select.targets.len() == 1;
                 row.extend(columns);
             }
             ExprKind::Call(call) if call.name.parts.last().is_some_and(|n| n == "unnest") => {
@@ -167,23 +206,6 @@ fn output(
                 return true;
             }
             kind => {
-                // An aggregate gives one row for all of them.
-                if let ExprKind::Call(call) = kind
-                    && matches!(
-                        call.name.parts.last().map(String::as_str),
-                        Some(
-                            "count"
-                                | "min"
-                                | "max"
-                                | "bool_or"
-                                | "bool_and"
-                                | "array_agg"
-                                | "string_agg"
-                        )
-                    )
-                {
-                    return false;
-                }
                 let name = target.alias.clone().or_else(|| match kind {
                     ExprKind::Column(parts) => parts.last().cloned(),
                     _ => None,
@@ -234,8 +256,15 @@ fn join(builder: &Builder, scopes: Vec<Scope>, item: &FromItem) -> Option<Vec<Sc
             }
         }
         FromItem::Relation(relation) => {
-            let table = system_table(builder, &relation.name.parts)?;
+            let table = table(builder, &relation.name.parts)?;
             let name = relation.name.parts.last()?.clone();
+            if relation
+                .alias
+                .as_ref()
+                .is_some_and(|alias| !alias.columns.is_empty())
+            {
+                return None;
+            }
             product(scopes, table, relation.alias.as_ref(), &name)
         }
         FromItem::Function {
@@ -278,6 +307,9 @@ fn join(builder: &Builder, scopes: Vec<Scope>, item: &FromItem) -> Option<Vec<Sc
                 return None;
             }
             let alias = alias.as_ref()?;
+            if !inner.ordered && !alias.columns.is_empty() {
+                return None;
+            }
             let renamed = inner.rows.into_iter().map(|(row, sure)| {
                 let columns = row.into_iter().enumerate().map(|(index, (name, value))| {
                     (alias.columns.get(index).cloned().unwrap_or(name), value)
@@ -290,7 +322,7 @@ fn join(builder: &Builder, scopes: Vec<Scope>, item: &FromItem) -> Option<Vec<Sc
     }
 }
 
-type Table = Vec<(Vec<(String, Value)>, bool)>;
+pub(super) type Table = Vec<(Vec<(String, Value)>, bool)>;
 
 fn product(
     scopes: Vec<Scope>,
@@ -314,283 +346,4 @@ fn product(
         }
     }
     Some(result)
-}
-
-/// The rows of one of the server's catalogs; nothing for one that is not modelled.
-fn system_table(builder: &Builder, parts: &[String]) -> Option<Table> {
-    let name = match parts {
-        [name] if name.starts_with("pg_") => name.clone(),
-        [schema, name] if schema == "pg_catalog" => name.clone(),
-        [schema, name] if schema == "information_schema" => format!("information_schema.{name}"),
-        _ => return None,
-    };
-    let mut table = Table::new();
-    let mut add = |row: Vec<(&str, Value)>, sure: bool| {
-        let row = row
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
-        table.push((row.collect(), sure));
-    };
-    let relations = || {
-        builder
-            .catalog
-            .relations()
-            .filter(|relation| relation.schema != TEMPORARY)
-    };
-    let text = Value::text;
-    match name.as_str() {
-        "pg_tables" => {
-            for relation in relations().filter(|relation| relation.is_table()) {
-                add(
-                    vec![
-                        ("schemaname", text(&relation.schema)),
-                        ("tablename", text(&relation.name)),
-                        ("rowsecurity", switch(relation, relation.rls.enabled)),
-                    ],
-                    true,
-                );
-            }
-            for schema in foreign_schemas(builder) {
-                add(
-                    vec![("schemaname", schema), ("tablename", text(FOREIGN))],
-                    false,
-                );
-            }
-        }
-        "information_schema.tables" => {
-            for relation in relations().filter(|r| r.kind != RelationKind::Sequence) {
-                let kind = match relation.kind {
-                    RelationKind::View => "VIEW",
-                    RelationKind::ForeignTable => "FOREIGN",
-                    RelationKind::MaterializedView => continue,
-                    _ => "BASE TABLE",
-                };
-                add(
-                    vec![
-                        ("table_schema", text(&relation.schema)),
-                        ("table_name", text(&relation.name)),
-                        ("table_type", text(kind)),
-                    ],
-                    true,
-                );
-            }
-            for schema in foreign_schemas(builder) {
-                add(
-                    vec![("table_schema", schema), ("table_name", text(FOREIGN))],
-                    false,
-                );
-            }
-        }
-        "information_schema.columns" | "pg_attribute" => {
-            for relation in relations() {
-                for column in &relation.columns {
-                    add(
-                        vec![
-                            ("table_schema", text(&relation.schema)),
-                            ("table_name", text(&relation.name)),
-                            ("column_name", text(&column.name)),
-                            ("attname", text(&column.name)),
-                            ("attrelid", relation_value(relation)),
-                            ("attisdropped", Value::Bool(false)),
-                        ],
-                        relation.unknown.is_none(),
-                    );
-                }
-                if relation.unknown.is_some() || relation.columns.is_empty() {
-                    add(
-                        vec![
-                            ("table_schema", text(&relation.schema)),
-                            ("table_name", text(&relation.name)),
-                            ("attrelid", relation_value(relation)),
-                        ],
-                        false,
-                    );
-                }
-            }
-        }
-        "pg_policies" | "pg_policy" => {
-            for relation in relations() {
-                for policy in &relation.policies {
-                    add(
-                        vec![
-                            ("schemaname", text(&relation.schema)),
-                            ("tablename", text(&relation.name)),
-                            ("policyname", text(&policy.name)),
-                            ("polname", text(&policy.name)),
-                            ("polrelid", relation_value(relation)),
-                        ],
-                        relation.unknown.is_none(),
-                    );
-                }
-                if relation.unknown.is_some() {
-                    add(
-                        vec![
-                            ("schemaname", text(&relation.schema)),
-                            ("tablename", text(&relation.name)),
-                            ("polrelid", relation_value(relation)),
-                        ],
-                        false,
-                    );
-                }
-            }
-        }
-        "pg_class" => {
-            for relation in relations() {
-                let kind = match relation.kind {
-                    RelationKind::View => text("v"),
-                    RelationKind::MaterializedView => text("m"),
-                    RelationKind::Sequence => text("S"),
-                    RelationKind::ForeignTable => text("f"),
-                    _ if relation.partitioned => text("p"),
-                    _ => text("r"),
-                };
-                add(
-                    vec![
-                        ("oid", relation_value(relation)),
-                        ("relname", text(&relation.name)),
-                        ("relnamespace", schema_value(&relation.schema)),
-                        ("relkind", kind),
-                        ("relrowsecurity", switch(relation, relation.rls.enabled)),
-                        ("relforcerowsecurity", switch(relation, relation.rls.forced)),
-                    ],
-                    true,
-                );
-            }
-            // Indexes and the relations of other schemas.
-            add(Vec::new(), false);
-        }
-        "pg_namespace" => {
-            for schema in &builder.catalog.schemas {
-                add(
-                    vec![("oid", schema_value(schema)), ("nspname", text(schema))],
-                    true,
-                );
-            }
-            for schema in foreign_schemas(builder) {
-                let name = schema.as_text().unwrap_or_default();
-                add(
-                    vec![("oid", schema_value(&name)), ("nspname", schema)],
-                    true,
-                );
-            }
-        }
-        "information_schema.schemata" => {
-            for schema in &builder.catalog.schemas {
-                add(vec![("schema_name", text(schema))], true);
-            }
-            add(Vec::new(), false);
-        }
-        "pg_constraint" | "information_schema.table_constraints" => {
-            for relation in relations() {
-                let keys = relation.keys.iter().filter(|key| key.constraint);
-                let names = keys
-                    .map(|key| {
-                        let kind = match key.kind {
-                            KeyKind::Primary => ("p", "PRIMARY KEY"),
-                            KeyKind::Unique => ("u", "UNIQUE"),
-                            KeyKind::Exclusion => ("x", "EXCLUDE"),
-                        };
-                        (&key.name, kind)
-                    })
-                    .chain(
-                        relation
-                            .foreign_keys
-                            .iter()
-                            .map(|k| (&k.name, ("f", "FOREIGN KEY"))),
-                    )
-                    .chain(relation.checks.iter().map(|c| (&c.name, ("c", "CHECK"))));
-                for (constraint, (letter, word)) in names {
-                    add(
-                        vec![
-                            ("conname", text(constraint)),
-                            ("contype", text(letter)),
-                            ("conrelid", relation_value(relation)),
-                            ("constraint_name", text(constraint)),
-                            ("constraint_type", text(word)),
-                            ("constraint_schema", text(&relation.schema)),
-                            ("table_schema", text(&relation.schema)),
-                            ("table_name", text(&relation.name)),
-                        ],
-                        relation.unknown.is_none() && !constraint.is_empty(),
-                    );
-                }
-                // Names that the server shortened, and keys to tables that no migration creates.
-                add(
-                    vec![
-                        ("conrelid", relation_value(relation)),
-                        ("table_schema", text(&relation.schema)),
-                        ("table_name", text(&relation.name)),
-                    ],
-                    false,
-                );
-            }
-        }
-        "pg_trigger" => {
-            for relation in relations() {
-                for trigger in &relation.triggers {
-                    add(
-                        vec![
-                            ("tgname", text(&trigger.name)),
-                            ("tgrelid", relation_value(relation)),
-                        ],
-                        relation.unknown.is_none(),
-                    );
-                }
-                if relation.unknown.is_some() {
-                    add(vec![("tgrelid", relation_value(relation))], false);
-                }
-            }
-        }
-        "pg_type" => {
-            for ty in &builder.catalog.types {
-                add(
-                    vec![
-                        ("typname", text(&ty.name)),
-                        ("typnamespace", schema_value(&ty.schema)),
-                    ],
-                    true,
-                );
-            }
-            // Types of extensions and of relations.
-            add(Vec::new(), false);
-        }
-        _ => return None,
-    }
-    fill(&mut table);
-    Some(table)
-}
-
-/// Columns that a row does not give are unknown.
-fn fill(table: &mut Table) {
-    let mut columns: Vec<String> = Vec::new();
-    for (name, _) in table.iter().flat_map(|(row, _)| row) {
-        if !columns.contains(name) {
-            columns.push(name.clone());
-        }
-    }
-    for (row, _) in table {
-        for column in &columns {
-            if !row.iter().any(|(name, _)| name == column) {
-                row.push((column.clone(), Value::Unknown));
-            }
-        }
-    }
-}
-
-fn switch(relation: &Relation, value: bool) -> Value {
-    if relation.unknown.is_some() {
-        Value::Unknown
-    } else {
-        Value::Bool(value)
-    }
-}
-
-/// Schemas that no migration creates and that are there all the same: the server's own, and one
-/// that stands for those of extensions and platforms.
-fn foreign_schemas(builder: &Builder) -> Vec<Value> {
-    ["pg_catalog", "information_schema", "pg_toast", "?another?"]
-        .into_iter()
-        .filter(|schema| !builder.catalog.schemas.contains(*schema))
-        .map(Value::text)
-        .collect()
 }

@@ -28,6 +28,8 @@ pub(in super::super) enum Value {
         id: String,
         text: String,
     },
+    /// A name that no migration gives: none of these.
+    Other(Vec<String>),
     Unknown,
 }
 
@@ -52,8 +54,27 @@ impl Value {
     pub(super) fn as_text(&self) -> Option<String> {
         match self {
             Value::Text(text) | Value::Object { text, .. } => Some(text.clone()),
+            Value::Other(_) => Some(FOREIGN.to_owned()),
             Value::Bool(value) => Some(value.to_string()),
             _ => None,
+        }
+    }
+
+    /// The value as its type's output function writes it, as `format` and `concat` do.
+    fn as_output(&self) -> Option<String> {
+        match self {
+            Value::Bool(value) => Some(if *value { "t" } else { "f" }.to_owned()),
+            other => other.as_text(),
+        }
+    }
+
+    /// Whether any part of it is not known.
+    fn is_open(&self) -> bool {
+        match self {
+            Value::Unknown | Value::Other(_) => true,
+            Value::Array(items) => items.iter().any(Value::is_open),
+            Value::Row(fields) => fields.iter().any(|(_, value)| value.is_open()),
+            other => other.has_hole(),
         }
     }
 
@@ -71,6 +92,11 @@ fn equal(left: &Value, right: &Value) -> Value {
         return Value::Unknown;
     }
     match (left, right) {
+        (Value::Other(names), Value::Text(name)) | (Value::Text(name), Value::Other(names))
+            if names.contains(name) =>
+        {
+            Value::Bool(false)
+        }
         (Value::Text(a), Value::Text(b)) => {
             let number = |text: &str| text.parse::<f64>().ok();
             match (a == b, number(a), number(b)) {
@@ -231,7 +257,9 @@ impl Builder {
             [schema, name] => self.lookup(schema, name),
             _ => None,
         }?;
-        self.relation(id).map(rows::relation_value)
+        let mark = super::perhaps::mark("relation", &id.0.to_string());
+        let found = self.relation(id).filter(|_| !self.is_perhaps(&mark));
+        found.map(rows::relation_value)
     }
 
     fn call(&self, call: &Call, names: &Names) -> Value {
@@ -259,13 +287,19 @@ impl Builder {
                 Some(text) => Value::Text(literal(&text)),
                 None => Value::Text(literal(HOLE)),
             },
+            // A hole would become an ordinary name.
+            ("lower" | "upper" | "string_to_array" | "array_remove", args)
+                if args.iter().any(Value::is_open) =>
+            {
+                Value::Unknown
+            }
             ("lower", [Value::Text(text)]) if text.is_ascii() => Value::Text(text.to_lowercase()),
             ("upper", [Value::Text(text)]) if text.is_ascii() => Value::Text(text.to_uppercase()),
             ("concat", args) => {
                 let parts: Option<Vec<String>> = args
                     .iter()
                     .filter(|arg| **arg != Value::Null)
-                    .map(Value::as_text)
+                    .map(Value::as_output)
                     .collect();
                 parts.map_or(Value::Unknown, |parts| Value::Text(parts.concat()))
             }
@@ -286,18 +320,8 @@ impl Builder {
                 .iter()
                 .find(|schema| self.catalog.schemas.contains(*schema))
                 .map_or(Value::Unknown, |schema| Value::text(schema)),
-            ("to_regclass", [Value::Text(text)]) => match self.object(text) {
-                Some(found) => found,
-                // A name without a schema could be the server's own.
-                None if text.contains('.') && crate::ddl::plain_name(text).is_some() => {
-                    if self.catalog.ever.anything.is_some() {
-                        Value::Unknown
-                    } else {
-                        Value::Null
-                    }
-                }
-                None => Value::Unknown,
-            },
+            // An index, a sequence, or a relation of a tool or an extension may have the name.
+            ("to_regclass", [Value::Text(text)]) => self.object(text).unwrap_or(Value::Unknown),
             _ => Value::Unknown,
         }
     }
@@ -383,7 +407,7 @@ fn like(text: &[char], pattern: &[char]) -> bool {
 }
 
 /// `'{a,b}'` without quotes inside.
-fn array_literal(text: &str) -> Value {
+pub(super) fn array_literal(text: &str) -> Value {
     let inner = text
         .strip_prefix('{')
         .and_then(|text| text.strip_suffix('}'));
@@ -393,7 +417,10 @@ fn array_literal(text: &str) -> Value {
                 .split(',')
                 .map(str::trim)
                 .filter(|item| !item.is_empty())
-                .map(Value::text)
+                .map(|item| match item.eq_ignore_ascii_case("null") {
+                    true => Value::Null,
+                    false => Value::text(item),
+                })
                 .collect(),
         ),
         _ => Value::Unknown,
@@ -442,13 +469,15 @@ fn format(pattern: &str, args: &[Value]) -> Option<String> {
             ('I', value) => out.push_str(&match (value, value.as_text()) {
                 // `regclass` is text that is quoted once more, which nobody means.
                 (Value::Object { .. }, _) => return None,
+                (Value::Bool(_), _) => return None,
                 (_, Some(text)) => quote(&text),
                 (_, None) => quote(HOLE),
             }),
             ('L', Value::Null) => out.push_str("NULL"),
+            ('L', Value::Bool(_)) => return None,
             ('L', value) => out.push_str(&literal(&value.as_text().unwrap_or(HOLE.to_owned()))),
             ('s', Value::Null) => {}
-            ('s', value) => out.push_str(&value.as_text()?),
+            ('s', value) => out.push_str(&value.as_output()?),
             _ => return None,
         }
     }

@@ -29,8 +29,13 @@ pub(crate) enum Node {
     },
     /// `RAISE EXCEPTION`: nothing after it runs.
     Raise,
-    /// `EXIT`, `CONTINUE`, with their condition.
-    Leave(Option<String>),
+    /// `EXIT`, `CONTINUE`.
+    Leave {
+        exit: bool,
+        /// Whether it names the loop or block.
+        labelled: bool,
+        when: Option<String>,
+    },
     /// `IF`, and `CASE` without an operand.
     If {
         branches: Vec<(String, Vec<Node>)>,
@@ -51,6 +56,10 @@ pub(crate) struct Block {
     pub(crate) body: Vec<Node>,
     /// The handlers: the conditions, folded, and what is done.
     pub(crate) handlers: Vec<(Vec<String>, Vec<Node>)>,
+    /// The labels of the body, which qualify its variables; those of the outermost block only.
+    pub(crate) labels: Vec<String>,
+    /// Whether `#variable_conflict` decides what a name means.
+    pub(crate) conflict: bool,
 }
 
 /// A variable of a block.
@@ -91,13 +100,34 @@ impl Block {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
     /// The rows of a query.
-    Query { targets: Vec<String>, sql: String },
+    Query {
+        targets: Vec<Vec<String>>,
+        sql: String,
+    },
     /// The rows of computed SQL text.
-    Execute { text: String },
+    Execute {
+        targets: Vec<Vec<String>>,
+        text: String,
+    },
     /// The elements of an array.
     Array { target: Vec<String>, expr: String },
     /// Bounds, a condition, or nothing: the expressions that are evaluated.
-    Other(Vec<String>),
+    Other {
+        targets: Vec<Vec<String>>,
+        exprs: Vec<String>,
+    },
+}
+
+impl Head {
+    /// What each round assigns.
+    pub(crate) fn targets(&self) -> &[Vec<String>] {
+        match self {
+            Head::Query { targets, .. }
+            | Head::Execute { targets, .. }
+            | Head::Other { targets, .. } => targets,
+            Head::Array { target, .. } => std::slice::from_ref(target),
+        }
+    }
 }
 
 /// Something that a body does, whichever branch runs.
@@ -159,7 +189,7 @@ fn flatten(nodes: &[Node], items: &mut Vec<Item>) {
                 items.extend(using.iter().cloned().map(Item::Expr));
             }
             Node::Raise => {}
-            Node::Leave(condition) => items.extend(condition.clone().map(Item::Expr)),
+            Node::Leave { when, .. } => items.extend(when.clone().map(Item::Expr)),
             Node::If {
                 branches,
                 otherwise,
@@ -173,13 +203,17 @@ fn flatten(nodes: &[Node], items: &mut Vec<Item>) {
             Node::Loop { head, body } => {
                 match head {
                     Head::Query { sql, .. } => items.push(Item::Sql(sql.clone())),
-                    Head::Execute { text } => items.push(Item::Execute(text.clone())),
-                    Head::Array { target, expr } => items.push(Item::Assign {
-                        target: target.clone(),
-                        expr: expr.clone(),
-                    }),
-                    Head::Other(exprs) => items.extend(exprs.iter().cloned().map(Item::Expr)),
+                    Head::Execute { text, .. } => items.push(Item::Execute(text.clone())),
+                    Head::Array { expr, .. } => items.push(Item::Expr(expr.clone())),
+                    Head::Other { exprs, .. } => {
+                        items.extend(exprs.iter().cloned().map(Item::Expr))
+                    }
                 }
+                // Each round gives its variables a value that no expression here shows.
+                items.extend(head.targets().iter().map(|target| Item::Assign {
+                    target: target.clone(),
+                    expr: "NULL".to_owned(),
+                }));
                 flatten(body, items);
             }
             Node::Block(inner) => block(inner, items),
@@ -190,6 +224,14 @@ fn flatten(nodes: &[Node], items: &mut Vec<Item>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A variable that a statement gives a value.
+    fn assigned(name: &str) -> Item {
+        Item::Assign {
+            target: vec![name.into()],
+            expr: "NULL".into(),
+        }
+    }
 
     #[test]
     fn a_block_with_branches_and_a_handler() {
@@ -220,6 +262,7 @@ mod tests {
                     expr: "CASE WHEN a THEN b ELSE c END".into()
                 },
                 Item::Sql("SELECT * FROM t".into()),
+                assigned("r"),
                 Item::Sql("SELECT f(r)".into()),
                 Item::Expr("g(n)".into()),
                 Item::Return("NEW".into()),
@@ -263,15 +306,19 @@ mod tests {
             |text: &str| items(&format!("BEGIN FOR r IN {text} LOOP NULL; END LOOP; END")).unwrap();
         assert_eq!(
             first("1..f(2)"),
-            [Item::Expr("1".into()), Item::Expr("f(2)".into())]
+            [
+                Item::Expr("1".into()),
+                Item::Expr("f(2)".into()),
+                assigned("r")
+            ]
         );
-        assert_eq!(first("REVERSE 9..1 BY 2").len(), 3);
+        assert_eq!(first("REVERSE 9..1 BY 2").len(), 4);
         for text in [
             "UPDATE t SET a = 1 RETURNING a",
             "TABLE t",
             "DELETE FROM t RETURNING a",
         ] {
-            assert_eq!(first(text), [Item::Sql(text.into())]);
+            assert_eq!(first(text), [Item::Sql(text.into()), assigned("r")]);
         }
     }
 

@@ -58,11 +58,21 @@ pub(crate) fn tree(body: &str) -> Result<Block, String> {
         depth: 0,
     };
     // `#variable_conflict use_column`
+    let mut conflict = false;
     while reader.slice(reader.at, reader.at + 1) == "#" {
+        conflict |= reader.word(reader.at + 1) != "print_strict_params";
         reader.at += 3;
     }
+    let mut labels = Vec::new();
     reader.label();
-    let block = reader.block()?;
+    let mut block = reader.block()?;
+    for at in 0..reader.toks.len() {
+        if reader.slice(at, at + 1) == "<<" && reader.slice(at + 2, at + 3) == ">>" {
+            labels.extend(reader.name(at + 1));
+        }
+    }
+    block.labels = labels;
+    block.conflict = conflict;
     if reader.at < reader.toks.len() {
         return Err("text after the end of the block".to_owned());
     }
@@ -351,9 +361,13 @@ impl Reader<'_> {
         }
         let first = self.word(self.at).to_owned();
         let end = self.until(self.at, &["loop"])?;
+        let other = |exprs| Head::Other {
+            targets: Vec::new(),
+            exprs,
+        };
         let head = match first.as_str() {
-            "loop" => Head::Other(Vec::new()),
-            "while" => Head::Other(vec![self.slice(self.at + 1, end)]),
+            "loop" => other(Vec::new()),
+            "while" => other(vec![self.slice(self.at + 1, end)]),
             _ => self.head(end)?,
         };
         self.at = end + 1;
@@ -372,11 +386,17 @@ impl Reader<'_> {
     /// `FOR a, b IN …` and `FOREACH a IN ARRAY …`.
     fn head(&self, end: usize) -> Result<Head, String> {
         let inside = self.until(self.at, &["in"])?;
-        let targets: Vec<String> = (self.at + 1..inside)
-            .filter(|at| !self.is(*at, b',') && !self.is(*at, b'.'))
-            .take_while(|at| self.word(*at) != "slice")
-            .map(|at| self.name(at).unwrap_or_default())
-            .collect();
+        let slice = (self.at + 1..inside).find(|at| self.word(*at) == "slice");
+        let mut targets = vec![Vec::new()];
+        for at in self.at + 1..slice.unwrap_or(inside) {
+            if self.is(at, b',') {
+                targets.push(Vec::new());
+            } else if !self.is(at, b'.')
+                && let Some(target) = targets.last_mut()
+            {
+                target.push(self.name(at).unwrap_or_default());
+            }
+        }
         let mut first = inside + 1;
         // `FOR r IN (SELECT …) LOOP`
         let bracketed = self.is(first, b'(') && matches!(self.word(first + 1), "select" | "with");
@@ -399,11 +419,15 @@ impl Reader<'_> {
                     return Err("a loop over computed SQL text".to_owned());
                 }
                 Ok(Head::Execute {
+                    targets,
                     text: self.slice(first + 1, end),
                 })
             }
             "array" => Ok(Head::Array {
-                target: targets,
+                target: match targets.as_slice() {
+                    [one] if slice.is_none() => one.clone(),
+                    _ => return Err("`FOREACH` over slices".to_owned()),
+                },
                 expr: self.slice(first + 1, end),
             }),
             word => {
@@ -429,7 +453,10 @@ impl Reader<'_> {
                     self.slice(middle + 1, by.unwrap_or(end)),
                 ];
                 bounds.extend(by.map(|by| self.slice(by + 1, end)));
-                Ok(Head::Other(bounds))
+                Ok(Head::Other {
+                    targets,
+                    exprs: bounds,
+                })
             }
         }
     }

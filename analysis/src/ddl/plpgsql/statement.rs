@@ -19,7 +19,11 @@ impl Reader<'_> {
             }
             "exit" | "continue" => {
                 let when = (at + 1..end).find(|at| self.word(*at) == "when");
-                nodes.push(Node::Leave(when.map(|when| self.slice(when + 1, end))));
+                nodes.push(Node::Leave {
+                    exit: self.word(at) == "exit",
+                    labelled: when.unwrap_or(end) > at + 1,
+                    when: when.map(|when| self.slice(when + 1, end)),
+                });
             }
             "return" if self.word(at + 1) == "query" => {
                 if self.word(at + 2) == "execute" {
