@@ -338,6 +338,51 @@ fn other_questions() {
 }
 
 #[test]
+fn system_queries_name_what_they_set_off() {
+    let c = catalog_of(
+        &Config::default(),
+        "CREATE TABLE orgs (id uuid PRIMARY KEY, name text);
+         CREATE TABLE members (tenant_id uuid REFERENCES orgs ON DELETE CASCADE, id int, PRIMARY KEY (tenant_id, id));
+         CREATE TABLE notes (tenant_id uuid, member int, body text,
+             FOREIGN KEY (tenant_id, member) REFERENCES members ON DELETE SET NULL (member));
+         CREATE TABLE bills (org uuid REFERENCES orgs, total int);
+         CREATE SCHEMA audit;
+         CREATE TABLE audit.orgs (id uuid, what text);
+         CREATE TABLE jobs (id int);
+         CREATE FUNCTION spread() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN EXECUTE NEW.id; RETURN NEW; END $$;
+         CREATE TRIGGER spread AFTER INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION spread();",
+    );
+    let ask = |sql: &str| prepare(sql, TenantBinding::LastParameter, c.config()).unwrap();
+    let system = |sql: &str, tables: &[&str]| {
+        let tables: Vec<String> = tables.iter().map(|&table| table.to_owned()).collect();
+        prove_system(&c, &ask(sql), &tables)
+            .map(|_| ())
+            .map_err(|problems| problems.into_iter().map(|p| p.message).collect::<Vec<_>>())
+    };
+    let remove = "DELETE FROM orgs WHERE id = $id";
+    let problems = system(remove, &["orgs"]).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains("`members`"), "{problems:?}");
+    assert!(problems[1].contains("`notes`"), "{problems:?}");
+    assert_eq!(system(remove, &["orgs", "members", "notes"]), Ok(()));
+    assert_eq!(
+        system("DELETE FROM bills WHERE org = $id", &["bills"]),
+        Ok(())
+    );
+    // A name without a schema means what the search path finds.
+    assert!(system("SELECT what FROM audit.orgs", &["orgs"]).is_err());
+    assert_eq!(
+        system("SELECT what FROM audit.orgs", &["audit.orgs"]),
+        Ok(())
+    );
+    // What a trigger does that is not understood is not known to stay within the list.
+    let problems = system("INSERT INTO jobs VALUES ($id)", &["jobs"]).unwrap_err();
+    assert!(problems[0].contains("spread"), "{problems:?}");
+    assert_eq!(system("DELETE FROM jobs WHERE id = $id", &["jobs"]), Ok(()));
+}
+
+#[test]
 fn writes_return_rows_only_where_they_say_so() {
     let c = catalog();
     let flags = |sql: &str| {

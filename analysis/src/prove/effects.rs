@@ -2,7 +2,7 @@
 //!
 //! Triggers and rules are judged with the class of the table.
 
-use super::state::{Context, Env, Info, Namespace, Prover, Table, Visible};
+use super::state::{Context, Env, Info, Mode, Namespace, Prover, Table, Visible};
 use crate::catalog::{Class, ColumnDefault, Command, ForeignKey, ReferentialAction, Relation};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::{Expr, Span};
@@ -154,11 +154,13 @@ impl<'a> Prover<'a> {
 
     /// What removing rows of a table sets off.
     pub(super) fn deleted(&mut self, relation: &'a Relation, span: &Span) {
+        self.sets_off(relation, Command::Delete, span);
         self.follow(relation, Command::Delete, &[], span, &mut Vec::new());
     }
 
     /// What changing columns of a table sets off.
     pub(super) fn updated(&mut self, relation: &'a Relation, assigned: &[String], span: &Span) {
+        self.sets_off(relation, Command::Update, span);
         let assigned = self.with_triggers(relation, assigned);
         self.follow(relation, Command::Update, &assigned, span, &mut Vec::new());
     }
@@ -192,7 +194,7 @@ impl<'a> Prover<'a> {
         span: &Span,
         seen: &mut Vec<(crate::catalog::RelationId, Command)>,
     ) {
-        if !self.tenant_mode() || seen.contains(&(relation.id, command)) || seen.len() > CHAIN {
+        if seen.contains(&(relation.id, command)) || seen.len() > CHAIN {
             return;
         }
         seen.push((relation.id, command));
@@ -259,6 +261,29 @@ impl<'a> Prover<'a> {
             ReferentialAction::SetNull => "SET NULL",
             _ => "SET DEFAULT",
         };
+        if let Mode::System(tables) = self.mode {
+            if !self.named(tables, child) {
+                self.problem(
+                    Diagnostic::error(
+                        Code::SYSTEM_TABLE,
+                        format!(
+                            "the system query reaches `{0}`, which it does not name: `ON {1} {word}` of its foreign key `{2}`",
+                            child.display(),
+                            command.sql(),
+                            key.name
+                        ),
+                    )
+                    .at(span.clone())
+                    .help(format!("add it: tables({})", child.display())),
+                );
+            }
+            let (changed, assigned) = match (action, command) {
+                (ReferentialAction::Cascade, Command::Delete) => (Command::Delete, Vec::new()),
+                _ => (Command::Update, self.with_triggers(child, &key.columns)),
+            };
+            self.sets_off(child, changed, span);
+            return self.follow(child, changed, &assigned, span, seen);
+        }
         let tenant_of = |relation: &Relation| relation.tenant().map(|column| column.name.clone());
         let (child_tenant, parent_tenant) = (tenant_of(child), tenant_of(parent));
         let carries = key

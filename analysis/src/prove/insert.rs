@@ -89,6 +89,7 @@ impl<'a> Prover<'a> {
             self.weakest = super::Grade::Predicate;
             return true;
         }
+        self.sets_off(relation, Command::Insert, span);
         // No entry is needed: there is no row yet whose tenant could be asked for.
         self.judge(relation, class, span, usize::MAX, 0, Purpose::Change);
         false

@@ -180,6 +180,7 @@ impl<'a> Prover<'a> {
                     self.evaluated_on_write(relation, span);
                 }
                 MergeAction::Insert { columns, values } => {
+                    self.sets_off(relation, Command::Insert, span);
                     self.merge_insert(relation, columns, values.as_deref(), &branch.span, &env);
                 }
             }

@@ -120,6 +120,37 @@ impl<'a> Prover<'a> {
         !matches!(self.mode, Mode::System(_))
     }
 
+    /// A trigger or rule that is not understood may reach tables that a system query does not name.
+    pub(super) fn sets_off(&mut self, relation: &'a Relation, command: Command, span: &Span) {
+        if self.tenant_mode() {
+            return;
+        }
+        let found = crate::policy::trigger::judge(self.catalog, relation, command, 0);
+        if let Some(Class::Unknown { reason }) = found {
+            self.problem(
+                Diagnostic::error(
+                    Code::SYSTEM_TABLE,
+                    format!(
+                        "what the system query sets off in `{}` is not known: {reason}",
+                        relation.display()
+                    ),
+                )
+                .at(span.clone())
+                .help("write the trigger or rule in a form that is read, or do in a migration what the statement does"),
+            );
+        }
+    }
+
+    /// Whether a list of tables names this one; without a schema it means what the search path finds.
+    pub(super) fn named(&self, tables: &[String], relation: &Relation) -> bool {
+        let found = || matches!(self.catalog.relation(None, &relation.name), Lookup::Found(found) if found.id == relation.id);
+        tables.iter().any(|table| {
+            *table == relation.qualified()
+                || *table == format!("{}.{}", relation.schema, relation.name)
+                || ((*table == relation.display() || *table == relation.name) && found())
+        })
+    }
+
     /// An occurrence of a table that a command reads or changes.
     pub(super) fn base(
         &mut self,
@@ -189,12 +220,7 @@ impl<'a> Prover<'a> {
     ) {
         let write = purpose != Purpose::Read;
         if let Mode::System(tables) = self.mode {
-            let named = tables.iter().any(|table| {
-                *table == relation.qualified()
-                    || *table == relation.display()
-                    || *table == relation.name
-                    || *table == format!("{}.{}", relation.schema, relation.name)
-            });
+            let named = self.named(tables, relation);
             if named {
                 self.occurrence(relation, span, "system", Vec::new());
             } else {
@@ -320,9 +346,7 @@ impl<'a> Prover<'a> {
     ) -> Option<Vec<Visible>> {
         let span = &reference.name.span;
         if let (Mode::System(tables), Some(_)) = (self.mode, &relation.view)
-            && !tables
-                .iter()
-                .any(|table| *table == relation.name || *table == relation.qualified())
+            && !self.named(tables, relation)
         {
             self.problem(
                 Diagnostic::error(
@@ -332,7 +356,8 @@ impl<'a> Prover<'a> {
                         relation.display()
                     ),
                 )
-                .at(span.clone()),
+                .at(span.clone())
+                .help(format!("add it: tables({})", relation.display())),
             );
         }
         let query = relation.view.as_ref().and_then(|view| view.query.as_ref());
