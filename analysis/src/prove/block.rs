@@ -30,6 +30,7 @@ impl Prover<'_> {
             rtes: Vec::new(),
             early: parent.is_some_and(|parent| self.is_early(parent)) || self.early,
             leak: None,
+            risk: None,
         });
         self.blocks.len() - 1
     }
@@ -81,6 +82,7 @@ impl Prover<'_> {
             source,
             pinned,
             limited: false,
+            fails: None,
         });
         self.outputs.len() - 1
     }

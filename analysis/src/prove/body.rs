@@ -3,7 +3,9 @@
 //! Invariant: a function whose body or defaults can't be read whole, or that sets anything but a
 //! search path of the same names, is refused; so is one that calls itself or nests too deeply.
 
-use super::state::{Argument, Context, FunctionResult, Info, Prover, RteId, RteKind};
+use super::state::{
+    Argument, Context, FunctionResult, FunctionRows, Info, Leak, Prover, RteId, RteKind,
+};
 use super::walk;
 use crate::catalog::{Body, Function, FunctionKind, Volatility};
 use crate::diagnostic::{Code, Diagnostic};
@@ -63,10 +65,11 @@ impl<'a> Prover<'a> {
                 return refuse(self, "it calls itself".to_owned());
             }
             // Read before with other rights counts as read again below.
-            Some(FunctionResult::Done(exposed))
+            Some(FunctionResult::Done(exposed, rows))
                 if !function.security_definer && !self.context.definer =>
             {
                 info.exposed.extend(exposed);
+                self.rows.clone_from(rows);
                 return;
             }
             _ => {}
@@ -92,6 +95,7 @@ impl<'a> Prover<'a> {
                 name: argument.name.clone(),
                 value: Info {
                     ty: self.type_of(&argument.ty),
+                    folds: false,
                     ..Info::constant()
                 },
             })
@@ -111,7 +115,7 @@ impl<'a> Prover<'a> {
         self.functions
             .insert(signature.clone(), FunctionResult::Reading);
         let before = self.rtes.len();
-        self.within(context, |this| {
+        let output = self.within(context, |this| {
             // A call that leaves an argument out evaluates its default.
             let block = this.block(None, &super::state::Guard::from([]));
             let scope = this.push_scope(super::state::Namespace::default(), None);
@@ -123,22 +127,30 @@ impl<'a> Prover<'a> {
             {
                 this.expr(default, &env);
             }
+            let mut output = None;
             for statement in statements {
-                match statement {
-                    Statement::Query(query) => {
-                        let guard = super::state::Guard::from([]);
-                        this.query(query, None, &guard, None);
-                    }
-                    _ => {
-                        this.write(statement, None, &super::state::Guard::from([]), None);
-                    }
-                }
+                output = this.write(statement, None, &super::state::Guard::from([]), None);
             }
+            output
         });
         let exposed = self.exposed_by(function, before);
         info.exposed.extend(&exposed);
+        let columns = output.and_then(|output| self.outputs.get(output)?.columns.as_ref());
+        // In the place of the call the select list becomes part of the conditions on it.
+        let replaced = self.is_put_in_place(function);
+        let columns = columns.into_iter().flatten();
+        let leak = columns.clone().find_map(|column| column.info.leak.clone());
+        let rows = FunctionRows {
+            leak: leak.filter(|_| replaced).map(|leak| Leak {
+                span: span.clone(),
+                ..leak
+            }),
+            read: function.returns_set
+                && (!replaced || columns.clone().all(|column| column.info.reads)),
+        };
+        self.rows.clone_from(&rows);
         self.functions
-            .insert(signature, FunctionResult::Done(exposed));
+            .insert(signature, FunctionResult::Done(exposed, rows));
     }
 
     /// Whether the body of a function is one expression over its arguments that raises no error,
@@ -174,6 +186,7 @@ impl<'a> Prover<'a> {
                 value: Info {
                     ty: self.type_of(&argument.ty),
                     exposed: vec![row],
+                    reads: true,
                     ..Info::default()
                 },
             })
@@ -195,19 +208,25 @@ impl<'a> Prover<'a> {
         info.leak.is_none() && info.ty == returned
     }
 
-    /// The entries of a body, read since `before`, that conditions outside may be evaluated on:
-    /// PostgreSQL puts the body of such a function in the place of its call in FROM.
+    /// The entries of a body, read since `before`, that conditions outside may be evaluated on.
     fn exposed_by(&self, function: &Function, before: RteId) -> Vec<RteId> {
-        let replaced = function.returns_set && function.volatility != Volatility::Volatile;
         let bare = |rte: &RteId| {
             self.rtes.get(*rte).is_some_and(
                 |rte| matches!(&rte.kind, RteKind::Base(base) if !base.protected && !base.global),
             )
         };
-        if !replaced || function.security_definer || !function.settings.is_empty() {
+        if !self.is_put_in_place(function) {
             return Vec::new();
         }
         (before..self.rtes.len()).filter(bare).collect()
+    }
+
+    /// Whether PostgreSQL puts the body of a function in the place of its call in `FROM`.
+    fn is_put_in_place(&self, function: &Function) -> bool {
+        function.returns_set
+            && function.volatility != Volatility::Volatile
+            && !function.security_definer
+            && function.settings.is_empty()
     }
 
     /// Whether a function's `SET search_path` finds the same names as the session's.
@@ -240,13 +259,20 @@ impl<'a> Prover<'a> {
             })
     }
 
-    /// Works within another context, without the common table expressions around it.
+    /// Works within another context, without the common table expressions around it, unseen by the
+    /// sub-queries being read.
     pub(super) fn within<T>(&mut self, context: Context, work: impl FnOnce(&mut Self) -> T) -> T {
+        let watch = std::mem::take(&mut self.watch);
+        let result = self.inside(context, work);
+        self.watch = watch;
+        result
+    }
+
+    /// The same for what becomes part of the query that names it.
+    pub(super) fn inside<T>(&mut self, context: Context, work: impl FnOnce(&mut Self) -> T) -> T {
         let outer = std::mem::replace(&mut self.context, context.into());
         let with = std::mem::take(&mut self.with);
-        let watch = std::mem::take(&mut self.watch);
         let result = work(self);
-        self.watch = watch;
         self.with = with;
         self.context = outer;
         result

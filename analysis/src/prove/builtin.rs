@@ -135,6 +135,33 @@ fn never_on_types(name: &str, call: &Call, operands: &[Info]) -> bool {
         }
         "jsonb_agg" => first.is_some_and(|ty| ty.name != "json" && ty.name != "record"),
         "array_agg" => first.is_some_and(|ty| !ty.array),
+        // A name that is NULL raises, and so does one without a value.
+        "jsonb_build_object" | "json_build_object" => {
+            let pairs = call.args.chunks(2).zip(operands.chunks(2));
+            !call.variadic
+                && pairs
+                    .into_iter()
+                    .all(|(pair, values)| match (pair, values) {
+                        ([name, _], [_, value]) => {
+                            matches!(&name.kind, ExprKind::Literal(Literal::String(_)))
+                                && value.ty.as_ref().is_some_and(|ty| {
+                                    matches!(
+                                        &*ty.name,
+                                        "bool"
+                                            | "int2"
+                                            | "int4"
+                                            | "int8"
+                                            | "numeric"
+                                            | "text"
+                                            | "varchar"
+                                            | "uuid"
+                                            | "jsonb"
+                                    )
+                                })
+                        }
+                        _ => false,
+                    })
+        }
         "bit_and" | "bit_or" | "bit_xor" => {
             first.is_some_and(|ty| matches!(&*ty.name, "int2" | "int4" | "int8"))
         }
@@ -170,7 +197,16 @@ pub(super) fn result_of(name: &str, operands: &[Info]) -> Option<Ty> {
     match name {
         "lower" | "upper" => match operands.first() {
             Some(operand) if operand.open => Some(Ty::plain("text")),
-            _ => of(0).filter(Ty::is_text).map(|_| Ty::plain("text")),
+            // The bounds of a range are of its element's type.
+            _ => of(0).filter(|ty| !ty.array).and_then(|ty| match &*ty.name {
+                "tstzrange" => Some(Ty::plain("timestamptz")),
+                "tsrange" => Some(Ty::plain("timestamp")),
+                "daterange" => Some(Ty::plain("date")),
+                "int4range" => Some(Ty::plain("int4")),
+                "int8range" => Some(Ty::plain("int8")),
+                "numrange" => Some(Ty::plain("numeric")),
+                _ => ty.is_text().then(|| Ty::plain("text")),
+            }),
         },
         "max" | "min" | "first_value" | "last_value" | "lag" | "lead" | "nth_value" | "mode" => {
             of(0)

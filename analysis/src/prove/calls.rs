@@ -35,6 +35,7 @@ impl<'a> Prover<'a> {
             info.absorb(&operand);
         }
         info.constant = false;
+        info.folds &= self.is_immutable_call(call, &operands);
         self.called(call, &operands, span, &mut info);
         info
     }
@@ -147,6 +148,13 @@ impl<'a> Prover<'a> {
             Some(own) => self.builtin(own, call, operands, name, span, info),
             None if name == "current_setting" && self.own_setting(call) => {
                 info.from_tenant = true;
+                let missing_ok = matches!(
+                    call.args.get(1).map(|arg| &arg.kind),
+                    Some(ExprKind::Literal(Literal::Bool(true)))
+                );
+                if !missing_ok {
+                    info.raises(span, "a setting that may be missing");
+                }
             }
             None if !defined.is_empty() => {
                 let silent = match defined.as_slice() {
@@ -166,6 +174,7 @@ impl<'a> Prover<'a> {
                 );
                 info.ty = match name {
                     name if name.starts_with("uuid_") => Some(Ty::plain("uuid")),
+                    "unaccent" => Some(Ty::plain("text")),
                     _ => trigrams.then(|| Ty::plain("float4")),
                 };
                 // Trigrams are counted of any text.

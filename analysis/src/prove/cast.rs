@@ -8,7 +8,7 @@ use super::state::{Env, Info, Prover};
 use crate::catalog::{TypeKind, type_text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::{self, Family, Ty};
-use crate::ir::{Expr, ExprKind, TypeName};
+use crate::ir::{Expr, ExprKind, Literal, TypeName};
 
 impl<'a> Prover<'a> {
     /// `inner::ty`, which is all of `expr`: a tenant term, or a value that the cast keeps or changes.
@@ -30,6 +30,15 @@ impl<'a> Prover<'a> {
         self.check_cast(ty);
         let target = Ty::of(ty);
         let mut info = self.over(&[&operand]);
+        // A literal and a parameter have the type that their cast gives them; other casts of times
+        // depend on the session.
+        let typed = matches!(
+            inner.kind,
+            ExprKind::Parameter(_) | ExprKind::Literal(Literal::String(_) | Literal::Null)
+        );
+        info.folds &= typed
+            || (super::late::is_immutable(operand.ty.as_ref(), operand.open)
+                && super::late::is_immutable(target.as_ref(), false));
         // A cast within a family keeps the value, or fails.
         let same = operand.ty.as_ref().and_then(Ty::family);
         if ty.modifiers.is_empty() && same.is_some() && target.as_ref().and_then(Ty::family) == same

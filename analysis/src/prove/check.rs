@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::pin::Memo;
 use super::proof::{Grade, Occurrence};
 use super::state::{
-    Block, BlockId, Context, FactKind, Guard, Leak, Node, OutputId, Prover, RteId, RteKind,
+    Block, BlockId, Context, FactKind, Guard, Leak, Node, OutputId, Prover, Rte, RteId, RteKind,
 };
 use crate::catalog::Relation;
 use crate::diagnostic::{Code, Diagnostic};
@@ -225,6 +225,7 @@ impl<'a> Prover<'a> {
                 }
             }
         }
+        self.check_risks();
     }
 
     /// Whether a column of an output is that of a table whose rows were refused.
@@ -324,7 +325,7 @@ impl<'a> Prover<'a> {
     /// one that equates it with the tenant, or if `derives` one that PostgreSQL derives. What is
     /// equal to a constant through equalities of columns, it compares with the constant at each
     /// scan.
-    fn filtered_at_scan(&self, rte: RteId, derives: bool) -> bool {
+    pub(super) fn filtered_at_scan(&self, rte: RteId, derives: bool) -> bool {
         let Some(entry) = self.rtes.get(rte) else {
             return false;
         };
@@ -340,7 +341,7 @@ impl<'a> Prover<'a> {
             .iter()
             .filter(|block| block.rtes.contains(&rte))
             .any(|block| {
-                directly_equal(block, &entry.guard, node)
+                directly_equal(block, entry, node)
                     || (derives && equal_by_derivation(block, &entry.guard, node))
             })
     }
@@ -352,12 +353,13 @@ fn within(inner: &Guard, outer: &Guard) -> bool {
 
 /// Whether a condition equates the node with the tenant that is in force where the rows of an entry
 /// with this guard are read: not one of a join that the entry's row survives.
-fn directly_equal(block: &Block, guard: &Guard, node: Node) -> bool {
+fn directly_equal(block: &Block, entry: &Rte<'_>, node: Node) -> bool {
     block.facts.iter().any(|fact| {
-        matches!(fact.kind, FactKind::Filter | FactKind::Converted)
+        // A barrier lets what is leakproof through: equality, but no conversion.
+        (fact.kind == FactKind::Filter || (fact.kind == FactKind::Converted && !entry.in_view))
             && ((fact.a == node && fact.b == Node::Tenant)
                 || (fact.b == node && fact.a == Node::Tenant))
-            && within(&fact.guard, guard)
+            && within(&fact.guard, &entry.guard)
     })
 }
 

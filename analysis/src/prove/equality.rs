@@ -5,7 +5,19 @@
 
 use super::state::{Env, Existence, Fact, Guard, Info, Membership, OutputSource, Prover};
 use crate::functions::types::Ty;
-use crate::ir::{Expr, ExprKind, IndirectionStep, SubqueryKind};
+use crate::ir::{Expr, ExprKind, IndirectionStep, Query, SubqueryKind};
+
+/// `EXISTS (…)` or `NOT EXISTS (…)` as a whole conjunct.
+fn top_exists(expr: &Expr) -> Option<*const Query> {
+    match &expr.kind {
+        ExprKind::Not(inner) => top_exists(inner),
+        ExprKind::Subquery {
+            kind: SubqueryKind::Exists | SubqueryKind::Any { .. },
+            query,
+        } => Some(std::ptr::from_ref::<Query>(query)),
+        _ => None,
+    }
+}
 
 impl<'a> Prover<'a> {
     /// Walks a condition of `WHERE` or `ON`, takes its facts and refuses errors that tell.
@@ -21,15 +33,19 @@ impl<'a> Prover<'a> {
     }
 
     fn conjunct(&mut self, expr: &'a Expr, env: &Env, place: &str) {
+        let top = std::mem::replace(&mut self.top_exists, top_exists(expr));
+        let watermark = self.watch.len();
+        self.begin_watch();
         let info = self.expr(expr, env);
-        if let Some(cast) = super::walk::late_cast(expr)
-            && self.context.origin.is_none()
-        {
-            self.late_cast(cast);
-        }
+        let fails = self.watch.pop().and_then(|watched| watched.fails);
+        self.watch.truncate(watermark);
+        self.top_exists = top;
+        self.note_risk(env.block, fails.as_ref());
+        self.refuse_late(expr);
         self.leaks(&info, env.block, Some(&expr.span));
         self.observe(&info.exposed, info.leak.as_ref());
-        // Facts walk the operands once more, without a word about what the first walk reported.
+        // Facts walk the operands once more, without a word about what the first walk reported; that
+        // one has read the bodies of all functions.
         let problems = self.problems.len();
         let implied = self.implied(expr, true, env);
         self.problems.truncate(problems);

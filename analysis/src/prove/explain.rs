@@ -328,7 +328,7 @@ impl Prover<'_> {
     }
 
     /// The statement with the condition in the right place.
-    fn mended(&self, rte: RteId, span: &Span, condition: &str) -> Option<String> {
+    pub(super) fn mended(&self, rte: RteId, span: &Span, condition: &str) -> Option<String> {
         let place = self
             .insertions
             .iter()

@@ -3,6 +3,7 @@
 //!
 //! Invariant: each kind of expression has an arm of its own; there is none that passes the rest by.
 
+use super::late::folds;
 use super::resolve::is_system;
 use super::state::{BlockId, Env, Info, Level, Prover};
 use super::subquery::bare;
@@ -18,18 +19,23 @@ impl<'a> Prover<'a> {
         if self.stopped {
             return Info::default();
         }
-        let info = self.expr_inner(expr, env);
+        let mut info = self.expr_inner(expr, env);
+        // Planning computes it, and fails whatever the tables hold.
+        if info.folds || super::late::is_near_now(expr) {
+            info.fails = None;
+        }
+        if env.condition {
+            self.note_late(expr, &info);
+        }
         self.note_leak(&info, env.block);
         info
     }
 
     /// Notes what a value of a block depends on, and what in it can raise an error.
     pub(super) fn note_leak(&mut self, info: &Info, block: BlockId) {
-        for watch in &mut self.watch {
-            watch.caller |= info.caller;
-            if watch.fails.is_none() {
-                watch.fails.clone_from(&info.fails);
-            }
+        if let Some(fails) = &info.fails {
+            let fails = self.at_mention(fails);
+            self.note_fails(Some(&fails));
         }
         if !info.exposed.is_empty() {
             self.observe(&info.exposed, info.leak.as_ref());
@@ -78,6 +84,7 @@ impl<'a> Prover<'a> {
                     SqlValue::Time => None,
                     SqlValue::User | SqlValue::Place => Some(Ty::plain("name")),
                 },
+                folds: false,
                 ..Info::constant()
             },
             ExprKind::Grouping(_) => {
@@ -91,7 +98,11 @@ impl<'a> Prover<'a> {
                 if level.is_some_and(|level| level.outer && !level.own) {
                     self.outer_aggregate(&expr.span);
                 }
-                Info::constant()
+                Info {
+                    reads: true,
+                    folds: false,
+                    ..Info::constant()
+                }
             }
             ExprKind::Cast { expr: inner, ty } => self.cast(expr, inner, ty, env),
             ExprKind::Operator {
@@ -116,6 +127,7 @@ impl<'a> Prover<'a> {
                 let mut operands = vec![&right_info];
                 operands.extend(&left_info);
                 let mut info = self.over(&operands);
+                info.folds &= folds(&operands);
                 self.operator(
                     name,
                     left_info.as_ref(),
@@ -135,6 +147,7 @@ impl<'a> Prover<'a> {
                 let element = right_info.element();
                 self.check_operator(name, &[left_info, &element]);
                 let mut info = self.over(&operands.each_ref());
+                info.folds &= folds(&operands.each_ref());
                 self.operator(
                     name,
                     Some(left_info),
@@ -294,6 +307,7 @@ impl<'a> Prover<'a> {
             }
             ExprKind::Special { .. } => {
                 let mut info = self.children(expr, env);
+                info.folds = false;
                 info.raises(&expr.span, "this expression");
                 info
             }

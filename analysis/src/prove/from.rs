@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::resolve::error;
 use super::state::{
-    BlockId, CteState, Fact, Guard, Info, Namespace, Node, OutputId, Prover, Rte, RteColumn, RteId,
-    RteKind, Table, Visible,
+    BlockId, CteState, Fact, FunctionRows, Guard, Info, Namespace, Node, OutputId, Prover, Rte,
+    RteColumn, RteId, RteKind, Table, Visible,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::Ty;
@@ -252,6 +252,11 @@ impl<'a> Prover<'a> {
             .map(|entry| entry.state.clone())
     }
 
+    /// Whether a name stands for a common table expression.
+    pub(super) fn is_cte(&self, name: &str) -> bool {
+        self.cte(name).is_some()
+    }
+
     /// A reference to a common table expression or a sub-query that is not merged into the block.
     pub(super) fn reference(
         &mut self,
@@ -261,7 +266,11 @@ impl<'a> Prover<'a> {
         fenced: bool,
         place: &Place,
     ) -> Option<Vec<Visible>> {
+        let fails = self.outputs.get(output).and_then(|o| o.fails.clone());
+        self.note_risk(place.block, fails.as_ref());
+        self.note_fails(fails.as_ref());
         let columns = columns?;
+        let replaced = self.is_replaced(output);
         // On the nullable side of a join, or below grouping sets, PostgreSQL may compute the select list where its rows are
         // read.
         if !fenced && (place.grouping || place.guard != self.block_guard(place.block)) {
@@ -280,6 +289,7 @@ impl<'a> Prover<'a> {
                     })
                     .collect(),
                 guard: place.guard.clone(),
+                in_view: false,
                 kind: RteKind::Derived(output),
             },
         );
@@ -291,6 +301,10 @@ impl<'a> Prover<'a> {
             info.aggregate = false;
             info.constant = false;
             info.open = false;
+            info.fails = None;
+            // Its value is read of a row, unless PostgreSQL puts what it is computed from in its place.
+            info.reads |= !replaced;
+            info.folds &= replaced;
             info.parts.clear();
             if fenced {
                 info.exposed.clear();
@@ -306,7 +320,10 @@ impl<'a> Prover<'a> {
 
     pub(super) fn push_rte(&mut self, place: &Place, rte: Rte<'a>) -> RteId {
         let id = self.rtes.len();
-        self.rtes.push(rte);
+        self.rtes.push(Rte {
+            in_view: self.context.origin.is_some(),
+            ..rte
+        });
         if let Some(block) = self.blocks.get_mut(place.block) {
             block.rtes.push(id);
         }
@@ -376,8 +393,11 @@ impl<'a> Prover<'a> {
         let mut columns: Option<Vec<Visible>> = Some(Vec::new());
         let mut scalar = false;
         for call in calls {
+            self.rows = FunctionRows::default();
             let (info, operands) = self.call_in_from(&call.expr, &env);
+            let rows = std::mem::take(&mut self.rows);
             self.computed_early(&info);
+            self.note_risk(place.block, info.fails.as_ref());
             for column in &call.columns {
                 self.check_type(&column.ty);
             }
@@ -385,7 +405,10 @@ impl<'a> Prover<'a> {
                 node: None,
                 ty: None,
                 aggregate: false,
-                leak: None,
+                leak: rows.leak,
+                fails: None,
+                reads: rows.read || self.stays_a_function(call),
+                folds: false,
                 constant: false,
                 open: false,
                 parts: Vec::new(),
@@ -411,6 +434,7 @@ impl<'a> Prover<'a> {
                 name: "ordinality".into(),
                 info: Info {
                     ty: Some(Ty::plain("int8")),
+                    reads: true,
                     ..Info::default()
                 }
                 .into(),
@@ -435,10 +459,9 @@ impl<'a> Prover<'a> {
         expr: &'a crate::ir::Expr,
         env: &super::state::Env,
     ) -> (Info, Vec<Info>) {
-        let problems = self.problems.len();
         let operands = match &expr.kind {
-            // The types of the arguments tell what the columns are. A second walk over them says
-            // nothing new; one over a sub-query would count it twice.
+            // The types of the arguments tell what the columns are. What this walk reports is kept:
+            // the body of a function is read once. One over a sub-query would count it twice.
             ExprKind::Call(call) => call
                 .args
                 .iter()
@@ -452,7 +475,6 @@ impl<'a> Prover<'a> {
                 .collect(),
             _ => Vec::new(),
         };
-        self.problems.truncate(problems);
         (self.expr(expr, env), operands)
     }
 

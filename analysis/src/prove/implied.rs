@@ -96,7 +96,8 @@ impl<'a> Prover<'a> {
                         found.also(self.equate(value, other, env));
                     }
                 }
-                if truth { found } else { found.inside() }
+                // It is not strict: PostgreSQL leaves it above an outer join.
+                found.inside()
             }
             (
                 ExprKind::InList {

@@ -290,6 +290,7 @@ impl<'a> Prover<'a> {
                     name: name.to_owned(),
                 }],
                 guard: place.guard.clone(),
+                in_view: false,
                 kind: RteKind::Other,
             },
         );

@@ -22,8 +22,6 @@ pub(super) struct Watch {
     pub(super) leak: Option<Leak>,
     /// A part of it that can raise an error on rows of any table, or on none.
     pub(super) fails: Option<Leak>,
-    /// Whether it depends on a value of the caller.
-    pub(super) caller: bool,
     /// The scopes that were there before, and whether it reads a column of one of them.
     pub(super) scopes: usize,
     pub(super) correlated: Cell<bool>,
@@ -44,18 +42,20 @@ impl Prover<'_> {
         }
     }
 
-    /// Refuses a sub-query of a condition that reads nothing of the row and can fail by the caller's
-    /// choice: PostgreSQL runs it when the first row asks for it, and lets such a condition pass in
-    /// front of a policy's, so the error tells that some tenant's row got that far.
+    /// Refuses a sub-query of a condition that reads nothing of the row and can fail: PostgreSQL runs it
+    /// when the first row asks for it, and lets such a condition pass in front of a policy's, so the
+    /// error tells that some tenant's row got that far. What it fails on may be the tenant's own rows,
+    /// which the caller writes.
     pub(super) fn fails_on_demand(&mut self, watched: &Watch, several: bool, span: &Span) {
         let why = watched
             .fails
             .as_ref()
             .map(|fails| fails.what.clone())
             .or_else(|| several.then(|| "a second row".to_owned()));
-        if watched.correlated.get() || !watched.caller || !self.tenant_mode() {
+        if watched.correlated.get() || !self.tenant_mode() {
             return;
         }
+        let rows = watched.fails.is_none();
         if let Some(why) = why {
             self.problem(
                 Diagnostic::error(
@@ -63,21 +63,11 @@ impl Prover<'_> {
                     format!("{why} could make this sub-query fail, and whether it is run tells whether a row of any tenant met the conditions before it"),
                 )
                 .at(span.clone())
-                .help("write `LIMIT 1` where one row is meant, or find the value in a statement of its own and pass it"),
-            );
-        }
-    }
-
-    /// Refuses a cast of the caller's text that is computed row by row in front of a policy.
-    pub(super) fn late_cast(&mut self, cast: &crate::ir::Expr) {
-        if self.tenant_mode() {
-            self.problem(
-                Diagnostic::error(
-                    Code::LEAKY_ERROR,
-                    "this cast of the caller's text could fail, and whether it is computed tells whether a row of any tenant met the conditions before it",
-                )
-                .at(cast.span.clone())
-                .help("cast the parameter itself, as in `$at::timestamptz`: then its value has the type before the statement runs"),
+                .help(if rows {
+                    "write `LIMIT 1` where one row is meant, or find the value in a statement of its own and pass it"
+                } else {
+                    "join the sub-query in `FROM`, as in `CROSS JOIN (SELECT …) AS s`, or find the value in a statement of its own and pass it"
+                }),
             );
         }
     }
@@ -113,7 +103,6 @@ impl Prover<'_> {
             outer: Vec::new(),
             leak: None,
             fails: None,
-            caller: false,
             scopes: self.scopes.len(),
             correlated: Cell::new(false),
         });

@@ -109,6 +109,7 @@ impl<'a> Prover<'a> {
                 name,
                 columns: Vec::new(),
                 guard: matched_guard.clone(),
+                in_view: false,
                 kind: RteKind::Base(super::state::Base {
                     relation,
                     protected,

@@ -21,6 +21,7 @@ mod from;
 mod implied;
 mod insert;
 mod join;
+mod late;
 mod leaky;
 mod mend;
 mod merge;
@@ -194,6 +195,10 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         uncast: BTreeSet::new(),
         aggregates: std::cell::RefCell::default(),
         early: false,
+        reading: HashMap::new(),
+        late: HashMap::new(),
+        top_exists: None,
+        rows: state::FunctionRows::default(),
         sub_queries: HashMap::new(),
         misses: Vec::new(),
         insertions: Vec::new(),

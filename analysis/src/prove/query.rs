@@ -24,6 +24,25 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> OutputId {
+        let watermark = self.watch.len();
+        self.begin_watch();
+        let output = self.arm(query, parent, guard, outer);
+        let fails = self.watch.pop().and_then(|watched| watched.fails);
+        self.watch.truncate(watermark);
+        if let Some(output) = self.outputs.get_mut(output) {
+            output.fails = fails;
+        }
+        output
+    }
+
+    /// The same for a query whose failures are noted with those of the query that it is an arm of.
+    fn arm(
+        &mut self,
+        query: &'a Query,
+        parent: Option<BlockId>,
+        guard: &Guard,
+        outer: Option<usize>,
+    ) -> OutputId {
         if self.stopped {
             return self.push_output(None, OutputSource::Values(Vec::new()));
         }
@@ -55,8 +74,8 @@ impl<'a> Prover<'a> {
                 right,
                 ..
             } => {
-                let left_output = self.query(left, parent, guard, outer);
-                let right_output = self.query(right, parent, guard, outer);
+                let left_output = self.arm(left, parent, guard, outer);
+                let right_output = self.arm(right, parent, guard, outer);
                 self.set_operation(*operator, left_output, right_output, &query.span)
             }
         };
@@ -151,6 +170,8 @@ impl<'a> Prover<'a> {
         }
         for ((column, types), value) in columns.iter_mut().zip(&types).zip(rows.iter().flatten()) {
             self.common(&mut column.info, types, &value.span);
+            // Of a single row PostgreSQL puts the values in the place of the columns.
+            column.info.reads |= rows.len() > 1;
             self.note_leak(&column.info, block);
         }
         self.push_output(Some(columns), OutputSource::Values(pinned))

@@ -3,7 +3,7 @@
 use super::check::{Check, Purpose};
 use super::from::{Place, split};
 use super::state::{
-    Base, BlockId, Context, Info, Mode, Node, Prover, Rte, RteColumn, RteId, RteKind, Visible,
+    Base, BlockId, Context, Info, Leak, Mode, Node, Prover, Rte, RteColumn, RteId, RteKind, Visible,
 };
 use crate::catalog::{Class, Command, Lookup, Relation, RelationKind};
 use crate::diagnostic::{Code, Diagnostic};
@@ -180,6 +180,7 @@ impl<'a> Prover<'a> {
                     })
                     .collect(),
                 guard: place.guard.clone(),
+                in_view: false,
                 kind: RteKind::Base(Base {
                     relation,
                     protected,
@@ -329,6 +330,7 @@ impl<'a> Prover<'a> {
                         .and_then(|collation| collation.parts.last())
                         .is_some_and(|name| self.catalog.shadows_collation(name)),
                     from_tenant: self.carries_tenant(relation, index),
+                    reads: true,
                     exposed: if exposed { vec![rte] } else { Vec::new() },
                     ..Info::default()
                 }
@@ -404,7 +406,7 @@ impl<'a> Prover<'a> {
                 arguments: None,
                 default_value: false,
             };
-        let columns = self.within(context, |this| {
+        let columns = self.inside(context, |this| {
             if let Some(select) = super::select::mergeable(query, self.catalog) {
                 return this.merged(select, place, None);
             }
@@ -416,6 +418,23 @@ impl<'a> Prover<'a> {
             let columns = this.visible(output);
             this.reference(&relation.name, output, columns, fenced, place)
         })?;
+        // What fails in it is told where the statement names it.
+        let mention = |leak: &mut Option<Leak>| {
+            if let Some(leak) = leak {
+                leak.span = span.clone();
+            }
+        };
+        let columns: Vec<Visible> = columns
+            .into_iter()
+            .map(|mut column| {
+                if column.info.leak.is_some() || column.info.fails.is_some() {
+                    let info = std::rc::Rc::make_mut(&mut column.info);
+                    mention(&mut info.leak);
+                    mention(&mut info.fails);
+                }
+                column
+            })
+            .collect();
         // The names are those of the view, which its creation or a rename may have changed.
         if relation.columns.len() != columns.len() {
             return Some(columns);

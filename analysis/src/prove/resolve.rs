@@ -39,13 +39,17 @@ impl Prover<'_> {
         })
     }
 
-    /// Notes for the aggregates being read that one of their arguments is a column of this scope.
-    fn note_level(&self, found: usize) {
+    /// Notes for the sub-queries being read that they depend on a row of this scope.
+    fn note_read(&self, found: usize, info: &Info) {
         for watch in &self.watch {
-            if found < watch.scopes {
+            if info.reads && found < watch.scopes {
                 watch.correlated.set(true);
             }
         }
+    }
+
+    /// Notes for the aggregates being read that one of their arguments is a column of this scope.
+    fn note_level(&self, found: usize) {
         let mut levels = self.aggregates.borrow_mut();
         for level in levels.iter_mut() {
             // Scopes are numbered as they are made, so those around have smaller numbers.
@@ -115,6 +119,7 @@ impl Prover<'_> {
                 }
                 (Some(visible), None) => {
                     self.note_level(number);
+                    self.note_read(number, &visible.info);
                     return Ok(Info::clone(&visible.info));
                 }
                 (Some(_), Some(_)) => {
@@ -136,8 +141,10 @@ impl Prover<'_> {
             return Err(self.opaque(name, span));
         }
         // The name of an item alone stands for its whole row.
-        if let Some(table) = self.table(None, name, span, scope)? {
-            return Ok(whole_row(table));
+        if let Some((number, table)) = self.table(None, name, span, scope)? {
+            let row = whole_row(table);
+            self.note_read(number, &row);
+            return Ok(row);
         }
         if let Some(value) = self.argument(name) {
             return Ok(value);
@@ -169,7 +176,7 @@ impl Prover<'_> {
             }
         }
         let table = self.table(None, name, span, scope).ok()??;
-        if table.scalar {
+        if table.1.scalar {
             return None;
         }
         self.qualified(table, field, span).ok()
@@ -192,7 +199,7 @@ impl Prover<'_> {
         name: &str,
         span: &Span,
         scope: usize,
-    ) -> Result<Option<&Table>, Box<Diagnostic>> {
+    ) -> Result<Option<(usize, &Table)>, Box<Diagnostic>> {
         for (number, scope) in self.numbered(scope) {
             let mut found = scope.namespace.tables.iter().filter(|table| {
                 table.name == name
@@ -201,7 +208,7 @@ impl Prover<'_> {
             match (found.next(), found.next()) {
                 (Some(table), None) => {
                     self.note_level(number);
-                    return Ok(Some(table));
+                    return Ok(Some((number, table)));
                 }
                 (Some(_), Some(_)) => {
                     return Err(error(
@@ -216,13 +223,21 @@ impl Prover<'_> {
         Ok(None)
     }
 
-    fn qualified(&self, table: &Table, column: &str, span: &Span) -> Result<Info, Box<Diagnostic>> {
+    fn qualified(
+        &self,
+        (number, table): (usize, &Table),
+        column: &str,
+        span: &Span,
+    ) -> Result<Info, Box<Diagnostic>> {
         let Some(columns) = &table.columns else {
             return Err(self.opaque(column, span));
         };
         let mut found = columns.iter().filter(|visible| *visible.name == *column);
         match (found.next(), found.next()) {
-            (Some(visible), None) => Ok(Info::clone(&visible.info)),
+            (Some(visible), None) => {
+                self.note_read(number, &visible.info);
+                Ok(Info::clone(&visible.info))
+            }
             (Some(_), Some(_)) => Err(error(
                 Code::AMBIGUOUS_COLUMN,
                 format!("`{}` has several columns `{column}`", table.name),
@@ -263,11 +278,15 @@ impl Prover<'_> {
             }
         };
         match self.table(schema, name, span, scope)? {
-            Some(table) => Ok(Info {
-                ty: Some(Ty::plain("record")),
-                node: None,
-                ..whole_row(table)
-            }),
+            Some((number, table)) => {
+                let row = Info {
+                    ty: Some(Ty::plain("record")),
+                    node: None,
+                    ..whole_row(table)
+                };
+                self.note_read(number, &row);
+                Ok(row)
+            }
             None => Err(self.no_table(name, span)),
         }
     }
@@ -297,7 +316,7 @@ impl Prover<'_> {
             }
         };
         match self.table(schema, name, span, scope)? {
-            Some(table) => Ok(table.columns.clone()),
+            Some((_, table)) => Ok(table.columns.clone()),
             None => Err(self.no_table(name, span)),
         }
     }

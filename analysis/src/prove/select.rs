@@ -124,6 +124,8 @@ impl<'a> Prover<'a> {
             );
             if movable {
                 self.leaks(&info, env.block, None);
+                self.refuse_late(having);
+                self.note_risk(block, info.fails.as_ref());
             }
             aggregated |= select.group_by.is_empty();
         }

@@ -23,7 +23,10 @@ impl Prover<'_> {
     /// What the setting is as a value; nothing for any other expression.
     pub(super) fn setting(&self, expr: &Expr) -> Option<Info> {
         if self.is_setting(expr) {
-            return Some(self.tenant_info());
+            return Some(Info {
+                folds: false,
+                ..self.tenant_info()
+            });
         }
         // The setting as text reads as the tenant: where the text of a value equals it, the value
         // is what the setting reads as, and a setting that is written otherwise equals no text.
@@ -32,6 +35,7 @@ impl Prover<'_> {
                 node: None,
                 text_of: Some(Node::Tenant),
                 ty: Some(Ty::plain("text")),
+                folds: false,
                 ..self.tenant_info()
             }),
             ExactType::Uuid | ExactType::Integer => None,

@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Relation};
 use crate::diagnostic::Diagnostic;
 use crate::functions::operators::{Operand, never_raises};
 use crate::functions::types::Ty;
-use crate::ir::{Query, Span};
+use crate::ir::{Expr, Query, Span};
 use crate::prepare::Prepared;
 
 /// The index of a range-table entry.
@@ -87,6 +87,8 @@ pub(super) struct Rte<'a> {
     pub(super) name: String,
     pub(super) columns: Vec<RteColumn>,
     pub(super) guard: Guard,
+    /// Whether it is read inside of a view, which may be a barrier for what is not leakproof.
+    pub(super) in_view: bool,
     pub(super) kind: RteKind<'a>,
 }
 
@@ -144,8 +146,12 @@ pub(super) struct Info {
     pub(super) leak: Option<Leak>,
     /// A part that can raise an error on some operands, whatever they are computed from.
     pub(super) fails: Option<Leak>,
-    /// Whether it depends on a value of the caller.
-    pub(super) caller: bool,
+    /// Whether a column of a row is in it that PostgreSQL can't replace by a constant: it is computed
+    /// where the row is read.
+    pub(super) reads: bool,
+    /// Whether it is made of literals and parameters by immutable operations alone: planning computes
+    /// it, before any row is read.
+    pub(super) folds: bool,
     /// Whether an aggregate is in it.
     pub(super) aggregate: bool,
     /// Whether a window function is in it.
@@ -166,6 +172,7 @@ impl Info {
     pub(super) fn constant() -> Info {
         Info {
             constant: true,
+            folds: true,
             ..Info::default()
         }
     }
@@ -174,7 +181,8 @@ impl Info {
     pub(super) fn absorb(&mut self, other: &Info) {
         self.from_tenant |= other.from_tenant;
         self.loose |= other.loose;
-        self.caller |= other.caller;
+        self.reads |= other.reads;
+        self.folds &= other.folds;
         if self.fails.is_none() {
             self.fails.clone_from(&other.fails);
         }
@@ -300,6 +308,9 @@ pub(super) struct Block {
     pub(super) early: bool,
     /// A part that can raise an error on a row without row-level security.
     pub(super) leak: Option<(Leak, Vec<RteId>)>,
+    /// A part that can raise an error on any row, or without one, and is computed while the rows of
+    /// this level are found.
+    pub(super) risk: Option<(Leak, Rc<Context>)>,
 }
 
 /// A column of a query's output.
@@ -317,8 +328,10 @@ pub(super) struct Output {
     pub(super) source: OutputSource,
     /// The columns that hold the tenant in every row, found by iteration.
     pub(super) pinned: Vec<bool>,
-    /// The columns take the names that an outer `WITH` or alias gives; kept for messages.
+    /// Whether a limit or an offset keeps conditions of its reader out.
     pub(super) limited: bool,
+    /// A part of the query that can raise an error while it runs.
+    pub(super) fails: Option<Leak>,
 }
 
 /// Where the rows of an output come from.
@@ -400,6 +413,15 @@ pub(super) struct Prover<'a> {
     pub(super) aggregates: RefCell<Vec<Level>>,
     /// Whether what is read now may be evaluated before the conditions around it.
     pub(super) early: bool,
+    /// Expressions of conditions by their place in memory: those that read a column, and whether what
+    /// they are compared with is computed by the planner; and those that read none and can fail when a
+    /// row asks for them.
+    pub(super) reading: HashMap<*const Expr, bool>,
+    pub(super) late: HashMap<*const Expr, Leak>,
+    /// The `EXISTS` that is the conjunct being read.
+    pub(super) top_exists: Option<*const Query>,
+    /// What the rows of the function are that was read last.
+    pub(super) rows: FunctionRows,
     /// The sub-queries of expressions as they were read last, by the place of the query in memory:
     /// the body of a view or a function is read once for each mention.
     pub(super) sub_queries: HashMap<*const Query, SubQuery>,
@@ -453,7 +475,16 @@ pub(super) enum FunctionResult {
     Reading,
     /// It was read; these entries of its body have no row-level security, and conditions outside
     /// may be evaluated on their rows.
-    Done(Vec<RteId>),
+    Done(Vec<RteId>, FunctionRows),
+}
+
+/// What a function of the migrations gives to `FROM`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FunctionRows {
+    /// What its select list can fail on, if PostgreSQL puts the body in the place of the call.
+    pub(super) leak: Option<Leak>,
+    /// Whether its columns are read of rows, and none becomes a constant.
+    pub(super) read: bool,
 }
 
 /// A common table expression in scope.

@@ -28,6 +28,7 @@ impl<'a> Prover<'a> {
         let watermark = self.watch.len();
         self.begin_watch();
         let (early, first) = (self.early, self.blocks.len());
+        let top = self.top_exists.take();
         let first_rte = self.rtes.len();
         self.early = env.condition;
         let output = self.query(query, Some(env.block), &env.guard, Some(env.scope));
@@ -48,20 +49,17 @@ impl<'a> Prover<'a> {
         }
         let watched = self.watch.pop();
         self.watch.truncate(watermark);
-        // `IN` and `EXISTS` become joins, whose sides are filtered by their own policies first. The
-        // rows that `ARRAY (… LIMIT $n)` claims are known by a key, which is looked up once.
+        self.top_exists = top;
+        // As a conjunct `IN` becomes a join, whose sides are filtered by their own policies first, and
+        // `EXISTS` a join or a condition that is asked once, before any row. The rows that
+        // `ARRAY (… LIMIT $n)` claims are known by a key, which is looked up once.
         let claimed = matches!(kind, SubqueryKind::Array)
             && matches!(&query.limit, Some(limit) if matches!(limit.kind, ExprKind::Parameter(_)))
             && !query.locking.is_empty();
-        let on_demand = env.condition
-            && !claimed
-            && matches!(
-                kind,
-                SubqueryKind::Scalar
-                    | SubqueryKind::Array
-                    | SubqueryKind::RowCompare { .. }
-                    | SubqueryKind::All { .. }
-            );
+        let joined = top == Some(std::ptr::from_ref::<Query>(query));
+        // Policies come before an `IN` that is no join; the statement's own condition may not.
+        let behind = matches!(kind, SubqueryKind::Any { .. }) && !self.reads_bare(env.block);
+        let on_demand = env.condition && !claimed && !joined && !behind;
         if let (Some(watched), true) = (&watched, on_demand) {
             let several = several && !self.one_by_key(query);
             self.fails_on_demand(watched, several, span);
@@ -71,7 +69,9 @@ impl<'a> Prover<'a> {
             .get(output)
             .and_then(|output| output.columns.clone());
         let mut info = Info {
-            constant: false,
+            reads: watched
+                .as_ref()
+                .is_some_and(|watched| watched.correlated.get()),
             ..Info::default()
         };
         if let Some(left) = &left {
@@ -172,6 +172,15 @@ impl<'a> Prover<'a> {
         let Some(relation) = self.catalog.relation(schema, name).found() else {
             return false;
         };
+        // A name of `WITH` is another thing, and the key of a parent is none of its children's rows.
+        if (schema.is_none() && self.is_cte(name))
+            || query.with.is_some()
+            || !relation.children.is_empty()
+        {
+            return false;
+        }
+        let plain =
+            |value: &Expr| matches!(value.kind, ExprKind::Parameter(_) | ExprKind::Literal(_));
         let conjuncts: Vec<&Expr> = match &select.filter {
             Some(Expr {
                 kind: ExprKind::And(list),
@@ -191,12 +200,10 @@ impl<'a> Prover<'a> {
                         .any(|(column, value)| {
                             matches!(&column.kind, ExprKind::Column(parts)
                             if parts.last().is_some_and(|name| name == wanted))
-                                && matches!(
-                                    &value.kind,
-                                    ExprKind::Parameter(_)
-                                        | ExprKind::Literal(_)
-                                        | ExprKind::Cast { .. }
-                                )
+                                && match &value.kind {
+                                    ExprKind::Cast { expr, .. } => plain(expr),
+                                    _ => plain(value),
+                                }
                         })
                 }
                 _ => false,

@@ -57,6 +57,7 @@ impl<'a> Prover<'a> {
                 name: name.to_owned(),
                 columns: Vec::new(),
                 guard: place.guard.clone(),
+                in_view: false,
                 kind: RteKind::Base(super::state::Base {
                     relation,
                     protected: class == Class::Protected,

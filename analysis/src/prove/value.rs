@@ -34,7 +34,6 @@ impl Prover<'_> {
         }
         Info {
             open: true,
-            caller: true,
             ..Info::constant()
         }
     }

@@ -81,58 +81,6 @@ pub(super) fn calls_defined(expr: &Expr, catalog: &Catalog) -> bool {
         .any(|part| calls_defined(part, catalog))
 }
 
-/// A cast of a caller's text to a time that stands where PostgreSQL computes it row by row: it
-/// depends on settings, so planning does not compute it, except as one side of a comparison, whose
-/// selectivity is estimated.
-pub(super) fn late_cast(expr: &Expr) -> Option<&Expr> {
-    match &expr.kind {
-        ExprKind::And(_) | ExprKind::Or(_) | ExprKind::Not(_) | ExprKind::IsBool { .. } => {
-            children(expr).into_iter().find_map(late_cast)
-        }
-        ExprKind::Operator { .. }
-        | ExprKind::InList { .. }
-        | ExprKind::Between { .. }
-        | ExprKind::Distinct { .. }
-        | ExprKind::Quantified { .. } => {
-            // Without a column on either side there is no selectivity to estimate.
-            let estimated = children(expr).into_iter().any(reads_column);
-            children(expr)
-                .into_iter()
-                .filter(|operand| !estimated || reads_column(operand))
-                .find_map(time_of_text)
-        }
-        _ => time_of_text(expr),
-    }
-}
-
-fn reads_column(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Column(_) | ExprKind::Star(_))
-        || children(expr).into_iter().any(reads_column)
-}
-
-/// A cast to a time of what is more than a parameter, and depends on one alone.
-fn time_of_text(expr: &Expr) -> Option<&Expr> {
-    let parameter = |expr: &Expr| {
-        fn any(expr: &Expr) -> bool {
-            matches!(expr.kind, ExprKind::Parameter(_)) || children(expr).into_iter().any(any)
-        }
-        any(expr) && !reads_column(expr)
-    };
-    if let ExprKind::Cast { expr: inner, ty } = &expr.kind
-        && !matches!(inner.kind, ExprKind::Parameter(_))
-        && ty.name.parts.last().is_some_and(|name| {
-            matches!(
-                name.as_str(),
-                "timestamp" | "timestamptz" | "date" | "time" | "timetz" | "interval"
-            )
-        })
-        && parameter(inner)
-    {
-        return Some(expr);
-    }
-    children(expr).into_iter().find_map(time_of_text)
-}
-
 /// The expressions of a window.
 pub(super) fn window_parts(window: &Window) -> impl Iterator<Item = &Expr> {
     let ordered = window.order_by.iter().map(|item| &item.expr);

@@ -126,6 +126,7 @@ impl<'a> Prover<'a> {
                 name: name.to_owned(),
                 columns: Vec::new(),
                 guard: place.guard.clone(),
+                in_view: false,
                 kind: RteKind::Other,
             },
         );
