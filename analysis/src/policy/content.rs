@@ -6,9 +6,10 @@ use crate::catalog::walk::{Mentions, mentions};
 use crate::catalog::{Catalog, Class, Command, TypeKind};
 use crate::ir::{Expr, TypeName};
 
-/// Whether nothing in `expr` reaches beyond the row and the session's tenant.
-pub(super) fn is_confined(catalog: &Catalog, expr: &Expr) -> Result<(), String> {
-    are_confined(catalog, &mentions(expr), 0)
+/// Whether nothing in `expr` reaches beyond the row and the session's tenant. Policies may read
+/// tables whose policies read the first: `depth` tells how far it has come.
+pub(super) fn is_confined(catalog: &Catalog, expr: &Expr, depth: usize) -> Result<(), String> {
+    are_confined(catalog, &mentions(expr), depth)
 }
 
 /// The same for what was collected from a query.

@@ -9,6 +9,8 @@ pub(crate) mod judge;
 pub mod term;
 pub(crate) mod trigger;
 mod trigger_body;
+mod trigger_names;
+mod trigger_statement;
 pub(crate) mod view;
 
 pub(crate) use builtin::of_an_extension;
@@ -73,7 +75,7 @@ fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth:
     if relation.is_global() {
         return Class::Global;
     }
-    let secured = match security(catalog, relation, command) {
+    let secured = match security(catalog, relation, command, depth) {
         Security::Protected => Class::Protected,
         Security::Denied => Class::Denied,
         Security::None(_) if relation.tenant_column.is_some() => Class::Scoped,
@@ -90,7 +92,8 @@ fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth:
     if matches!(secured, Class::Unprotected { .. }) {
         return secured;
     }
-    trigger::judge(catalog, relation, command, depth).unwrap_or(secured)
+    let by_policies = matches!(secured, Class::Protected | Class::Denied);
+    trigger::judge(catalog, relation, command, by_policies, depth).unwrap_or(secured)
 }
 
 /// A table below this one whose rows have another tenant column: what is declared for a table and
@@ -149,13 +152,13 @@ enum Security {
 
 /// Why row-level security does not protect a command of this table; nothing where it does.
 pub fn gap(catalog: &Catalog, relation: &Relation, command: Command) -> Option<String> {
-    match security(catalog, relation, command) {
+    match security(catalog, relation, command, 0) {
         Security::Protected | Security::Denied => None,
         Security::None(why) => Some(why),
     }
 }
 
-fn security(catalog: &Catalog, relation: &Relation, command: Command) -> Security {
+fn security(catalog: &Catalog, relation: &Relation, command: Command, depth: usize) -> Security {
     if let Some(why) = &catalog.bypasses_rls {
         return Security::None(why.clone());
     }
@@ -172,10 +175,10 @@ fn security(catalog: &Catalog, relation: &Relation, command: Command) -> Securit
         }
     }
     match command {
-        Command::Select | Command::Delete => conditions(catalog, relation, command, using),
-        Command::Insert => conditions(catalog, relation, command, check),
-        Command::Update => match conditions(catalog, relation, command, using) {
-            Security::Protected => conditions(catalog, relation, command, check),
+        Command::Select | Command::Delete => conditions(catalog, relation, command, using, depth),
+        Command::Insert => conditions(catalog, relation, command, check, depth),
+        Command::Update => match conditions(catalog, relation, command, using, depth) {
+            Security::Protected => conditions(catalog, relation, command, check, depth),
             other => other,
         },
     }
@@ -199,6 +202,7 @@ fn conditions(
     relation: &Relation,
     command: Command,
     side: fn(&Policy) -> &PolicyExpr,
+    depth: usize,
 ) -> Security {
     // A policy without this side adds nothing: neither rows nor a restriction.
     let given = |policy: &&Policy| {
@@ -213,31 +217,22 @@ fn conditions(
     if permissive.is_empty() {
         return Security::Denied;
     }
-    let restricted = relation
+    let implies = |policy: &Policy| judge::policy_implies(catalog, relation, policy, side(policy));
+    let restrictive: Vec<&Policy> = relation
         .policies
         .iter()
         .filter(given)
-        .filter(|policy| !policy.permissive && surely_applies(catalog, policy))
-        .any(|policy| judge::policy_implies(catalog, relation, policy, side(policy)).is_ok());
-    // What the policies evaluate runs on the way, whatever they imply.
-    let restrictive = relation
-        .policies
+        .filter(|policy| !policy.permissive && may_apply(catalog, policy))
+        .collect();
+    let restricted = restrictive
         .iter()
-        .filter(given)
-        .filter(|policy| !policy.permissive && may_apply(catalog, policy));
-    for policy in restrictive {
-        if let Err(why) = confined(catalog, policy, side(policy)) {
-            return Security::None(why);
-        }
+        .any(|policy| surely_applies(catalog, policy) && implies(policy).is_ok());
+    if !restricted && let Some(why) = permissive.iter().find_map(|p| implies(p).err()) {
+        return Security::None(why);
     }
-    for policy in &permissive {
-        let result = judge::policy_implies(catalog, relation, policy, side(policy));
-        let result = if restricted {
-            confined(catalog, policy, side(policy))
-        } else {
-            result
-        };
-        if let Err(why) = result {
+    // What the policies evaluate runs on the way, whatever they imply.
+    for policy in restrictive.into_iter().chain(permissive) {
+        if let Err(why) = confined(catalog, policy, side(policy), depth) {
             return Security::None(why);
         }
     }
@@ -245,13 +240,18 @@ fn conditions(
 }
 
 /// Whether what a policy evaluates stays within the tenant, whatever it implies.
-fn confined(catalog: &Catalog, policy: &Policy, expr: &PolicyExpr) -> Result<(), String> {
+fn confined(
+    catalog: &Catalog,
+    policy: &Policy,
+    expr: &PolicyExpr,
+    depth: usize,
+) -> Result<(), String> {
     match expr {
         PolicyExpr::None => Ok(()),
         PolicyExpr::Opaque(why) => {
             Err(format!("policy `{}` is not understood: {why}", policy.name))
         }
-        PolicyExpr::Expr(expr) => content::is_confined(catalog, expr)
+        PolicyExpr::Expr(expr) => content::is_confined(catalog, expr, depth)
             .map_err(|why| format!("policy `{}`: {why}", policy.name)),
     }
 }

@@ -11,20 +11,74 @@ use crate::catalog::{
     TriggerTiming,
 };
 use crate::ir::Expr;
+use std::collections::HashSet;
+
+const SUPPRESS: &str = "suppress_redundant_updates_trigger";
 
 /// Trigger functions of the server itself, which only touch the new row.
 const BUILTIN: &[&str] = &[
-    "suppress_redundant_updates_trigger",
+    SUPPRESS,
     "tsvector_update_trigger",
     "tsvector_update_trigger_column",
 ];
 
+/// The circumstances under which a trigger fires.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Firing<'a> {
+    /// The tenant column of the table that the statement names: partitions have it as well.
+    pub(super) tenant: Option<&'a str>,
+    /// Whether it runs with the rights of an owner, for whom policies may not count.
+    pub(super) as_owner: bool,
+    /// Whether the tenant of `NEW` is certainly that of the statement.
+    pub(super) new_counts: bool,
+    /// How far the question has come.
+    pub(super) depth: usize,
+}
+
 /// What the triggers and rules of `relation` make of `command`; nothing when they do no harm.
+/// `by_policies` tells that only policies keep a statement to rows of the tenant.
 pub(crate) fn judge(
     catalog: &Catalog,
     relation: &Relation,
     command: Command,
+    by_policies: bool,
     depth: usize,
+) -> Option<Class> {
+    let firing = Firing {
+        tenant: super::tenant_name(catalog, relation, None),
+        as_owner: false,
+        new_counts: !by_policies,
+        depth,
+    };
+    effects(catalog, relation, command, firing, false)
+}
+
+/// Why a command can't be carried out with the rights of an owner: in a function that is SECURITY
+/// DEFINER, or as the action of a foreign key (`key`), where the triggers after it have the rights
+/// of the caller again. The rows that it touches have the tenant.
+pub(crate) fn as_owner(
+    catalog: &Catalog,
+    relation: &Relation,
+    command: Command,
+    key: bool,
+    depth: usize,
+) -> Option<String> {
+    let firing = Firing {
+        tenant: super::tenant_name(catalog, relation, None),
+        as_owner: true,
+        new_counts: true,
+        depth,
+    };
+    let class = effects(catalog, relation, command, firing, key)?;
+    class.reason().map(str::to_owned)
+}
+
+fn effects(
+    catalog: &Catalog,
+    relation: &Relation,
+    command: Command,
+    firing: Firing<'_>,
+    key: bool,
 ) -> Option<Class> {
     if command == Command::Select {
         return None;
@@ -38,41 +92,66 @@ pub(crate) fn judge(
             reason: format!("the rule `{}` rewrites {}", rule.name, command.sql()),
         });
     }
-    // Rows of partitions and children fire the triggers of their own tables, and an UPDATE may
-    // move a row from one partition to another. A partition fires the row triggers of what it is a
-    // partition of, and runs its checks and indexes.
-    let mut pending = vec![(relation, false)];
-    let mut seen = Vec::new();
-    while let Some((table, above)) = pending.pop() {
-        if seen.contains(&(table.id, above)) {
-            continue;
+    let tables = touched(catalog, relation);
+    let fired: Vec<(&Relation, &Trigger)> = tables
+        .iter()
+        .flat_map(|(table, above)| {
+            let of = table.triggers.iter();
+            of.filter(|trigger| fires(trigger, table, relation, *above, command))
+                .map(|trigger| (*table, trigger))
+        })
+        .collect();
+    // A row that every trigger gives on as it is reaches the policies, or the statement fails.
+    let reaches = firing.new_counts
+        || fired
+            .iter()
+            .all(|(_, trigger)| passes_on(catalog, trigger, firing.tenant));
+    for (table, trigger) in fired {
+        let before = trigger.row && trigger.timing == TriggerTiming::Before;
+        let firing = Firing {
+            new_counts: reaches || !before,
+            as_owner: firing.as_owner && (!key || trigger.timing == TriggerTiming::Before),
+            ..firing
+        };
+        if let Err(why) = understood(catalog, trigger, firing) {
+            let reason = format!(
+                "the trigger `{}` of `{}` {}",
+                trigger.name,
+                table.display(),
+                why.text
+            );
+            return Some(if why.definer {
+                Class::Unprotected { reason }
+            } else {
+                Class::Unknown { reason }
+            });
         }
-        seen.push((table.id, above));
-        for trigger in &table.triggers {
-            let fires = trigger.commands.contains(&command)
-                || (command == Command::Update && table.id != relation.id);
-            if !trigger.enabled || !fires || (above && !trigger.row) {
-                continue;
-            }
-            if let Err(why) = understood(catalog, table, trigger, depth) {
-                let reason = format!(
-                    "the trigger `{}` of `{}` {}",
-                    trigger.name,
-                    table.display(),
-                    why.text
-                );
-                return Some(if why.definer {
-                    Class::Unprotected { reason }
-                } else {
-                    Class::Unknown { reason }
-                });
-            }
-        }
+    }
+    for (table, _) in tables {
         if let Err(why) = stored(catalog, table, command) {
             return Some(Class::Unknown {
                 reason: format!("`{}`: {why}", table.display()),
             });
         }
+    }
+    None
+}
+
+/// The tables whose triggers a command on `relation` may fire, and whether they are what it is a
+/// partition of.
+///
+/// Rows of partitions and children fire the triggers of their own tables, and an UPDATE may move a
+/// row from one partition to another. A partition fires the row triggers of what it is a partition
+/// of, and runs its checks and indexes.
+fn touched<'a>(catalog: &'a Catalog, relation: &'a Relation) -> Vec<(&'a Relation, bool)> {
+    let mut pending = vec![(relation, false)];
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    while let Some((table, above)) = pending.pop() {
+        if !seen.insert((table.id, above)) {
+            continue;
+        }
+        found.push((table, above));
         if table.kind == RelationKind::Partition {
             let parents = table.parents.iter().filter_map(|id| catalog.get(*id));
             pending.extend(parents.map(|parent| (parent, true)));
@@ -82,7 +161,37 @@ pub(crate) fn judge(
             pending.extend(children.map(|child| (child, false)));
         }
     }
-    None
+    found
+}
+
+fn fires(
+    trigger: &Trigger,
+    table: &Relation,
+    named: &Relation,
+    above: bool,
+    command: Command,
+) -> bool {
+    // An UPDATE that moves a row to another partition removes and adds it.
+    let moves = command == Command::Update
+        && (table.id != named.id || (trigger.row && !table.children.is_empty()));
+    trigger.enabled && (trigger.row || !above) && (moves || trigger.commands.contains(&command))
+}
+
+/// Whether a trigger gives a row on with the tenant that it has.
+fn passes_on(catalog: &Catalog, trigger: &Trigger, tenant: Option<&str>) -> bool {
+    if !trigger.row || trigger.timing != TriggerTiming::Before {
+        return true;
+    }
+    match function_of(catalog, trigger) {
+        Ok(Some(function)) => super::trigger_body::passes_on(function, tenant),
+        // It drops rows that stay the same.
+        Ok(None) => trigger
+            .function
+            .parts
+            .last()
+            .is_some_and(|name| name != SUPPRESS),
+        Err(_) => false,
+    }
 }
 
 /// Defaults, generated columns, checks, indexes and domains are evaluated with every write.
@@ -137,18 +246,11 @@ pub(crate) fn assigned(
     command: Command,
 ) -> Option<Vec<String>> {
     let mut columns = Vec::new();
-    let mut pending = vec![relation];
-    let mut seen = Vec::new();
-    while let Some(table) = pending.pop() {
-        if seen.contains(&table.id) {
-            continue;
-        }
-        seen.push(table.id);
+    for (table, above) in touched(catalog, relation) {
         let before = table.triggers.iter().filter(|trigger| {
-            trigger.enabled
-                && trigger.row
+            trigger.row
                 && trigger.timing == TriggerTiming::Before
-                && trigger.commands.contains(&command)
+                && fires(trigger, table, relation, above, command)
         });
         for trigger in before {
             let function = match function_of(catalog, trigger) {
@@ -159,8 +261,6 @@ pub(crate) fn assigned(
             };
             columns.extend(super::trigger_body::assigned(function)?);
         }
-        let around = table.children.iter().chain(&table.parents);
-        pending.extend(around.filter_map(|id| catalog.get(*id)));
     }
     Some(columns)
 }
@@ -193,12 +293,7 @@ struct Why {
     definer: bool,
 }
 
-fn understood(
-    catalog: &Catalog,
-    table: &Relation,
-    trigger: &Trigger,
-    depth: usize,
-) -> Result<(), Why> {
+fn understood(catalog: &Catalog, trigger: &Trigger, firing: Firing<'_>) -> Result<(), Why> {
     let fail = |text: &str| Why {
         text: text.to_owned(),
         definer: false,
@@ -208,7 +303,7 @@ fn understood(
         let Some(condition) = condition else {
             return Err(fail("has a condition that is not understood"));
         };
-        content::is_confined(catalog, condition)
+        content::is_confined(catalog, condition, firing.depth)
             .map_err(|why| fail(&format!("has a condition that is not confined: {why}")))?;
     }
     let Some(function) = function_of(catalog, trigger).map_err(fail)? else {
@@ -219,17 +314,10 @@ fn understood(
     }
     let why = |text: String| Why {
         text,
-        definer: function.security_definer,
+        definer: function.security_definer || firing.as_owner,
     };
     if let Some(reason) = &function.unknown {
         return Err(why(format!("calls a function that is not known: {reason}")));
     }
-    if function
-        .settings
-        .iter()
-        .any(|(setting, _)| setting != "search_path")
-    {
-        return Err(why("calls a function that changes settings".to_owned()));
-    }
-    super::trigger_body::understood(catalog, table, function, depth).map_err(why)
+    super::trigger_body::understood(catalog, function, firing).map_err(why)
 }

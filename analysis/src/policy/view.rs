@@ -154,7 +154,7 @@ pub(super) fn call_class(catalog: &Catalog, function: &Function) -> Class {
         .inputs()
         .filter_map(|argument| argument.default.as_ref())
     {
-        if let Err(why) = content::is_confined(catalog, default) {
+        if let Err(why) = content::is_confined(catalog, default, 0) {
             return unknown(&format!("the default of an argument: {why}"));
         }
     }

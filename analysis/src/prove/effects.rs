@@ -375,14 +375,20 @@ impl<'a> Prover<'a> {
         if changed == Command::Update {
             self.evaluated_on_write(child, span);
         }
-        // The action fires the triggers of the table it reaches.
-        if let Class::Unknown { reason } | Class::Unprotected { reason } =
-            self.catalog.class(child, changed)
-            && (!child.triggers.is_empty()
-                || !child.rules.is_empty()
-                || !child.children.is_empty()
-                || !child.parents.is_empty())
-        {
+        // The action fires the triggers of the table it reaches, those before it with the rights of
+        // the table's owner.
+        let reason = match self.catalog.class(child, changed) {
+            Class::Unknown { reason } | Class::Unprotected { reason }
+                if !child.triggers.is_empty()
+                    || !child.rules.is_empty()
+                    || !child.children.is_empty()
+                    || !child.parents.is_empty() =>
+            {
+                Some(reason)
+            }
+            _ => crate::policy::trigger::as_owner(self.catalog, child, changed, true, 0),
+        };
+        if let Some(reason) = reason {
             refuse(
                 self,
                 format!(

@@ -125,7 +125,7 @@ impl<'a> Prover<'a> {
         if self.tenant_mode() {
             return;
         }
-        let found = crate::policy::trigger::judge(self.catalog, relation, command, 0);
+        let found = crate::policy::trigger::judge(self.catalog, relation, command, false, 0);
         if let Some(Class::Unknown { reason }) = found {
             self.problem(
                 Diagnostic::error(
@@ -196,6 +196,13 @@ impl<'a> Prover<'a> {
     /// The class of a relation for a command, as the rights of the reader are.
     pub(super) fn class(&self, relation: &Relation, command: Command) -> Class {
         let class = self.catalog.class(relation, command);
+        // What a write sets off runs with the rights of the owner as well.
+        if self.context.definer
+            && let Some(reason) =
+                crate::policy::trigger::as_owner(self.catalog, relation, command, false, 0)
+        {
+            return Class::Unknown { reason };
+        }
         if self.context.definer && matches!(class, Class::Protected | Class::Denied) {
             return if relation.tenant_column.is_some() {
                 Class::Scoped
