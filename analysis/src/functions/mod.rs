@@ -4,7 +4,9 @@
 //! The list of functions is generated from a server and a reviewed list (`scripts/builtins.py`).
 //! What is not on it is refused.
 
+pub(crate) mod literals;
 pub(crate) mod operators;
+pub(crate) mod overloads;
 pub(crate) mod types;
 
 use std::collections::HashMap;

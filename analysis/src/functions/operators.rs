@@ -71,11 +71,18 @@ pub(crate) fn is_regex(name: &str) -> bool {
     matches!(name, "~" | "!~" | "~*" | "!~*")
 }
 
+/// Operators of text that fail under a collation which calls different texts equal.
+pub(crate) fn wants_strict(name: &str) -> bool {
+    matches!(name, "^@" | "~<=~" | "~<~" | "~>=~" | "~>~") || is_like(name) || is_regex(name)
+}
+
 /// What is known of an operand's type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operand<'t> {
     /// A parameter, a string or NULL: it takes the type of the other side.
     Open,
+    /// A parameter where its type matters: the program may have sent it with any.
+    Parameter,
     /// The type.
     Known(&'t Ty),
     /// Nothing, but it is one value for all rows.
@@ -99,6 +106,8 @@ enum Kind {
     Range,
     Vector,
     Query,
+    /// Numbers of the server's objects, to which a `bigint` is cast.
+    Oid,
     /// Compared with its own type only, by a comparison that never fails.
     Plain,
     /// Anything whose comparison may fail, or does not exist.
@@ -118,7 +127,8 @@ fn kind(name: &str) -> Kind {
         "tsvector" => Kind::Vector,
         "tsquery" => Kind::Query,
         "bool" | "uuid" | "time" | "timetz" | "interval" | "bytea" | "macaddr" | "macaddr8"
-        | "money" | "bit" | "varbit" | "oid" | "char" | "enum" | "ltree" => Kind::Plain,
+        | "money" | "bit" | "varbit" | "char" | "enum" | "ltree" => Kind::Plain,
+        "oid" => Kind::Oid,
         _ if name.ends_with("range") => Kind::Range,
         // json, xml, geometry, rows, and what is not known.
         _ => Kind::Unsafe,
@@ -129,16 +139,20 @@ fn kind(name: &str) -> Kind {
 pub(crate) fn never_raises(name: &str, left: Operand<'_>, right: Operand<'_>) -> bool {
     let (left, right) = match (left, right) {
         (Operand::Known(left), Operand::Known(right)) => (left, right),
-        (Operand::Known(one), Operand::Open) | (Operand::Open, Operand::Known(one)) => (one, one),
+        (Operand::Known(one), Operand::Open) | (Operand::Open, Operand::Known(one))
+            if kind(&one.name) != Kind::Oid =>
+        {
+            (one, one)
+        }
         // A number is cast to a float beside one. Other types stay what they are: beside a value of
         // another type the server refuses the statement.
         (Operand::Known(one), Operand::Constant) | (Operand::Constant, Operand::Known(one))
-            if kind(&one.name) != Kind::Numeric =>
+            if !matches!(kind(&one.name), Kind::Numeric | Kind::Oid) =>
         {
             (one, one)
         }
         (Operand::Known(one), Operand::Unknown) | (Operand::Unknown, Operand::Known(one))
-            if !matches!(kind(&one.name), Kind::Numeric | Kind::Float) =>
+            if !matches!(kind(&one.name), Kind::Numeric | Kind::Float | Kind::Oid) =>
         {
             (one, one)
         }
@@ -202,17 +216,58 @@ fn comparable(left: &Ty, right: &Ty) -> bool {
     }
 }
 
-/// Whether values of these types become one type without an error, as in `COALESCE`.
+/// Whether values of these types become one type without an error, as in `COALESCE`. A number that
+/// is the same for all rows is cast before any row is read, and counts as a whole one.
 pub(crate) fn unify(types: &[Operand<'_>]) -> bool {
-    let has = |wanted| {
-        types
-            .iter()
-            .any(|ty| matches!(ty, Operand::Known(ty) if kind(&ty.name) == wanted))
-    };
-    let unknown = types
-        .iter()
-        .any(|ty| matches!(ty, Operand::Unknown | Operand::Constant));
-    !(has(Kind::Numeric) && (has(Kind::Float) || unknown))
+    let mut known: Vec<&Ty> = Vec::new();
+    let (mut unknown, mut given) = (0, false);
+    for ty in types {
+        match ty {
+            Operand::Known(ty) if known.iter().any(|other| alike(other, ty)) => {}
+            Operand::Known(ty) => known.push(ty),
+            Operand::Open => {}
+            Operand::Parameter => given = true,
+            Operand::Constant | Operand::Unknown => unknown += 1,
+        }
+    }
+    // What the program sends can be of a type to which these are cast.
+    let narrow = |ty: &&Ty| matches!(&*ty.name, "date" | "timestamp" | "oid" | "macaddr8");
+    if given && known.iter().any(narrow) {
+        return false;
+    }
+    let kinds = || known.iter().map(|ty| kind(&ty.name));
+    let names = |wanted: &[&str]| known.iter().all(|ty| wanted.contains(&&*ty.name));
+    if known.iter().any(|ty| ty.array) {
+        // The elements are cast one by one: texts become texts.
+        return known.len() == 1
+            || (known.iter().all(|ty| ty.array) && kinds().all(|kind| kind == Kind::Text));
+    }
+    if unknown > 0 {
+        // What is not known is of the same category, in which no cast raises.
+        return match known.as_slice() {
+            [] => unknown == 1,
+            [one] => {
+                !matches!(
+                    kind(&one.name),
+                    Kind::Numeric | Kind::Float | Kind::Moment | Kind::Oid
+                ) && !matches!(&*one.name, "macaddr" | "macaddr8")
+            }
+            _ => kinds().all(|kind| kind == Kind::Text),
+        };
+    }
+    known.len() <= 1
+        || kinds().all(|kind| kind == Kind::Text)
+        || kinds().all(|kind| matches!(kind, Kind::Integer | Kind::Numeric))
+        || kinds().all(|kind| matches!(kind, Kind::Integer | Kind::Float))
+        || kinds().all(|kind| kind == Kind::Network)
+        || names(&["bit", "varbit"])
+        || names(&["time", "timetz"])
+        || names(&["time", "interval"])
+}
+
+/// Whether two types are one, a domain being of its base.
+fn alike(a: &Ty, b: &Ty) -> bool {
+    a.name == b.name && a.array == b.array
 }
 
 /// The type that values of these types become.
@@ -267,6 +322,7 @@ mod tests {
         assert!(never("<", "numeric", "int8") && never("=", "text", "varchar"));
         assert!(never(">=", "date", "timestamptz") && never("=", "enum", "enum"));
         assert!(!never("<", "numeric", "float8") && !never("=", "int8", "oid"));
+        assert!(never("=", "oid", "oid") && !never("=", "date", "time"));
         assert!(!never("=", "circle", "circle") && !never("@>", "circle", "point"));
         assert!(!never("=", "record", "record") && !never("=", "json", "json"));
         assert!(never("->>", "jsonb", "text") && !never("->>", "json", "text"));
@@ -281,6 +337,29 @@ mod tests {
             Operand::Unknown
         ));
         assert!(is_quiet_path("$.a ? (@.b > 1)") && !is_quiet_path("$.a.dateTime() > 1"));
+    }
+
+    #[test]
+    fn values_that_become_one_type() {
+        let one = |names: &[&str]| {
+            let types: Vec<Ty> = names.iter().map(|name| Ty::plain(name)).collect();
+            let operand = |ty| Operand::Known(ty);
+            unify(&types.iter().map(operand).collect::<Vec<_>>())
+        };
+        assert!(one(&["date", "date"]) && one(&["int4", "int8", "numeric"]));
+        assert!(one(&["text", "varchar", "name"]) && one(&["time", "timetz"]));
+        assert!(one(&["int4", "float8"]) && !one(&["int4", "numeric", "float8"]));
+        assert!(!one(&["date", "timestamp"]) && !one(&["timestamp", "timestamptz"]));
+        assert!(!one(&["oid", "int8"]) && !one(&["oid", "int4"]));
+        let date = Ty::plain("date");
+        assert!(unify(&[Operand::Known(&date), Operand::Open]));
+        assert!(!unify(&[Operand::Known(&date), Operand::Parameter]));
+        assert!(unify(&[
+            Operand::Known(&Ty::plain("text")),
+            Operand::Parameter
+        ]));
+        assert!(!unify(&[Operand::Known(&date), Operand::Unknown]));
+        assert!(!unify(&[Operand::Unknown, Operand::Unknown]));
     }
 
     #[test]

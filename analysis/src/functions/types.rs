@@ -155,6 +155,66 @@ pub(crate) enum Family {
     Text,
 }
 
+/// What PostgreSQL does, unasked, to give a function a value of another type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Implicit {
+    /// Nothing: it is of the type.
+    Same,
+    /// A cast that never raises an error, or none since the type stands for several.
+    Never,
+    /// A cast that raises one on some values.
+    Raises,
+}
+
+/// How a value becomes one of a type by implicit casts (`pg_cast`); `None` where it can't.
+pub(crate) fn implicit(from: &Ty, to: &str) -> Option<Implicit> {
+    let range = from.name.ends_with("range");
+    let several = match to {
+        "any" | "anyelement" => Some(true),
+        "anynonarray" => Some(!from.array),
+        "anyarray" => Some(from.array),
+        "anyenum" => Some(!from.array && from.name == "enum"),
+        "anyrange" => Some(!from.array && range && !from.name.ends_with("multirange")),
+        "anymultirange" => Some(!from.array && from.name.ends_with("multirange")),
+        _ => None,
+    };
+    if let Some(fits) = several {
+        return fits.then_some(Implicit::Never);
+    }
+    let text = |name: &str| matches!(name, "text" | "varchar" | "bpchar" | "name");
+    if let (true, Some(element)) = (from.array, to.strip_prefix('_')) {
+        return match (from.name.as_str(), element) {
+            (a, b) if a == b => Some(Implicit::Same),
+            (a, "text") if text(a) => Some(Implicit::Never),
+            _ => None,
+        };
+    }
+    if from.array {
+        return None;
+    }
+    match (from.name.as_str(), to) {
+        (a, b) if a == b => Some(Implicit::Same),
+        ("int2", "int4" | "int8" | "numeric" | "float4" | "float8" | "oid")
+        | ("int4", "int8" | "numeric" | "float4" | "float8" | "oid")
+        | ("int8", "numeric" | "float4" | "float8")
+        | ("float4", "float8")
+        | ("text" | "varchar" | "bpchar", "text" | "varchar" | "bpchar" | "name")
+        | ("citext", "text" | "varchar")
+        | ("name" | "char", "text")
+        | ("cidr", "inet")
+        | ("bit", "varbit")
+        | ("varbit", "bit")
+        | ("macaddr", "macaddr8")
+        | ("time", "interval" | "timetz") => Some(Implicit::Never),
+        ("numeric", "float4" | "float8")
+        | ("int8", "oid")
+        | ("date", "timestamp" | "timestamptz")
+        | ("timestamp", "timestamptz")
+        | ("macaddr8", "macaddr") => Some(Implicit::Raises),
+        _ => None,
+    }
+}
+
 /// Whether a cast from one type to another never raises an error.
 pub(crate) fn cast_never_raises(from: Option<&Ty>, to: &TypeName) -> bool {
     let (Some(from), Some(to_ty)) = (from, Ty::of(to)) else {

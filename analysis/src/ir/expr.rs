@@ -188,8 +188,16 @@ pub enum BoolTest {
 /// Keywords that are values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SqlValue {
-    /// `CURRENT_DATE`, `CURRENT_TIME`, `CURRENT_TIMESTAMP`, `LOCALTIME`, `LOCALTIMESTAMP`
+    /// `CURRENT_DATE`
+    Date,
+    /// `LOCALTIME`
     Time,
+    /// `CURRENT_TIME`
+    TimeWithZone,
+    /// `LOCALTIMESTAMP`
+    Timestamp,
+    /// `CURRENT_TIMESTAMP`
+    TimestampWithZone,
     /// `CURRENT_USER`, `SESSION_USER`, `USER`, `CURRENT_ROLE`
     User,
     /// `CURRENT_CATALOG`, `CURRENT_SCHEMA`

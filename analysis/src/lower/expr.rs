@@ -178,15 +178,16 @@ impl Lower<'_> {
             Node::SQLValueFunction(value) => {
                 let at = self.at(value.location);
                 let kind = match value.op {
-                    SQLValueFunctionOp::SVFOP_CURRENT_DATE
-                    | SQLValueFunctionOp::SVFOP_CURRENT_TIME
-                    | SQLValueFunctionOp::SVFOP_CURRENT_TIME_N
-                    | SQLValueFunctionOp::SVFOP_CURRENT_TIMESTAMP
-                    | SQLValueFunctionOp::SVFOP_CURRENT_TIMESTAMP_N
-                    | SQLValueFunctionOp::SVFOP_LOCALTIME
-                    | SQLValueFunctionOp::SVFOP_LOCALTIME_N
-                    | SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP
-                    | SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP_N => SqlValue::Time,
+                    SQLValueFunctionOp::SVFOP_CURRENT_DATE => SqlValue::Date,
+                    SQLValueFunctionOp::SVFOP_CURRENT_TIME
+                    | SQLValueFunctionOp::SVFOP_CURRENT_TIME_N => SqlValue::TimeWithZone,
+                    SQLValueFunctionOp::SVFOP_CURRENT_TIMESTAMP
+                    | SQLValueFunctionOp::SVFOP_CURRENT_TIMESTAMP_N => SqlValue::TimestampWithZone,
+                    SQLValueFunctionOp::SVFOP_LOCALTIME | SQLValueFunctionOp::SVFOP_LOCALTIME_N => {
+                        SqlValue::Time
+                    }
+                    SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP
+                    | SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP_N => SqlValue::Timestamp,
                     SQLValueFunctionOp::SVFOP_CURRENT_ROLE
                     | SQLValueFunctionOp::SVFOP_CURRENT_USER
                     | SQLValueFunctionOp::SVFOP_USER

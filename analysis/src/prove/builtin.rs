@@ -3,11 +3,14 @@
 //! Invariant: a function is taken for silent only where the list, or the types and literals of its
 //! arguments, say so; a result type that is not known stays unknown.
 
+use super::operator::literal;
 use super::state::{Info, Prover};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::functions::literals::{self, Literal};
+use crate::functions::operators::Operand;
 use crate::functions::types::Ty;
-use crate::functions::{Builtin, Errors, Verdict};
-use crate::ir::{Call, ExprKind, Literal, Span};
+use crate::functions::{Builtin, Errors, Verdict, overloads};
+use crate::ir::{Call, ExprKind, Span};
 
 impl Prover<'_> {
     pub(super) fn builtin(
@@ -33,22 +36,7 @@ impl Prover<'_> {
             Verdict::Allowed(errors) => {
                 self.check_json_casts(name, call);
                 self.check_populated(name, call);
-                let never = match errors {
-                    Errors::May => never_on_types(name, call, operands),
-                    Errors::Never => true,
-                    Errors::NeverWith(count) => call.args.len() == count,
-                    Errors::NeverWithLiterals(positions) => {
-                        call.args.iter().enumerate().all(|(position, arg)| {
-                            !Errors::wants_literal(positions, position)
-                                || super::operator::literal_only(arg)
-                        })
-                    }
-                };
-                // Many functions of text fail under a collation that calls different texts equal,
-                // and `OVERLAPS` with the length of a span adds it.
-                let never = never
-                    && !operands.iter().any(|operand| operand.loose)
-                    && !(name == "overlaps" && operands.iter().any(is_interval));
+                let never = self.never_raises_on(name, errors, call, operands);
                 if !never {
                     info.raises(span, format!("the function `{name}`"));
                 }
@@ -68,6 +56,45 @@ impl Prover<'_> {
             info.from_tenant = false;
         }
         info.ty = result_type(own.result).or_else(|| result_of(name, operands));
+    }
+
+    /// Whether a call never raises an error: its arguments have the types of an overload that doesn't,
+    /// and its literals are valid.
+    fn never_raises_on(&self, name: &str, errors: Errors, call: &Call, operands: &[Info]) -> bool {
+        let types: Vec<Operand<'_>> = operands.iter().map(Info::given).collect();
+        let unknown = types.iter().any(|ty| matches!(ty, Operand::Unknown));
+        // Names of arguments and defaults are not matched. A value of a type that is not known could
+        // reach the function by a cast of the migrations.
+        if call.arg_names.iter().any(Option::is_some)
+            || (unknown && !self.catalog.casts().is_empty())
+        {
+            return false;
+        }
+        // Many functions of text fail under a collation that calls different texts equal.
+        if operands.iter().any(|operand| operand.loose) {
+            return false;
+        }
+        let bounded = operands.first().is_some_and(|operand| operand.bounded);
+        let overload = match (name, operands) {
+            // A number of a declared length stays far from where it overflows.
+            ("ceil" | "ceiling" | "floor" | "sum" | "avg", [_]) if bounded => true,
+            _ => overloads::never(name, &types, call.variadic),
+        };
+        overload
+            && match errors {
+                Errors::May => never_on_types(name, call, operands),
+                Errors::Never => never_compares(name, operands),
+                Errors::NeverWith(count) => call.args.len() == count,
+                Errors::NeverWithLiterals(positions) => {
+                    let literals: Vec<_> = call.args.iter().map(literal).collect();
+                    let given = literals.iter().enumerate().all(|(position, literal)| {
+                        !Errors::wants_literal(positions, position) || literal.is_some()
+                    });
+                    let moment = operands.last().and_then(|operand| operand.ty.as_ref());
+                    let moment = moment.filter(|ty| !ty.array).map(|ty| ty.name.as_str());
+                    given && literals::are_valid(name, &literals, moment)
+                }
+            }
     }
 
     /// Functions that make JSON look for a cast to JSON of every value that they meet.
@@ -110,31 +137,44 @@ impl Prover<'_> {
     }
 }
 
-/// Functions that raise errors on some types only.
+/// Aggregates that compare what they are given fail on values of a type without a comparison, such as
+/// an array of boxes.
+fn never_compares(name: &str, operands: &[Info]) -> bool {
+    match (name, operands) {
+        ("max" | "min", [operand]) => operand.compares("<", operand),
+        _ => true,
+    }
+}
+
+/// Functions that raise errors on some of their overloads only, and on some literals.
 fn never_on_types(name: &str, call: &Call, operands: &[Info]) -> bool {
     let first = operands.first().and_then(|operand| operand.ty.as_ref());
+    let text = |position: usize| match call.args.get(position).and_then(literal) {
+        Some(Literal::Text(text)) => Some(text.to_ascii_lowercase()),
+        _ => None,
+    };
+    // Universal time shifts nothing.
+    let universal = |position: usize| matches!(text(position).as_deref(), Some("utc" | "gmt"));
     match name {
-        // Sums of integers are wider than what they sum, and those of numerics have no end.
-        "sum" | "avg" => first.is_some_and(|ty| {
-            !ty.array && matches!(&*ty.name, "int2" | "int4" | "int8" | "numeric")
-        }),
+        // Sums of integers are wider than what they sum.
+        "sum" | "avg" | "bit_and" | "bit_or" | "bit_xor" => true,
         "date_trunc" => {
-            // Larger units lead before the first day that there is.
-            let unit = call.args.first().and_then(|unit| match &unit.kind {
-                ExprKind::Literal(Literal::String(unit)) => Some(unit.to_ascii_lowercase()),
-                _ => None,
-            });
-            let short = unit.is_some_and(|unit| {
-                matches!(
-                    unit.as_str(),
-                    "microseconds" | "milliseconds" | "second" | "minute" | "hour" | "day"
-                )
-            });
+            // Larger units lead before the first day that there is, and so does the first minute of
+            // a zone whose clocks were set by the sun.
+            let seconds = ["microseconds", "milliseconds", "second"];
+            let days = ["minute", "hour", "day"];
             let moment = operands.get(1).and_then(|operand| operand.ty.as_ref());
-            short && moment.is_some_and(|ty| matches!(&*ty.name, "timestamp" | "timestamptz"))
+            let local = moment.is_some_and(|ty| ty.name == "timestamp");
+            text(0).is_some_and(|unit| {
+                let unit = unit.as_str();
+                match operands.len() {
+                    2 => seconds.contains(&unit) || (local && days.contains(&unit)),
+                    _ => universal(2) && (seconds.contains(&unit) || days.contains(&unit)),
+                }
+            })
         }
         "jsonb_agg" => first.is_some_and(|ty| ty.name != "json" && ty.name != "record"),
-        "array_agg" => first.is_some_and(|ty| !ty.array),
+        "array_agg" => first.is_some(),
         // A name that is NULL raises, and so does one without a value.
         "jsonb_build_object" | "json_build_object" => {
             let pairs = call.args.chunks(2).zip(operands.chunks(2));
@@ -143,7 +183,7 @@ fn never_on_types(name: &str, call: &Call, operands: &[Info]) -> bool {
                     .into_iter()
                     .all(|(pair, values)| match (pair, values) {
                         ([name, _], [_, value]) => {
-                            matches!(&name.kind, ExprKind::Literal(Literal::String(_)))
+                            matches!(literal(name), Some(Literal::Text(_)))
                                 && value.ty.as_ref().is_some_and(|ty| {
                                     matches!(
                                         &*ty.name,
@@ -162,25 +202,10 @@ fn never_on_types(name: &str, call: &Call, operands: &[Info]) -> bool {
                         _ => false,
                     })
         }
-        "bit_and" | "bit_or" | "bit_xor" => {
-            first.is_some_and(|ty| matches!(&*ty.name, "int2" | "int4" | "int8"))
-        }
-        "to_char" => {
-            first.is_some_and(|ty| {
-                !ty.array && matches!(&*ty.name, "date" | "timestamp" | "timestamptz")
-            }) && call.args.get(1).is_some_and(super::operator::literal_only)
-        }
-        // Universal time shifts nothing.
-        "timezone" => call.args.first().is_some_and(|zone| {
-            matches!(&zone.kind, ExprKind::Literal(Literal::String(zone))
-                if matches!(zone.to_ascii_lowercase().as_str(), "utc" | "gmt"))
-        }),
+        "to_char" => call.args.get(1).and_then(literal).is_some(),
+        "timezone" => universal(0),
         _ => false,
     }
-}
-
-fn is_interval(operand: &Info) -> bool {
-    operand.ty.as_ref().is_some_and(|ty| ty.name == "interval")
 }
 
 /// The result type of functions whose overloads differ, by the type of an argument.

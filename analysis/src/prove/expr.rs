@@ -4,6 +4,7 @@
 //! Invariant: each kind of expression has an arm of its own; there is none that passes the rest by.
 
 use super::late::folds;
+use super::operator::unify_list;
 use super::resolve::is_system;
 use super::state::{BlockId, Env, Info, Level, Prover};
 use super::subquery::bare;
@@ -69,6 +70,7 @@ impl<'a> Prover<'a> {
                 let ty = literal_type(literal);
                 Info {
                     open: ty.is_none(),
+                    bounded: matches!(literal, Literal::Number(_)),
                     ty,
                     ..Info::constant()
                 }
@@ -80,10 +82,14 @@ impl<'a> Prover<'a> {
                 self.parameter(*number)
             }
             ExprKind::SqlValue(value) => Info {
-                ty: match value {
-                    SqlValue::Time => None,
-                    SqlValue::User | SqlValue::Place => Some(Ty::plain("name")),
-                },
+                ty: Some(Ty::plain(match value {
+                    SqlValue::Date => "date",
+                    SqlValue::Time => "time",
+                    SqlValue::TimeWithZone => "timetz",
+                    SqlValue::Timestamp => "timestamp",
+                    SqlValue::TimestampWithZone => "timestamptz",
+                    SqlValue::User | SqlValue::Place => "name",
+                })),
                 folds: false,
                 ..Info::constant()
             },
@@ -164,14 +170,17 @@ impl<'a> Prover<'a> {
                 let left = self.expr(left, env);
                 let mut info = self.over(&[&left]);
                 let mut safe = true;
+                let mut together = vec![left.clone()];
                 for item in list {
                     let value = self.expr(item, env);
+                    together.push(value.clone());
                     self.note_miss(&left, item, &value);
                     self.check_equality(&[&left, &value], &expr.span);
                     safe &= left.compares("=", &value);
                     info.absorb(&value);
                 }
-                if !safe {
+                // Several values become an array, and so one type.
+                if !safe || (list.len() > 1 && !unify_list(&together)) {
                     info.raises(&expr.span, COMPARISON);
                 }
                 info.ty = Some(Ty::plain("bool"));

@@ -261,6 +261,10 @@ impl<'a> Prover<'a> {
             };
             info.absorb(&a);
             info.absorb(&b);
+            let sides = [a, b];
+            if !super::operator::unify(&sides) {
+                info.raises(&join.span, super::expr::COMPARISON);
+            }
             merged.push(Visible {
                 name: name.as_str().into(),
                 info: info.into(),

@@ -4,10 +4,14 @@
 
 use super::expr::COMPARISON;
 use super::state::{Env, Info, OutColumn, Prover};
-use super::walk;
+use crate::functions::literals;
 use crate::functions::operators::{self, Operand, is_textual};
 use crate::functions::types::{self, Ty};
 use crate::ir::{Expr, ExprKind, Literal, Name, Span, TypeName};
+
+/// What values of unlike types that become one are called.
+pub(super) const UNLIKE: &str = "making one type of these values (write the type, as in `$at::date`, \
+    where one is a parameter)";
 
 /// What a `LIKE` that can raise an error is called.
 pub(super) const PATTERN: &str = "a pattern that may end in a backslash";
@@ -53,16 +57,20 @@ impl<'a> Prover<'a> {
         if name == "->" && left_ty.is_some_and(|ty| ty.name == "hstore") {
             info.ty = Some(Ty::plain("text"));
         }
-        // Under a collation of the migrations that calls different texts equal, LIKE fails.
-        let textual = |info: &Info| !info.loose && info.ty.as_ref().is_none_or(is_textual);
-        let safe = left.is_some_and(|left| left.compares(name, right))
+        // Under a collation of the migrations that calls different texts equal, patterns fail,
+        // whichever side brings it.
+        let textual = |info: &Info| info.ty.as_ref().is_none_or(is_textual);
+        let strict = !info.loose && left.is_none_or(textual);
+        let compares = left.is_some_and(|left| left.compares(name, right))
+            && !(info.loose && operators::wants_strict(name));
+        let safe = compares
             || (name == "||" && text && left.is_some_and(|left| joins(left, right)))
             || (name == "-" && left.is_none() && right.constant)
             || (matches!(name, "%" | "<->")
                 && text
                 && left.is_some_and(|left| left.compares("=", right)))
-            || (operators::is_like(name) && safe_pattern(right_expr) && left.is_none_or(textual))
-            || (operators::is_regex(name) && literal_only(right_expr) && left.is_none_or(textual))
+            || (operators::is_like(name) && safe_pattern(right_expr) && strict)
+            || (operators::is_regex(name) && safe_regex(right_expr) && strict)
             || (matches!(name, "@?" | "@@")
                 && left_ty.is_some_and(|ty| ty.name == "jsonb")
                 && quiet_path(right_expr));
@@ -126,10 +134,13 @@ impl<'a> Prover<'a> {
     /// Values that become one type, as those of `COALESCE` and of the branches of `CASE`.
     pub(super) fn united(&mut self, operands: &[Info], span: &Span) -> Info {
         let mut info = self.over(&operands.iter().collect::<Vec<_>>());
-        let all: Vec<Operand<'_>> = operands.iter().map(Info::operand).collect();
-        if !operators::unify(&all) {
-            info.raises(span, COMPARISON);
+        if !unify(operands) {
+            info.raises(span, UNLIKE);
         }
+        info.bounded = operands.iter().all(|operand| {
+            let name = operand.ty.as_ref().map_or("", |ty| ty.name.as_str());
+            operand.bounded || matches!(name, "int2" | "int4" | "int8")
+        });
         let known = operands.iter().all(|info| info.ty.is_some() || info.open);
         let types: Vec<&Ty> = operands
             .iter()
@@ -194,12 +205,38 @@ impl Info {
     }
 }
 
+/// Whether values become one type without an error. A number that is the same for all rows is cast
+/// before any row is read, so it is whatever the others are.
+pub(super) fn unify(operands: &[Info]) -> bool {
+    become_one(operands, Info::given)
+}
+
+/// The same for a list after `IN`: what stands before it is compared as it is, so that a parameter
+/// counts for what it meets.
+pub(super) fn unify_list(operands: &[Info]) -> bool {
+    become_one(operands, Info::operand)
+}
+
+fn become_one(operands: &[Info], operand: impl for<'i> Fn(&'i Info) -> Operand<'i>) -> bool {
+    let number = Ty::plain("int4");
+    let all: Vec<Operand<'_>> = operands
+        .iter()
+        .map(|info| match operand(info) {
+            Operand::Known(ty) if info.constant && *ty == Ty::plain("numeric") => {
+                Operand::Known(&number)
+            }
+            operand => operand,
+        })
+        .collect();
+    operators::unify(&all)
+}
+
 /// Whether `||` of these, one of which is text, is that of texts and not that of an array.
 fn joins(left: &Info, right: &Info) -> bool {
     [left, right].into_iter().all(|info| match info.operand() {
         Operand::Known(ty) => !ty.array,
         Operand::Open => true,
-        Operand::Constant | Operand::Unknown => false,
+        Operand::Parameter | Operand::Constant | Operand::Unknown => false,
     })
 }
 
@@ -300,14 +337,40 @@ fn string(expr: &Expr) -> Option<&str> {
     }
 }
 
-/// Whether an expression is made of literals alone.
-pub(super) fn literal_only(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Literal(_) => true,
-        ExprKind::Cast { .. } | ExprKind::Call(_) => {
-            walk::children(expr).into_iter().all(literal_only)
+/// Whether a regular expression is a literal that the server takes for sure, or a literal pattern of
+/// `SIMILAR TO`.
+fn safe_regex(pattern: &Expr) -> bool {
+    match &pattern.kind {
+        ExprKind::Call(call) => {
+            let similar = call
+                .name
+                .parts
+                .last()
+                .is_some_and(|name| name == "similar_to_escape");
+            match &*call.args {
+                [pattern] if similar => string(pattern).is_some_and(literals::is_similar),
+                _ => false,
+            }
         }
-        _ => false,
+        ExprKind::Literal(Literal::Null) => true,
+        _ => string(pattern).is_some_and(literals::is_regex),
+    }
+}
+
+/// A literal, possibly cast to text or a whole number.
+pub(super) fn literal(expr: &Expr) -> Option<literals::Literal<'_>> {
+    match &expr.kind {
+        ExprKind::Literal(Literal::String(text) | Literal::Number(text)) => {
+            Some(literals::Literal::Text(text))
+        }
+        ExprKind::Literal(Literal::Null) => Some(literals::Literal::Null),
+        ExprKind::Cast { expr, ty }
+            if ty.modifiers.is_empty()
+                && Ty::of(ty).is_some_and(|ty| ty.is_text() || ty == Ty::plain("int4")) =>
+        {
+            literal(expr)
+        }
+        _ => None,
     }
 }
 

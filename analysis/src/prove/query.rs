@@ -229,9 +229,8 @@ impl<'a> Prover<'a> {
 
     /// Values that become one column have a common type, to which each is cast.
     fn common(&self, info: &mut Info, types: &[Info], span: &Span) {
-        let types: Vec<_> = types.iter().map(Info::operand).collect();
-        if !crate::functions::operators::unify(&types) {
-            info.raises(span, super::expr::COMPARISON);
+        if !super::operator::unify(types) {
+            info.raises(span, super::operator::UNLIKE);
         }
     }
 

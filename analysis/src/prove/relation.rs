@@ -7,7 +7,8 @@ use super::state::{
 };
 use crate::catalog::{Class, Command, Lookup, Relation, RelationKind};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ir::{Locking, RelationRef, Span};
+use crate::functions::types::Ty;
+use crate::ir::{Locking, RelationRef, Span, TypeName};
 
 /// What a reference makes visible: its columns, the entry and the schema.
 type Found = (Option<Vec<Visible>>, Option<RteId>, Option<String>);
@@ -331,6 +332,7 @@ impl<'a> Prover<'a> {
                 info: Info {
                     node: Some(Node::Column(rte, index)),
                     ty: column.ty.as_ref().and_then(|ty| self.type_of(ty)),
+                    bounded: column.ty.as_ref().is_some_and(has_length),
                     loose: column
                         .collation
                         .as_ref()
@@ -501,4 +503,9 @@ impl<'a> Prover<'a> {
             self.problem(diagnostic);
         }
     }
+}
+
+/// `numeric(p, s)`.
+fn has_length(ty: &TypeName) -> bool {
+    Ty::of(ty) == Some(Ty::plain("numeric")) && !ty.modifiers.is_empty()
 }

@@ -135,6 +135,10 @@ pub(super) struct Info {
     pub(super) open: bool,
     /// Whether texts of it may be equal that are not the same: a collation of the migrations.
     pub(super) loose: bool,
+    /// Whether it is a parameter, which the program may have sent with a type of its own.
+    pub(super) parameter: bool,
+    /// Whether it is a number of a declared length, or one that the statement says.
+    pub(super) bounded: bool,
     /// The values of a row.
     pub(super) parts: Vec<Info>,
     /// Whether it is computed from a tenant column or the tenant.
@@ -211,6 +215,14 @@ impl Info {
             None if self.open => Operand::Open,
             None if self.constant => Operand::Constant,
             None => Operand::Unknown,
+        }
+    }
+
+    /// What is known of its type where other values are cast to it, if need be.
+    pub(super) fn given(&self) -> Operand<'_> {
+        match self.operand() {
+            Operand::Open if self.parameter => Operand::Parameter,
+            operand => operand,
         }
     }
 

@@ -34,6 +34,7 @@ impl Prover<'_> {
         }
         Info {
             open: true,
+            parameter: true,
             ..Info::constant()
         }
     }
@@ -66,8 +67,12 @@ pub(super) fn literal_type(literal: &Literal) -> Option<Ty> {
     match literal {
         Literal::Bool(_) => Some(Ty::plain("bool")),
         Literal::Number(number) => {
-            let integer = number.parse::<i32>().is_ok();
-            Some(Ty::plain(if integer { "int4" } else { "numeric" }))
+            let name = match (number.parse::<i32>(), number.parse::<i64>()) {
+                (Ok(_), _) => "int4",
+                (_, Ok(_)) => "int8",
+                _ => "numeric",
+            };
+            Some(Ty::plain(name))
         }
         // The type of a string is that of its surroundings.
         Literal::Null | Literal::String(_) | Literal::Bits(_) => None,
