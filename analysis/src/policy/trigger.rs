@@ -5,6 +5,7 @@
 
 use super::builtin;
 use super::content;
+use super::trigger_names::Path;
 use crate::catalog::walk::mentions;
 use crate::catalog::{
     Catalog, Class, ColumnDefault, Command, Function, Relation, RelationKind, Trigger,
@@ -31,6 +32,8 @@ pub(super) struct Firing<'a> {
     pub(super) as_owner: bool,
     /// Whether the tenant of `NEW` is certainly that of the statement.
     pub(super) new_counts: bool,
+    /// The path of the function that fires it, which a function without one of its own goes by.
+    pub(super) path: Option<&'a Path>,
     /// How far the question has come.
     pub(super) depth: usize,
 }
@@ -48,6 +51,7 @@ pub(crate) fn judge(
         tenant: super::tenant_name(catalog, relation, None),
         as_owner: false,
         new_counts: !by_policies,
+        path: None,
         depth,
     };
     effects(catalog, relation, command, firing, false)
@@ -61,15 +65,30 @@ pub(crate) fn as_owner(
     relation: &Relation,
     command: Command,
     key: bool,
-    depth: usize,
 ) -> Option<String> {
     let firing = Firing {
         tenant: super::tenant_name(catalog, relation, None),
         as_owner: true,
         new_counts: true,
-        depth,
+        path: None,
+        depth: 0,
     };
     let class = effects(catalog, relation, command, firing, key)?;
+    class.reason().map(str::to_owned)
+}
+
+/// Why what another trigger writes can't be written under its circumstances.
+pub(super) fn set_off(
+    catalog: &Catalog,
+    relation: &Relation,
+    command: Command,
+    firing: Firing<'_>,
+) -> Option<String> {
+    let firing = Firing {
+        tenant: super::tenant_name(catalog, relation, None),
+        ..firing
+    };
+    let class = effects(catalog, relation, command, firing, false)?;
     class.reason().map(str::to_owned)
 }
 

@@ -31,7 +31,7 @@ pub(super) fn understood(
         catalog,
         function,
         names: Names::of(&body, &function.name)?,
-        path: Path::of(catalog, function)?,
+        path: Path::of(catalog, function, firing.path)?,
         firing: Firing {
             as_owner: firing.as_owner || function.security_definer,
             ..firing

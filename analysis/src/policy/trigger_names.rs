@@ -125,16 +125,21 @@ pub(super) fn offered<'a>(item: &'a FromItem, into: &mut Vec<&'a str>) {
     }
 }
 
-/// Where the unqualified names of a function's relations lead.
+/// Where the unqualified names of a function's relations lead; nothing is the session's path.
+#[derive(Clone, Debug)]
 pub(super) struct Path(Option<Vec<String>>);
 
 impl Path {
-    /// The path of a function: its own, where it sets one.
+    /// The path of a function: its own, where it sets one, or that of the function which fires it.
     ///
     /// # Errors
     /// The setting that leaves open what a name means.
-    pub(super) fn of(catalog: &Catalog, function: &Function) -> Result<Path, String> {
-        let mut path = None;
+    pub(super) fn of(
+        catalog: &Catalog,
+        function: &Function,
+        outer: Option<&Path>,
+    ) -> Result<Path, String> {
+        let mut path = outer.and_then(|path| path.0.clone());
         for (setting, value) in &function.settings {
             let Some(value) = value.as_deref().filter(|_| setting == "search_path") else {
                 return Err(format!("calls a function that sets `{setting}`"));
@@ -158,6 +163,11 @@ impl Path {
             path = Some(schemas);
         }
         Ok(Path(path))
+    }
+
+    /// Whether it may be another than the session's.
+    pub(super) fn is_own(&self) -> bool {
+        self.0.is_some()
     }
 
     /// The relation that a name means.

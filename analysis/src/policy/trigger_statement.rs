@@ -4,7 +4,7 @@
 //! the tenant of the row that fired the trigger.
 
 use super::content;
-use super::trigger;
+use super::trigger::{self, Firing};
 use super::trigger_body::Judge;
 use super::trigger_names::offered;
 use super::{Class, class_within};
@@ -68,6 +68,7 @@ impl Judge<'_> {
             .transpose()?;
         if let Some(target) = target {
             acts_alone(self.catalog, target, command)?;
+            self.sets_off(target, command)?;
         }
         if self.is_confined_by_policies(&reads, target, command) {
             return Ok(());
@@ -83,17 +84,6 @@ impl Judge<'_> {
         if !matches!(class, Class::Protected | Class::Scoped) {
             return Err(format!("`{}` is {}", target.display(), class.word()));
         }
-        if self.firing.as_owner
-            && let Some(reason) = trigger::as_owner(
-                self.catalog,
-                target,
-                command,
-                false,
-                self.firing.depth + STEP,
-            )
-        {
-            return Err(format!("with the rights of an owner, {reason}"));
-        }
         if self.carries_the_tenant(&statement, target)? {
             return Ok(());
         }
@@ -104,6 +94,26 @@ impl Judge<'_> {
              change it; make the trigger an AFTER trigger"
                 .to_owned()
         })
+    }
+
+    /// The triggers of what it writes run with the same rights, and look names up along its path.
+    fn sets_off(&self, target: &Relation, command: Command) -> Result<(), String> {
+        let usual = !self.firing.as_owner && !self.path.is_own();
+        if usual || self.firing.depth > super::DEPTH {
+            // The class of the target says it, or that it goes on for ever.
+            return Ok(());
+        }
+        let firing = Firing {
+            // An owner's rows carry the tenant; those of a caller policies may have to check.
+            new_counts: self.firing.as_owner,
+            path: Some(&self.path),
+            depth: self.firing.depth + STEP,
+            ..self.firing
+        };
+        match trigger::set_off(self.catalog, target, command, firing) {
+            Some(reason) => Err(reason),
+            None => Ok(()),
+        }
     }
 
     /// Row-level security confines whatever the statement does, because it runs as the caller.

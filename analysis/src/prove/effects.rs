@@ -386,7 +386,7 @@ impl<'a> Prover<'a> {
             {
                 Some(reason)
             }
-            _ => crate::policy::trigger::as_owner(self.catalog, child, changed, true, 0),
+            _ => crate::policy::trigger::as_owner(self.catalog, child, changed, true),
         };
         if let Some(reason) = reason {
             refuse(

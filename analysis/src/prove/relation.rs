@@ -200,7 +200,7 @@ impl<'a> Prover<'a> {
         // What a write sets off runs with the rights of the owner as well.
         if self.context.definer
             && let Some(reason) =
-                crate::policy::trigger::as_owner(self.catalog, relation, command, false, 0)
+                crate::policy::trigger::as_owner(self.catalog, relation, command, false)
         {
             return Class::Unknown { reason };
         }
