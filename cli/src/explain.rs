@@ -35,6 +35,36 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode> {
         code.name(),
         code.summary()
     )?;
-    writeln!(out, "{}", explain::page(code).trim_end())?;
+    let page = explain::page(code);
+    writeln!(out, "{}", plain(page).trim_end())?;
+    if page.contains("```sql") {
+        writeln!(out, "\n{EXAMPLES}")?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+const EXAMPLES: &str = "The examples are run on a real server by the tests. They have two tenants, `acme` and \
+`bolt`, a tenant column of type text, and a session of `acme`.";
+
+/// The page as a terminal shows it best: blocks are indented, and their fences left out.
+fn plain(page: &str) -> String {
+    let mut out = String::new();
+    let mut block = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            block = !block;
+            // A block stands apart from the prose around it.
+            if !out.ends_with("\n\n") {
+                out.push('\n');
+            }
+        } else if block && !line.is_empty() {
+            out.push_str("    ");
+            out.push_str(line);
+            out.push('\n');
+        } else if !(line.is_empty() && out.ends_with("\n\n")) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
 }

@@ -160,7 +160,10 @@ pub(crate) fn one_line(warning: &Diagnostic) -> String {
     let mut text = format!("{}: {}", warning.code, warning.message);
     if let Some(mend) = warning.help.first() {
         let mend: Vec<&str> = mend.split_whitespace().collect();
-        text = format!("{text}; write {}", mend.join(" "));
+        let mend = mend.join(" ");
+        // SQL is what to write; a sentence says so itself.
+        let sql = mend.starts_with(|c: char| c.is_ascii_uppercase());
+        text = format!("{text}; {}{mend}", if sql { "write " } else { "" });
     }
     text
 }

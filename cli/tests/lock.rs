@@ -81,7 +81,7 @@ fn the_lock_holds_every_statement_and_what_it_rests_on() {
         "grade = \"rls\"",
         "reason = \"a pattern\"",
         "tables = [\"tasks\"]",
-        "policies = [\"iso: PERMISSIVE ALL TO public\"]",
+        "policies = [\"iso: PERMISSIVE ALL TO public #",
         "what = \"a macro of one's own writes statements\"",
         "file = \"src/stray.rs\"",
         "place = \"desk::notes::both::renter\"",

@@ -302,3 +302,56 @@ async fn the_password_is_never_told() {
     assert!(String::from_utf8_lossy(&help.stdout).contains("DATABASE_URL"));
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// What was seen to leak although the snapshot was proved: each must be refused.
+#[tokio::test]
+async fn what_leaked_past_a_snapshot_is_refused() {
+    const NOTES: &str = "
+        CREATE TABLE notes (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, body text);
+        ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+        CREATE POLICY tenant ON notes USING (tenant_id = current_setting('app.tenant_id')::uuid);";
+    for (name, change, statement) in [
+        (
+            "role",
+            "CREATE ROLE boss BYPASSRLS; GRANT boss TO app; ALTER ROLE app SET role = 'boss'",
+            "SELECT body FROM notes",
+        ),
+        (
+            "catalog",
+            "CREATE SCHEMA x; CREATE VIEW x.notes AS SELECT * FROM public.notes;
+             ALTER VIEW x.notes SET SCHEMA pg_catalog",
+            "SELECT body FROM notes",
+        ),
+        (
+            "extension",
+            "CREATE EXTENSION citext;
+             CREATE FUNCTION public.same(varchar, varchar) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+             CREATE OPERATOR public.= (FUNCTION = public.same, LEFTARG = varchar, RIGHTARG = varchar);
+             ALTER EXTENSION citext ADD FUNCTION public.same(varchar, varchar);
+             ALTER EXTENSION citext ADD OPERATOR public.= (varchar, varchar);
+             CREATE TABLE docs (id int PRIMARY KEY, tenant_id uuid NOT NULL, owner varchar, body text)",
+            "SELECT body FROM docs WHERE tenant_id = $tenant AND owner = 'a'::varchar",
+        ),
+        ("nothing", "SELECT 1", "SELECT body FROM notes"),
+    ] {
+        let server = DevDb::start().await.unwrap();
+        let database = server.database().await.unwrap();
+        database.execute_as_admin(NOTES).await.unwrap();
+        database.execute_as_admin(change).await.unwrap();
+        let folder = temporary(name);
+        let pulled = pull(&folder, &database, &[]);
+        assert!(
+            pulled.status.success(),
+            "{name}: {}",
+            String::from_utf8_lossy(&pulled.stderr)
+        );
+        std::fs::write(folder.join("statement.sql"), statement).unwrap();
+        let judged = run(
+            &folder,
+            &["prove", "--migrations", "snapshot.sql", "statement.sql"],
+        );
+        let shown = String::from_utf8_lossy(&judged.stdout);
+        assert_eq!(!shown.contains("refused"), name == "nothing", "{name}: {shown}");
+    }
+}

@@ -211,6 +211,10 @@ impl Builder {
                 self.evaluates(Vec::new(), functions);
             }
             Ddl::Evaluates { relations } => {
+                if let Some(name) = relations.iter().find(|name| self.is_of_the_server(name)) {
+                    self.unreadable(&format!("a change of `{}`", name.name));
+                    return;
+                }
                 let found = relations
                     .iter()
                     .filter_map(|name| self.find(name))

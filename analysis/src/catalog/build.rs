@@ -402,6 +402,10 @@ impl Builder {
 
     /// Something that a statement changes and that no migration creates.
     pub(super) fn missing(&mut self, what: &str, name: &Ref) {
+        // A loop over all tables meets those of tools as well, where they are.
+        if super::script::server::BOOKKEEPING.contains(&name.name.as_str()) {
+            return;
+        }
         let name = match &name.schema {
             Some(schema) => format!("{schema}.{}", name.name),
             None => name.name.clone(),

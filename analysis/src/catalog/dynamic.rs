@@ -52,9 +52,53 @@ impl Builder {
 
     /// A query or data change of a migration: it matters only for what it evaluates.
     pub(super) fn data(&mut self, statement: &Statement) {
+        if let Some(name) = self.of_the_server(statement) {
+            self.unreadable(&format!("a change of `{name}`"));
+            return;
+        }
         let mut work = Evaluated::default();
         self.note(&statement_mentions(statement), &mut work);
         self.evaluate(work);
+    }
+
+    /// The server's own table that a statement changes, as a whole or in a WITH: what it says of
+    /// tables, policies and roles is what the server goes by.
+    pub(super) fn of_the_server(&self, statement: &Statement) -> Option<String> {
+        let (target, with) = match statement {
+            Statement::Query(query) => (None, query.with.as_ref()),
+            Statement::Insert(insert) => (Some(&insert.target), insert.with.as_ref()),
+            Statement::Update(update) => (Some(&update.target), update.with.as_ref()),
+            Statement::Delete(delete) => (Some(&delete.target), delete.with.as_ref()),
+            Statement::Merge(merge) => (Some(&merge.target), merge.with.as_ref()),
+        };
+        let named = target.and_then(|target| {
+            let name = match target.name.parts.as_slice() {
+                [name] => Ref {
+                    schema: None,
+                    name: name.clone(),
+                },
+                [.., schema, name] => Ref {
+                    schema: Some(schema.clone()),
+                    name: name.clone(),
+                },
+                [] => return None,
+            };
+            self.is_of_the_server(&name).then_some(name.name)
+        });
+        let inner = with.into_iter().flat_map(|with| &with.ctes);
+        named.or_else(|| {
+            inner
+                .filter_map(|cte| self.of_the_server(&cte.statement))
+                .next()
+        })
+    }
+
+    /// Whether a name is that of one of the server's own tables.
+    pub(super) fn is_of_the_server(&self, name: &Ref) -> bool {
+        match name.schema.as_deref() {
+            Some(schema) => matches!(schema, "pg_catalog" | "information_schema" | "pg_toast"),
+            None => name.name.starts_with("pg_") && self.find(name).is_none(),
+        }
     }
 
     pub(super) fn evaluates_query(&mut self, query: &Query) {
@@ -152,8 +196,9 @@ impl Builder {
             })
             .collect();
         for (language, body, settings, allowed) in bodies {
-            // It runs under its own path.
+            // It runs under its own path, and so does what it calls.
             let around = self.path.clone();
+            let before = work.functions.len();
             for (setting, value) in settings {
                 match (setting.as_str(), value) {
                     ("search_path", Some(value)) => {
@@ -171,6 +216,9 @@ impl Builder {
             match body {
                 Body::Sql { statements, .. } => {
                     for statement in &statements {
+                        if let Some(name) = self.of_the_server(statement) {
+                            return Err(format!("a change of `{name}`"));
+                        }
                         self.note(&statement_mentions(statement), work);
                     }
                 }
@@ -184,6 +232,13 @@ impl Builder {
                 }
                 Body::Opaque { .. } if allowed => {}
                 Body::Opaque { why, .. } => return Err(format!("the function `{name}` ({why})")),
+            }
+            let calls = work.functions.get(before..).unwrap_or_default();
+            let own = |called: &String| self.catalog.function_names.contains_key(called);
+            if self.path != around && calls.iter().any(own) {
+                return Err(format!(
+                    "the function `{name}` (it calls functions under a search path of its own)"
+                ));
             }
             self.path = around;
         }

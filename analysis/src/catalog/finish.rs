@@ -313,13 +313,24 @@ fn key_warnings(catalog: &Catalog) -> Vec<Diagnostic> {
                 KeyKind::Exclusion => "exclusion constraint",
             };
             let listed: Vec<&str> = columns.iter().map(|c| c.as_str()).collect();
+            // One row for each tenant: a registry, whose names are often meant to be unique.
+            let registry = relation.keys.iter().any(|key| {
+                !key.partial && matches!(key.columns.as_slice(), [Some(one)] if *one == tenant.name)
+            });
+            let help = match (registry, listed.is_empty()) {
+                (true, _) => format!(
+                    "where `{name}` is the list of tenants, that is often wanted: let no tool write it, so that nobody can try names"
+                ),
+                (false, true) => format!("put `{}` into the index, first", tenant.name),
+                (false, false) => format!("UNIQUE ({}, {})", tenant.name, listed.join(", ")),
+            };
             warnings.push(
                 Diagnostic::warning(
                     Code::KEY_WITHOUT_TENANT,
                     format!("the {what} `{}` of `{name}` holds across tenants, so an error tells that another one has the value", key.name),
                 )
                 .note(format!("in {}", relation.created_in))
-                .help(format!("UNIQUE ({}, {})", tenant.name, listed.join(", "))),
+                .help(help),
             );
         }
         for column in &relation.columns {

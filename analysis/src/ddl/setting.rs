@@ -172,6 +172,11 @@ fn default_path(role: Option<String>, database: Option<String>, set: &VariableSe
             what: "a default of standard_conforming_strings".to_owned(),
         };
     }
+    if set.kind == VariableSetKind::VAR_SET_CURRENT && name.eq_ignore_ascii_case("search_path") {
+        return Ddl::Unknown {
+            what: "a default of search_path FROM CURRENT".to_owned(),
+        };
+    }
     if name.eq_ignore_ascii_case("search_path") {
         let path = value(set).map(|parts| match parts.as_slice() {
             // `ALTER DATABASE … SET search_path = 'a, b'` stores the text, which is split at login.

@@ -13,6 +13,14 @@ use crate::ir::{Locking, RelationRef, Span, TypeName};
 /// What a reference makes visible: its columns, the entry and the schema.
 type Found = (Option<Vec<Visible>>, Option<RteId>, Option<String>);
 
+const TRIGGER_HELP: &str = "let it only set columns of `NEW`, or write rows with the tenant of the row that fired it; or, \
+after reading it, allow its function in `watertight.toml`: `functions = [{ name = \"…\", reason = \"…\" }]`";
+
+/// Whether a class is due to a trigger or a rule, which run with a write.
+fn runs_with_writes(reason: &str) -> bool {
+    reason.starts_with("the trigger") || reason.starts_with("the rule")
+}
+
 impl<'a> Prover<'a> {
     /// Reads a relation of the catalog.
     pub(super) fn catalog_relation(&mut self, reference: &'a RelationRef, place: &Place) -> Found {
@@ -301,19 +309,44 @@ impl<'a> Prover<'a> {
                     context: self.context.clone(),
                 });
             }
-            Class::Unprotected { reason } => self.problem(
+            Class::Unprotected { reason } => {
+                let (why, help) = match reason.as_str() {
+                    "tenant-column-type" => (
+                        "equality on the type of its tenant column is not exact",
+                        "make the column `uuid`, `bigint` or plain `text`",
+                    ),
+                    "sequence" => (
+                        "a sequence has no tenant",
+                        "take the number from the row that is written: `RETURNING id`",
+                    ),
+                    why if runs_with_writes(why) => (why, TRIGGER_HELP),
+                    why => (why, "read the tables of the tenant by their own names"),
+                };
+                let code = match runs_with_writes(why) {
+                    true => Code::TRIGGER,
+                    false => Code::UNPROTECTED,
+                };
+                let text = format!("`{}` is not confined to the tenant: {why}", relation.display());
+                self.problem(Diagnostic::error(code, text).at(span.clone()).help(help));
+            }
+            Class::Unknown { reason } if runs_with_writes(reason) => self.problem(
                 Diagnostic::error(
-                    Code::UNPROTECTED,
-                    format!("`{}` is not confined to the tenant: {reason}", relation.display()),
+                    Code::TRIGGER,
+                    format!("what a write of `{}` does can't be told: {reason}", relation.display()),
                 )
-                .at(span.clone()),
+                .at(span.clone())
+                .help(TRIGGER_HELP),
             ),
             Class::Unknown { reason } => self.problem(
                 Diagnostic::error(
                     Code::UNKNOWN_STATE,
                     format!("what `{}` is in the end can't be told: {reason}", relation.display()),
                 )
-                .at(span.clone()),
+                .at(span.clone())
+                .help(
+                    "in that migration, write the change as a plain statement, or say in the line \
+                     before it what it touches: `-- @touches nothing`",
+                ),
             ),
         }
     }
@@ -391,9 +424,17 @@ impl<'a> Prover<'a> {
                 Diagnostic::error(
                     Code::UNKNOWN_STATE,
                     format!(
-                        "what the view `{}` is in the end can't be told",
-                        relation.display()
+                        "what the view `{}` is in the end can't be told: {}",
+                        relation.display(),
+                        relation
+                            .unknown
+                            .as_deref()
+                            .unwrap_or("a rule rewrites what reads it"),
                     ),
+                )
+                .help(
+                    "in that migration, write the change as a plain statement, or say in the line \
+                     before it what it touches: `-- @touches nothing`",
                 )
                 .at(span.clone()),
             );

@@ -4,14 +4,15 @@
 //! Invariant: a statement is judged by the expansion of its macro, so that the lock can't say more
 //! than the compiler does. A refused statement makes no lock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use sha2::{Digest as _, Sha256};
 use watertight_analysis::catalog::{
-    Body, Catalog as Known, Command, Directive, Policy, Relation as KnownRelation, RelationKind,
+    Body, Catalog as Known, Command, Directive, Function as KnownFunction, Policy,
+    Relation as KnownRelation, RelationKind,
 };
 use watertight_analysis::prove::Grade;
 use watertight_build::{Project as Place, locate, named};
@@ -229,6 +230,7 @@ fn catalog(workspace: &Workspace, place: &Place, project: &Project) -> Result<Ca
         warnings,
         relation,
         function: function.collect(),
+        words: config.tenant.words.clone(),
         not_tenant: config
             .not_tenant
             .iter()
@@ -288,11 +290,24 @@ fn policy(policy: &Policy) -> String {
         "RESTRICTIVE"
     };
     let command = policy.command.map_or("ALL", Command::sql);
+    let conditions = without_places(&format!("{:?} {:?}", policy.using, policy.check));
+    let hash: String = hash(conditions.as_bytes()).chars().take(8).collect();
     format!(
-        "{}: {kind} {command} TO {}",
+        "{}: {kind} {command} TO {} #{hash}",
         policy.name,
         policy.roles.join(", ")
     )
+}
+
+/// The form of an expression without where it stands in its file.
+fn without_places(form: &str) -> String {
+    let mut parts = form.split("span: ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !(c.is_ascii_digit() || c == '.'));
+        out.push_str(part.get(end.unwrap_or(part.len())..).unwrap_or_default());
+    }
+    out
 }
 
 /// A hash for each function that an allowed name stands for: everything of it that runs.
@@ -304,20 +319,53 @@ fn bodies(known: &Known, name: &str) -> Vec<String> {
             function.name == name || format!("{}.{}", function.schema, function.name) == name
         })
         .map(|function| {
-            let body = match &function.body {
-                Body::Sql { text, .. } if !text.is_empty() => text.clone(),
-                Body::Opaque { text, .. } => text.clone(),
-                other => format!("{other:?}"),
-            };
-            let whole = format!(
-                "{}\n{}\n{:?}\n{body}",
-                function.language, function.security_definer, function.settings
-            );
-            format!("{} {}", function.signature(), hash(whole.as_bytes()))
+            format!(
+                "{} {}",
+                function.signature(),
+                hash(reached(known, function).as_bytes())
+            )
         })
         .collect();
     found.sort();
     found
+}
+
+/// Everything of a function that runs, and of the functions that its text names: they are trusted
+/// with it.
+fn reached(known: &Known, function: &KnownFunction) -> String {
+    let mut whole = BTreeSet::new();
+    let mut pending = vec![function];
+    while let Some(function) = pending.pop() {
+        let body = match &function.body {
+            Body::Sql { text, .. } if !text.is_empty() => text.clone(),
+            Body::Opaque { text, .. } => text.clone(),
+            other => without_places(&format!("{other:?}")),
+        };
+        let head = without_places(&format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            function.kind,
+            function.arguments,
+            function.returns,
+            function.returns_set,
+            function.volatility,
+            function.strict,
+            function.settings,
+        ));
+        let text = format!(
+            "{}\n{}\n{}\n{head}\n{body}",
+            function.signature(),
+            function.language,
+            function.security_definer
+        );
+        let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        let named: BTreeSet<String> = words.map(str::to_owned).collect();
+        // What was followed before is not followed again.
+        if whole.insert(text) {
+            let called = known.all_functions().iter();
+            pending.extend(called.filter(|other| named.contains(&other.name)));
+        }
+    }
+    whole.into_iter().collect::<Vec<_>>().join("\n")
 }
 
 /// SHA-256, as far as a review needs it.

@@ -3,7 +3,7 @@
 //! Invariant: every difference is told; what weakens a proof, or adds to what one has to trust, is
 //! told as loosened. Where it can't be told which, it is loosened.
 
-use super::model::{Catalog, Function, Lock, Relation, Statement};
+use super::model::{Catalog, Exception, Function, Lock, Relation, Statement};
 
 /// What a review has to look at.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub(crate) struct Difference {
 /// Compares the committed lock with the one of the sources.
 pub(crate) fn compare(old: &Lock, new: &Lock) -> Difference {
     let mut found = Difference::default();
+    let (old, new) = (&with_catalogs(old), &with_catalogs(new));
     for (before, after) in pairs(&old.catalog, &new.catalog, |it| it.path.clone()) {
         match (before, after) {
             (Some(before), Some(after)) => catalog(before, after, &mut found),
@@ -34,11 +35,17 @@ pub(crate) fn compare(old: &Lock, new: &Lock) -> Difference {
     for (before, after) in pairs(&old.statement, &new.statement, key) {
         statement(before, after, &mut found);
     }
-    for exception in new
-        .exception
-        .iter()
-        .filter(|it| !old.exception.contains(it))
-    {
+    // A second one like the first is one more.
+    let count =
+        |list: &[Exception], wanted: &Exception| list.iter().filter(|it| *it == wanted).count();
+    let mut told: Vec<&Exception> = Vec::new();
+    for exception in &new.exception {
+        if told.contains(&exception)
+            || count(&new.exception, exception) <= count(&old.exception, exception)
+        {
+            continue;
+        }
+        told.push(exception);
         found.loosened.push(format!(
             "`{}` has a new exception: {} = \"{}\"",
             exception.place, exception.rule, exception.reason
@@ -66,6 +73,17 @@ pub(crate) fn compare(old: &Lock, new: &Lock) -> Difference {
             .push(format!("{} is all seen now: {}", unseen.file, unseen.what));
     }
     found
+}
+
+/// The lock with the catalog of each statement; the file leaves it out where there is one.
+fn with_catalogs(lock: &Lock) -> Lock {
+    let mut lock = lock.clone();
+    if let [one] = lock.catalog.as_slice() {
+        for statement in &mut lock.statement {
+            statement.catalog.clone_from(&one.path);
+        }
+    }
+    lock
 }
 
 /// Old and new entries by their key; new ones first in their order, then those that are gone.
@@ -141,6 +159,16 @@ fn catalog(before: &Catalog, after: &Catalog, found: &mut Difference) {
     }
     for (was, is) in pairs(&before.function, &after.function, |it| it.name.clone()) {
         function(was, is, found);
+    }
+    for word in before.words.iter().filter(|it| !after.words.contains(it)) {
+        found.loosened.push(format!(
+            "`{word}` is no word for a tenant in `{path}` any more: arguments of tools may be called so"
+        ));
+    }
+    for word in after.words.iter().filter(|it| !before.words.contains(it)) {
+        found
+            .changed
+            .push(format!("`{word}` is a word for a tenant in `{path}`"));
     }
     added(&before.not_tenant, &after.not_tenant, found, |it| {
         format!("`{path}` allows another name for arguments of tools: {it}")
@@ -274,25 +302,47 @@ fn relation(before: Option<&Relation>, after: Option<&Relation>, found: &mut Dif
                 before.directive, after.directive
             ),
         };
-        tell(!after.directive.is_empty(), line, found);
+        // Without `@tenant` another column decides whose a row is.
+        let loose = !after.directive.is_empty() || before.directive.starts_with("@tenant");
+        tell(loose, line, found);
+    }
+    if before.kind != after.kind {
+        let line = format!("`{name}` was a {} and is a {}", before.kind, after.kind);
+        tell(true, line, found);
     }
     // A restrictive policy that goes, or a permissive one that comes, lets more rows through.
     let permissive = |it: &str| it.contains(": PERMISSIVE");
+    let confined = classes(&after.class).iter().all(|(_, it)| strength(it) > 2);
+    let head = |it: &str| it.rsplit_once(" #").map_or(it, |(head, _)| head).to_owned();
+    let same = |it: &String, list: &[String]| list.iter().any(|other| head(other) == head(it));
+    for policy in after
+        .policies
+        .iter()
+        .filter(|it| !before.policies.contains(it) && same(it, &before.policies))
+    {
+        let line = format!(
+            "the policy {} of `{name}` has another condition",
+            head(policy)
+        );
+        tell(!confined, line, found);
+    }
     for policy in before
         .policies
         .iter()
-        .filter(|it| !after.policies.contains(it))
+        .filter(|it| !same(it, &after.policies))
     {
+        let policy = head(policy);
         let line = format!("`{name}` lost the policy {policy}");
         tell(true, line, found);
     }
     for policy in after
         .policies
         .iter()
-        .filter(|it| !before.policies.contains(it))
+        .filter(|it| !same(it, &before.policies))
     {
+        let policy = head(policy);
         let line = format!("`{name}` has a new policy {policy}");
-        tell(permissive(policy), line, found);
+        tell(permissive(&policy), line, found);
     }
     if !told && before != after {
         found.changed.push(format!("`{name}` has changed"));
@@ -333,6 +383,7 @@ fn grade(text: &str) -> u8 {
     match text {
         "rls" => 3,
         "predicate" => 2,
+        "unproved" => 1,
         _ => 0,
     }
 }
@@ -387,6 +438,13 @@ fn statement(before: Option<&Statement>, after: Option<&Statement>, found: &mut 
                 "the {what} of {title} was \"{was}\" and is \"{is}\""
             ));
         }
+    }
+    if before.catalog != after.catalog {
+        told = true;
+        found.loosened.push(format!(
+            "{title} was judged by `{}` and is by `{}`",
+            before.catalog, after.catalog
+        ));
     }
     if before.sql != after.sql {
         told = true;

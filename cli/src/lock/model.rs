@@ -41,6 +41,8 @@ pub(crate) struct Catalog {
     pub(crate) relation: Vec<Relation>,
     /// Functions that the configuration allows.
     pub(crate) function: Vec<Function>,
+    /// Further words for a tenant, which arguments of tools may not be called.
+    pub(crate) words: Vec<String>,
     /// Names that the configuration allows for arguments of tools: `name: reason`.
     pub(crate) not_tenant: Vec<String>,
 }
@@ -57,7 +59,7 @@ pub(crate) struct Relation {
     pub(crate) class: String,
     /// `@global reason` or `@tenant column`.
     pub(crate) directive: String,
-    /// `name: PERMISSIVE ALL TO public`
+    /// `name: PERMISSIVE ALL TO public #hash`: the hash is that of its conditions.
     pub(crate) policies: Vec<String>,
 }
 
@@ -67,7 +69,8 @@ pub(crate) struct Relation {
 pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) reason: String,
-    /// A hash for each overload that the migrations define; empty for an extension's.
+    /// A hash for each overload that the migrations define, of it and of the functions that it
+    /// names; empty for an extension's.
     pub(crate) body: Vec<String>,
 }
 

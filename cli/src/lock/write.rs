@@ -27,6 +27,7 @@ pub(crate) fn text(lock: &Lock) -> String {
         out.text("config", &catalog.config);
         out.list("migrations", &catalog.migrations);
         out.list("warnings", &catalog.warnings);
+        out.list("words", &catalog.words);
         out.list("not-tenant", &catalog.not_tenant);
         for relation in &catalog.relation {
             out.table("catalog.relation");

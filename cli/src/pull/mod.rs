@@ -137,6 +137,17 @@ async fn read(connection: &mut PgConnection, role: &str) -> Result<String> {
     let version: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
         .fetch_one(&mut *connection)
         .await?;
+    let known: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)")
+            .bind(role)
+            .fetch_one(&mut *connection)
+            .await?;
+    if !known {
+        bail!(
+            "the server has no role `{role}`, so which policies are the application's can't be told; write \
+             the role that it connects as into `watertight.toml`: `application-role = \"…\"`"
+        );
+    }
     let version = version.split_whitespace().next().unwrap_or("?");
     let mut out = format!("{SNAPSHOT_HEADER} of PostgreSQL {version}\n");
     out.push_str(

@@ -312,13 +312,54 @@ pub(super) const AFTER_VIEWS: &[Section] = &[
         ),
     },
     Section {
-        title: "search paths of the application's sessions",
-        query: "SELECT CASE WHEN s.setrole = 0 THEN 'ALTER ROLE ALL SET search_path = ' ELSE pg_catalog.format('ALTER ROLE %I SET search_path = ', $1::text) END || \
-                  COALESCE(NULLIF(pg_catalog.substr(c.setting, 13), ''), '''''') \
-                FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) AS c(setting) \
-                WHERE c.setting LIKE 'search_path=%' AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) \
+        title: "settings of the application's sessions that decide what names and texts mean",
+        query: "SELECT CASE WHEN s.setrole = 0 THEN 'ALTER ROLE ALL SET ' ELSE pg_catalog.format('ALTER ROLE %I SET ', $1::text) END || \
+                  CASE WHEN c.name = 'search_path' THEN 'search_path = ' || COALESCE(NULLIF(c.value, ''), '''''') \
+                    ELSE c.name || ' = ' || pg_catalog.quote_literal(c.value) END \
+                FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) AS given(setting), \
+                  LATERAL (SELECT pg_catalog.split_part(setting, '=', 1) AS name, \
+                    pg_catalog.substr(setting, pg_catalog.strpos(setting, '=') + 1) AS value) AS c \
+                WHERE c.name IN ('search_path', 'role', 'session_authorization', 'standard_conforming_strings', 'plpgsql.variable_conflict') \
+                  AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) \
                   AND (s.setrole = 0 OR s.setrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1)) \
-                ORDER BY s.setrole, s.setdatabase",
+                ORDER BY s.setrole, s.setdatabase, c.name COLLATE \"C\"",
+    },
+    Section {
+        title: "what was put among the server's own, where it hides whatever has its name",
+        query: "SELECT pg_catalog.format('CREATE TYPE pg_catalog.%I', name) FROM ( \
+                  SELECT c.relname AS name FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace \
+                  UNION SELECT t.typname FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace \
+                ) AS found ORDER BY name COLLATE \"C\"",
+    },
+    Section {
+        title: "members of extensions that may take the place of what the server has",
+        query: "SELECT statement FROM ( \
+                  SELECT 1 AS place, pg_catalog.format('CREATE OPERATOR %I.%s (FUNCTION = %s%s%s)', n.nspname, o.oprname, o.oprcode::pg_catalog.regproc, \
+                    CASE WHEN o.oprleft <> 0 THEN ', LEFTARG = ' || pg_catalog.format_type(o.oprleft, NULL) ELSE '' END, \
+                    CASE WHEN o.oprright <> 0 THEN ', RIGHTARG = ' || pg_catalog.format_type(o.oprright, NULL) ELSE '' END) AS statement \
+                  FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
+                  JOIN pg_catalog.pg_depend d ON d.objid = o.oid AND d.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND d.deptype = 'e' \
+                  WHERE o.oprcode <> 0 AND o.oprleft < 16384 AND o.oprright < 16384 \
+                    AND EXISTS (SELECT FROM pg_catalog.pg_operator b \
+                      LEFT JOIN pg_catalog.pg_type bl ON bl.oid = b.oprleft LEFT JOIN pg_catalog.pg_type ol ON ol.oid = o.oprleft \
+                      JOIN pg_catalog.pg_type br ON br.oid = b.oprright JOIN pg_catalog.pg_type r ON r.oid = o.oprright \
+                      WHERE b.oid < 16384 AND b.oprname = o.oprname AND (br.typcategory = r.typcategory OR br.typtype = 'p') \
+                        AND (bl.typcategory IS NOT DISTINCT FROM ol.typcategory OR bl.typtype = 'p')) \
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator b WHERE b.oid < 16384 AND b.oprname = o.oprname AND b.oprleft = o.oprleft AND b.oprright = o.oprright) \
+                  UNION ALL \
+                  SELECT 0, pg_catalog.rtrim(pg_catalog.pg_get_functiondef(p.oid), E'\\n') \
+                  FROM pg_catalog.pg_proc p \
+                  JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e' \
+                  WHERE p.prokind IN ('f', 'p', 'w') AND NOT EXISTS (SELECT FROM unnest(p.proargtypes) AS t(oid) WHERE t.oid >= 16384) \
+                    AND EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.oid < 16384 AND b.proname = p.proname AND b.pronargs = p.pronargs) \
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.oid < 16384 AND b.proname = p.proname AND b.proargtypes = p.proargtypes) \
+                  UNION ALL \
+                  SELECT 2, pg_catalog.format('CREATE CAST (%s AS %s) WITH INOUT%s', pg_catalog.format_type(c.castsource, NULL), pg_catalog.format_type(c.casttarget, NULL), \
+                    CASE c.castcontext WHEN 'i' THEN ' AS IMPLICIT' WHEN 'a' THEN ' AS ASSIGNMENT' ELSE '' END) \
+                  FROM pg_catalog.pg_cast c \
+                  JOIN pg_catalog.pg_depend d ON d.objid = c.oid AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass AND d.deptype = 'e' \
+                  WHERE c.castsource < 16384 AND c.casttarget < 16384 \
+                ) AS found ORDER BY place, statement COLLATE \"C\"",
     },
     Section {
         title: "operator classes, whose functions are not read",

@@ -6,13 +6,13 @@
 
 mod perhaps;
 mod rows;
-mod server;
+pub(super) mod server;
 mod value;
 mod variables;
 
 use super::build::Builder;
 use super::dynamic::Evaluated;
-use super::walk::statement_mentions;
+use super::walk::{query_mentions, statement_mentions};
 use crate::ddl;
 use crate::ddl::ir::{Ddl, Step};
 use crate::ddl::plpgsql::{self, Block, Head, Node};
@@ -44,6 +44,10 @@ impl Builder {
         work: &mut Evaluated,
     ) -> Result<(), String> {
         let block = plpgsql::tree(body)?;
+        // A label reaches variables that another of the same name hides.
+        if !block.labels.is_empty() && block.hides_a_variable() {
+            return Err("labels and variables that hide others".to_owned());
+        }
         let mut run = Run::new(sure);
         self.block(&block, &mut run, work)
     }
@@ -104,7 +108,8 @@ impl Builder {
                 run.forget(&block.body);
                 return result;
             }
-            // One statement leaves nothing to undo: it was done, or what it makes was there.
+            // One statement leaves nothing to undo: it was done, or what it makes was there. Of
+            // several, one that may be there already takes the others back.
             let one = matches!(block.body.as_slice(), [Node::Sql { .. }]);
             if !doubtful || one {
                 return result;
@@ -270,6 +275,7 @@ impl Builder {
         match head {
             Head::Query { sql, .. } => {
                 let query = self.query_of(sql, work)?;
+                run.doubtful |= !query_mentions(&query).functions.is_empty();
                 let found = rows::rows(self, &query, &run.names);
                 complete = found.complete && (found.ordered || targets.len() == 1);
                 if complete {
@@ -334,11 +340,21 @@ impl Builder {
     }
 
     /// What an expression gives, and what it evaluates on the way.
-    fn evaluated(&mut self, text: &str, run: &Run, work: &mut Evaluated) -> Result<Value, String> {
+    fn evaluated(
+        &mut self,
+        text: &str,
+        run: &mut Run,
+        work: &mut Evaluated,
+    ) -> Result<Value, String> {
         if text.trim().is_empty() {
             return Ok(Value::Null);
         }
         let query = self.query_of(&format!("SELECT {text}"), work)?;
+        // A function of the migrations may fail with whatever a handler waits for.
+        run.doubtful |= query_mentions(&query)
+            .functions
+            .iter()
+            .any(|name| self.catalog.function_names.contains_key(name));
         // Where the block only may run, so may what it asks for.
         Ok(only(&query).map_or(Value::Unknown, |expr| self.value(expr, &run.names)))
     }
@@ -395,16 +411,21 @@ impl Builder {
                 Err("control of the transaction or the session".to_owned())
             }
             Ddl::Data { statement } => {
-                let found = statement_mentions(&statement?);
-                // A function of the migrations may fail with whatever its handler waits for.
-                run.doubtful |= found
-                    .functions
-                    .iter()
-                    .any(|name| self.catalog.function_names.contains_key(name));
+                let statement = statement?;
+                if let Some(name) = self.of_the_server(&statement) {
+                    return Err(format!("a change of `{name}`"));
+                }
+                let found = statement_mentions(&statement);
+                // A trigger or a function may fail with whatever its handler waits for.
+                run.doubtful = true;
                 self.note(&found, work);
                 Ok(())
             }
             Ddl::Evaluates { relations } => {
+                run.doubtful = true;
+                if let Some(name) = relations.iter().find(|name| self.is_of_the_server(name)) {
+                    return Err(format!("a change of `{}`", name.name));
+                }
                 let found: Vec<_> = relations
                     .iter()
                     .filter_map(|name| self.find(name))
@@ -412,25 +433,29 @@ impl Builder {
                 work.reads(found);
                 Ok(())
             }
-            ddl if run.sure && run.guarded => match self.is_there(&ddl) {
-                Some(true) => {
-                    run.raised = true;
-                    Ok(())
+            ddl if run.sure && run.guarded => {
+                // What the model does not have may be there: an index, a table of a tool.
+                run.doubtful |= !perhaps::raises_no_duplicate(&ddl);
+                match self.is_there(&ddl) {
+                    Some(true) => {
+                        run.raised = true;
+                        Ok(())
+                    }
+                    Some(false) => {
+                        self.apply(ddl);
+                        Ok(())
+                    }
+                    None => self.perhaps(ddl),
                 }
-                Some(false) => {
-                    self.apply(ddl);
-                    Ok(())
-                }
-                None => {
-                    run.doubtful = true;
-                    self.perhaps(ddl)
-                }
-            },
+            }
             ddl if run.sure => {
                 self.apply(ddl);
                 Ok(())
             }
-            ddl => self.perhaps(ddl),
+            ddl => {
+                run.doubtful |= !perhaps::raises_no_duplicate(&ddl);
+                self.perhaps(ddl)
+            }
         }
     }
 }

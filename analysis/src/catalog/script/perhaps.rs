@@ -463,6 +463,25 @@ impl Builder {
 
 const PERHAPS: &str = "a DO block or a function changes it, perhaps";
 
+/// Whether a statement makes nothing, so that nothing of its name can be there already.
+pub(super) fn raises_no_duplicate(ddl: &Ddl) -> bool {
+    match ddl {
+        Ddl::AlterTable { actions, .. } => actions.iter().all(|action| {
+            matches!(
+                action,
+                Action::RowSecurity { .. }
+                    | Action::Owner(_)
+                    | Action::SetNotNull { .. }
+                    | Action::DropColumn { .. }
+                    | Action::DropConstraint { .. }
+                    | Action::SetDefault { default: None, .. }
+            )
+        }),
+        Ddl::Drop { .. } | Ddl::CommentOnTable { .. } | Ddl::Grants { .. } => true,
+        _ => false,
+    }
+}
+
 /// The key of something that may or may not be there.
 pub(super) fn mark(kind: &str, name: &str) -> String {
     format!("{kind} {name}")

@@ -222,22 +222,35 @@ fn output(
 }
 
 fn from(builder: &Builder, select: &Select, outer: &Names) -> Option<Vec<Scope>> {
+    let by_schema = |name: &String| {
+        matches!(
+            name.as_str(),
+            "schemaname" | "table_schema" | "nspname" | "relnamespace"
+        )
+    };
+    let filter = select.filter.as_ref();
+    let by_schema = filter.is_some_and(|filter| mentions(filter).columns.iter().any(by_schema));
     let mut scopes = vec![(outer.clone(), true)];
     for item in &select.from {
-        scopes = join(builder, scopes, item)?;
+        scopes = join(builder, scopes, item, by_schema)?;
     }
     Some(scopes)
 }
 
 /// Every combination of the rows so far with those of an item.
-fn join(builder: &Builder, scopes: Vec<Scope>, item: &FromItem) -> Option<Vec<Scope>> {
+fn join(
+    builder: &Builder,
+    scopes: Vec<Scope>,
+    item: &FromItem,
+    by_schema: bool,
+) -> Option<Vec<Scope>> {
     match item {
         FromItem::Join(inner) => {
             if inner.kind != JoinKind::Inner || inner.alias.is_some() {
                 return None;
             }
-            let scopes = join(builder, scopes, &inner.left)?;
-            let scopes = join(builder, scopes, &inner.right)?;
+            let scopes = join(builder, scopes, &inner.left, by_schema)?;
+            let scopes = join(builder, scopes, &inner.right, by_schema)?;
             match &inner.constraint {
                 JoinConstraint::None => Some(scopes),
                 JoinConstraint::On(condition) => Some(
@@ -256,7 +269,7 @@ fn join(builder: &Builder, scopes: Vec<Scope>, item: &FromItem) -> Option<Vec<Sc
             }
         }
         FromItem::Relation(relation) => {
-            let table = table(builder, &relation.name.parts)?;
+            let table = table(builder, &relation.name.parts, by_schema)?;
             let name = relation.name.parts.last()?.clone();
             if relation
                 .alias

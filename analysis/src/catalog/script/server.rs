@@ -10,7 +10,7 @@ use super::rows::{Table, relation_value, schema_value};
 use super::value::Value;
 
 /// Tables in which tools keep what they have applied.
-const BOOKKEEPING: &[&str] = &[
+pub(in super::super) const BOOKKEEPING: &[&str] = &[
     "_sqlx_migrations",
     "schema_migrations",
     "ar_internal_metadata",
@@ -36,7 +36,7 @@ const BOOKKEEPING: &[&str] = &[
 ];
 
 /// The rows of one of the server's catalogs; nothing for one that is not modelled.
-pub(super) fn table(builder: &Builder, parts: &[String]) -> Option<Table> {
+pub(super) fn table(builder: &Builder, parts: &[String], by_schema: bool) -> Option<Table> {
     let name = match parts {
         [name] if name.starts_with("pg_") => name.clone(),
         [schema, name] if schema == "pg_catalog" => name.clone(),
@@ -91,10 +91,8 @@ pub(super) fn table(builder: &Builder, parts: &[String]) -> Option<Table> {
                 add(vec![("tablename", text(name))], false);
             }
             for schema in foreign_schemas(builder) {
-                add(
-                    vec![("schemaname", schema), ("tablename", foreign_name(builder))],
-                    false,
-                );
+                let name = foreign_name(builder, &schema, by_schema);
+                add(vec![("schemaname", schema), ("tablename", name)], false);
             }
         }
         "information_schema.tables" => {
@@ -118,13 +116,8 @@ pub(super) fn table(builder: &Builder, parts: &[String]) -> Option<Table> {
                 add(vec![("table_name", text(name))], false);
             }
             for schema in foreign_schemas(builder) {
-                add(
-                    vec![
-                        ("table_schema", schema),
-                        ("table_name", foreign_name(builder)),
-                    ],
-                    false,
-                );
+                let name = foreign_name(builder, &schema, by_schema);
+                add(vec![("table_schema", schema), ("table_name", name)], false);
             }
         }
         "information_schema.columns" | "pg_attribute" => {
@@ -154,10 +147,8 @@ pub(super) fn table(builder: &Builder, parts: &[String]) -> Option<Table> {
                 }
             }
             for schema in foreign_schemas(builder) {
-                let row = vec![
-                    ("table_schema", schema),
-                    ("table_name", foreign_name(builder)),
-                ];
+                let name = foreign_name(builder, &schema, by_schema);
+                let row = vec![("table_schema", schema), ("table_name", name)];
                 add(row, false);
             }
         }
@@ -351,8 +342,12 @@ fn foreign_schemas(builder: &Builder) -> Vec<Value> {
     schemas
 }
 
-/// A relation that no migration creates.
-fn foreign_name(builder: &Builder) -> Value {
+/// The name of a relation that no migration creates. Where a query asks for a schema, one of another
+/// schema may have any name; else it is taken for none of those that are there.
+fn foreign_name(builder: &Builder, schema: &Value, by_schema: bool) -> Value {
+    if by_schema && !matches!(schema, Value::Unknown) {
+        return Value::Unknown;
+    }
     let names = builder
         .catalog
         .relations()

@@ -100,9 +100,10 @@ impl Run {
         }
     }
 
-    /// These variables are not known any more.
+    /// These variables are not known any more. `a.b` is a field of `a`, or the variable `b` of the
+    /// block that is labelled `a`.
     pub(super) fn lose(&mut self, targets: &[Vec<String>]) {
-        for name in targets.iter().filter_map(|target| target.first()) {
+        for name in targets.iter().flatten() {
             self.names.insert(name.clone(), Value::Unknown);
         }
     }
@@ -180,9 +181,9 @@ fn typed(value: Value, ty: &str) -> Value {
 fn collect(node: &Node, into: &mut BTreeSet<String>) {
     match node {
         Node::Sql { into: targets, .. } => {
-            into.extend(targets.iter().filter_map(|target| target.first().cloned()));
+            into.extend(targets.iter().flatten().cloned());
         }
-        Node::Assign { target, .. } => into.extend(target.first().cloned()),
+        Node::Assign { target, .. } => into.extend(target.iter().cloned()),
         Node::Execute { into: names, .. } => into.extend(names.iter().cloned()),
         Node::If {
             branches,
@@ -192,8 +193,7 @@ fn collect(node: &Node, into: &mut BTreeSet<String>) {
             nodes.chain(otherwise).for_each(|node| collect(node, into));
         }
         Node::Loop { head, body } => {
-            let targets = head.targets().iter();
-            into.extend(targets.filter_map(|target| target.first().cloned()));
+            into.extend(head.targets().iter().flatten().cloned());
             body.iter().for_each(|node| collect(node, into));
         }
         Node::Block(block) => {

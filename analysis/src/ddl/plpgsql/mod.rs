@@ -72,6 +72,37 @@ pub(crate) struct Variable {
     pub(crate) value: Option<String>,
 }
 
+impl Block {
+    /// Whether a variable of a block within has the name of one around it.
+    pub(crate) fn hides_a_variable(&self) -> bool {
+        let seen = std::cell::RefCell::new(std::collections::HashSet::new());
+        // Each name is asked for once.
+        self.declares(&|name| !seen.borrow_mut().insert(name.to_owned()))
+    }
+
+    /// Whether it or a block within declares a variable of such a name.
+    fn declares(&self, named: &dyn Fn(&str) -> bool) -> bool {
+        fn within(nodes: &[Node], named: &dyn Fn(&str) -> bool) -> bool {
+            nodes.iter().any(|node| match node {
+                Node::Block(block) => block.declares(named),
+                Node::If {
+                    branches,
+                    otherwise,
+                } => {
+                    within(otherwise, named) || branches.iter().any(|(_, body)| within(body, named))
+                }
+                Node::Loop { body, .. } => within(body, named),
+                _ => false,
+            })
+        }
+        self.variables
+            .iter()
+            .any(|variable| named(&variable.name.to_lowercase()))
+            || within(&self.body, named)
+            || self.handlers.iter().any(|(_, body)| within(body, named))
+    }
+}
+
 /// What a loop goes over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
