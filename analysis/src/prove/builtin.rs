@@ -36,6 +36,9 @@ impl Prover<'_> {
             Verdict::Allowed(errors) => {
                 self.check_json_casts(name, call);
                 self.check_populated(name, call);
+                if super::collation::is_sensitive(name) {
+                    self.check_collations(&operands.iter().collect::<Vec<_>>(), &call.name.span);
+                }
                 let never = self.never_raises_on(name, errors, call, operands);
                 if !never {
                     info.raises(span, format!("the function `{name}`"));
@@ -232,6 +235,12 @@ pub(super) fn result_of(name: &str, operands: &[Info]) -> Option<Ty> {
                 "numrange" => Some(Ty::plain("numeric")),
                 _ => ty.is_text().then(|| Ty::plain("text")),
             }),
+        },
+        "length" => match operands.first() {
+            Some(operand) if operand.open => Some(Ty::plain("int4")),
+            _ => of(0)
+                .filter(|ty| ty.is_text() || matches!(&*ty.name, "bpchar" | "name" | "bytea"))
+                .map(|_| Ty::plain("int4")),
         },
         "max" | "min" | "first_value" | "last_value" | "lag" | "lead" | "nth_value" | "mode" => {
             of(0)

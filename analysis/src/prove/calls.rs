@@ -3,6 +3,7 @@
 //! Invariant: a name that is on no list of ours, defined by no migration and not allowed by the
 //! configuration is refused.
 
+use super::collation::Collation;
 use super::state::{Env, Info, Level, Prover};
 use super::walk;
 use crate::diagnostic::{Code, Diagnostic};
@@ -97,6 +98,7 @@ impl<'a> Prover<'a> {
         // The order of the tenant's own rows by a column that is the same in all of them tells
         // nothing; beside a caller's value it does.
         info.from_tenant = computed;
+        info.collation = Collation::Own;
         info
     }
 

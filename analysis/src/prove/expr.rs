@@ -3,6 +3,7 @@
 //!
 //! Invariant: each kind of expression has an arm of its own; there is none that passes the rest by.
 
+use super::collation::{Collation, named};
 use super::late::folds;
 use super::operator::unify_list;
 use super::resolve::is_system;
@@ -21,6 +22,7 @@ impl<'a> Prover<'a> {
             return Info::default();
         }
         let mut info = self.expr_inner(expr, env);
+        info.settle_collation();
         // Planning computes it, and fails whatever the tables hold.
         if info.folds || super::late::is_near_now(expr) {
             info.fails = None;
@@ -90,6 +92,10 @@ impl<'a> Prover<'a> {
                     SqlValue::TimestampWithZone => "timestamptz",
                     SqlValue::User | SqlValue::Place => "name",
                 })),
+                collation: match value {
+                    SqlValue::User | SqlValue::Place => named("C", Collation::Column),
+                    _ => Collation::Own,
+                },
                 folds: false,
                 ..Info::constant()
             },
@@ -231,6 +237,7 @@ impl<'a> Prover<'a> {
             }
             ExprKind::MinMax(_) => {
                 let operands = self.operands(expr, env);
+                self.check_collations(&operands.iter().collect::<Vec<_>>(), &expr.span);
                 let mut info = self.united(&operands, &expr.span);
                 if let Some((first, others)) = operands.split_first()
                     && !others.iter().all(|other| first.compares("<", other))
@@ -308,7 +315,13 @@ impl<'a> Prover<'a> {
             }
             ExprKind::Collate { collation, .. } => {
                 self.check_collation(collation, &expr.span);
-                self.children(expr, env)
+                let operands = self.operands(expr, env);
+                let mut info = self.over(&operands.iter().collect::<Vec<_>>());
+                info.ty = operands.first().and_then(|operand| operand.ty.clone());
+                if let Some(name) = collation.parts.last() {
+                    info.collation = named(name, Collation::Said);
+                }
+                info
             }
             ExprKind::Default => {
                 self.invalid("`DEFAULT` in this place", &expr.span);

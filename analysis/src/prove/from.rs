@@ -301,6 +301,7 @@ impl<'a> Prover<'a> {
             info.aggregate = false;
             info.constant = false;
             info.open = false;
+            info.collation.of_column();
             info.fails = None;
             // Its value is read of a row, unless PostgreSQL puts what it is computed from in its place.
             info.reads |= !replaced;

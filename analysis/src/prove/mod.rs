@@ -12,6 +12,7 @@ mod builtin;
 mod calls;
 mod cast;
 mod check;
+mod collation;
 mod domain;
 mod effects;
 mod equality;

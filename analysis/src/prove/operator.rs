@@ -2,6 +2,7 @@
 //!
 //! Invariant: a part is passed without a word only if no value of its operands' types raises.
 
+use super::collation::Collation;
 use super::expr::COMPARISON;
 use super::state::{Env, Info, OutColumn, Prover};
 use crate::functions::literals;
@@ -110,6 +111,9 @@ impl<'a> Prover<'a> {
         let mut operands: Vec<&Info> = parts.iter().collect();
         operands.extend(columns.iter().map(|column| &column.info));
         self.check_operator(operator, &operands);
+        for (part, column) in parts.iter().zip(columns) {
+            self.check_operator_collations(operator, &[part, &column.info]);
+        }
         let name = operator.parts.last().map_or("", String::as_str);
         let safe = parts.len() == columns.len()
             && parts
@@ -177,6 +181,7 @@ impl<'a> Prover<'a> {
         }
         results.extend(otherwise.map(|otherwise| self.expr(otherwise, env)));
         let mut info = self.united(&results, span);
+        conditions.collation = Collation::Own;
         info.absorb(&conditions);
         info
     }

@@ -364,6 +364,10 @@ impl<'a> Prover<'a> {
                 name: column.name.as_str().into(),
                 info: Info {
                     node: Some(Node::Column(rte, index)),
+                    collation: self.collation_of(
+                        column,
+                        column.ty.as_ref().and_then(|ty| self.type_of(ty)).as_ref(),
+                    ),
                     ty: column.ty.as_ref().and_then(|ty| self.type_of(ty)),
                     bounded: column.ty.as_ref().is_some_and(has_length),
                     loose: column

@@ -14,6 +14,7 @@ impl Prover<'_> {
     /// Refuses an operator that is not PostgreSQL's own, or that a migration shadows for operands
     /// of these types.
     pub(super) fn check_operator(&mut self, name: &Name, operands: &[&Info]) {
+        self.check_operator_collations(name, operands);
         let (own, operator) = match name.parts.as_slice() {
             [operator] => (false, operator),
             [schema, operator] if schema == "pg_catalog" => (true, operator),
@@ -70,6 +71,7 @@ impl Prover<'_> {
 
     /// The implicit `=` of `IN`, `USING` and their kin.
     pub(super) fn check_equality(&mut self, operands: &[&Info], span: &Span) {
+        self.check_collations(operands, span);
         if self.equality_shadowed || self.could_choose("=", operands) {
             self.problem(
                 Diagnostic::error(

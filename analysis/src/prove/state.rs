@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
+use super::collation::Collation;
 use crate::catalog::{Catalog, Relation};
 use crate::diagnostic::Diagnostic;
 use crate::functions::operators::{Operand, never_raises};
@@ -135,6 +136,8 @@ pub(super) struct Info {
     pub(super) open: bool,
     /// Whether texts of it may be equal that are not the same: a collation of the migrations.
     pub(super) loose: bool,
+    /// The collation that it brings.
+    pub(super) collation: Collation,
     /// Whether it is a parameter, which the program may have sent with a type of its own.
     pub(super) parameter: bool,
     /// Whether it is a number of a declared length, or one that the statement says.
@@ -185,6 +188,7 @@ impl Info {
     pub(super) fn absorb(&mut self, other: &Info) {
         self.from_tenant |= other.from_tenant;
         self.loose |= other.loose;
+        self.collation.join(&other.collation);
         self.reads |= other.reads;
         self.folds &= other.folds;
         if self.fails.is_none() {

@@ -89,6 +89,8 @@ impl<'a> Prover<'a> {
                     && let [column] = columns.as_slice()
                 {
                     info.ty.clone_from(&column.info.ty);
+                    info.collation.clone_from(&column.info.collation);
+                    info.collation.of_column();
                 }
                 info.loose |= columns.iter().any(|column| column.info.loose);
             }
