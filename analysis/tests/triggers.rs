@@ -123,6 +123,27 @@ fn everyday_triggers_are_understood() {
              EXCEPTION WHEN unique_violation THEN RETURN NULL;
              END",
         ),
+        // What the tenant's own rows say, table by table.
+        (
+            "BEFORE INSERT OR UPDATE",
+            "SECURITY DEFINER SET search_path = public",
+            "DECLARE known boolean := EXISTS (SELECT 1 FROM counters WHERE tenant_id = NEW.tenant_id); BEGIN
+               SELECT coalesce(max(p.notes), 0) + 1 INTO NEW.number FROM projects p WHERE p.tenant_id = NEW.tenant_id;
+               IF NOT EXISTS (SELECT 1 FROM audit WHERE tenant_id = NEW.tenant_id AND row_id = NEW.id) OR known THEN
+                 RAISE NOTICE 'new';
+               END IF;
+               NEW.title := (SELECT max(what) FROM audit a WHERE a.tenant_id = NEW.tenant_id);
+               RETURN NEW;
+             END",
+        ),
+        (
+            every,
+            "",
+            "BEGIN
+               IF EXISTS (SELECT 1 FROM log l JOIN docs d ON d.title = l.what) THEN RAISE EXCEPTION 'taken'; END IF;
+               RETURN NULL;
+             END",
+        ),
         // A number that each tenant counts for itself.
         (
             "BEFORE INSERT",
@@ -186,6 +207,18 @@ fn what_is_not_understood_is_told() {
         (
             "BEGIN INSERT INTO audit (tenant_id, what) VALUES (NEW.*, 'x'); RETURN NEW; END",
             "name the values",
+        ),
+        (
+            "BEGIN IF EXISTS (SELECT 1 FROM audit WHERE row_id = NEW.id) THEN NULL; END IF; RETURN NEW; END",
+            "the tenant of its rows",
+        ),
+        (
+            "BEGIN SELECT max(n) INTO NEW.number FROM counters c JOIN audit a ON true WHERE c.tenant_id = NEW.tenant_id; RETURN NEW; END",
+            "more than one table",
+        ),
+        (
+            "BEGIN NEW.number := (SELECT (SELECT max(n) FROM counters) FROM audit WHERE tenant_id = NEW.tenant_id LIMIT 1); RETURN NEW; END",
+            "the tenant of its rows",
         ),
         (
             "BEGIN DELETE FROM counters AS new WHERE tenant_id = new.tenant_id; RETURN NEW; END",

@@ -47,7 +47,11 @@ impl Builder {
             let Some(relation) = self.relation(id) else {
                 continue;
             };
-            if relation.kind != RelationKind::Partition {
+            // A foreign table with a parent may be a partition as well.
+            if !matches!(
+                relation.kind,
+                RelationKind::Partition | RelationKind::ForeignTable
+            ) {
                 continue;
             }
             for parent in &relation.parents {

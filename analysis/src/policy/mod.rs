@@ -54,15 +54,7 @@ fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth:
                 reason: "sequence".to_owned(),
             };
         }
-        RelationKind::ForeignTable => {
-            // Row-level security of a foreign table is not applied; the other server decides.
-            return match &relation.directive {
-                Some(Directive::Global { .. }) => Class::Global,
-                _ if relation.tenant_column.is_some() => Class::Scoped,
-                _ => undeclared(),
-            };
-        }
-        RelationKind::Table | RelationKind::Partition => {}
+        RelationKind::Table | RelationKind::Partition | RelationKind::ForeignTable => {}
     }
     if let Some(child) = foreign_child(catalog, relation) {
         return Class::Unprotected {
@@ -161,6 +153,12 @@ pub fn gap(catalog: &Catalog, relation: &Relation, command: Command) -> Option<S
 fn security(catalog: &Catalog, relation: &Relation, command: Command, depth: usize) -> Security {
     if let Some(why) = &catalog.bypasses_rls {
         return Security::None(why.clone());
+    }
+    if relation.kind == RelationKind::ForeignTable {
+        return Security::None(
+            "row-level security is not applied to a foreign table; the other server decides"
+                .to_owned(),
+        );
     }
     if !relation.rls.enabled {
         return Security::None("row-level security is not enabled".to_owned());

@@ -171,7 +171,11 @@ fn touched<'a>(catalog: &'a Catalog, relation: &'a Relation) -> Vec<(&'a Relatio
             continue;
         }
         found.push((table, above));
-        if table.kind == RelationKind::Partition {
+        // A foreign table with a parent may be a partition as well.
+        if matches!(
+            table.kind,
+            RelationKind::Partition | RelationKind::ForeignTable
+        ) {
             let parents = table.parents.iter().filter_map(|id| catalog.get(*id));
             pending.extend(parents.map(|parent| (parent, true)));
         }

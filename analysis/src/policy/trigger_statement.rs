@@ -8,10 +8,12 @@ use super::trigger::{self, Firing};
 use super::trigger_body::Judge;
 use super::trigger_names::offered;
 use super::{Class, class_within};
-use crate::catalog::walk::{Mentions, statement_mentions};
+use crate::catalog::walk::{self, Mentions, Visitor, statement_mentions};
 use crate::catalog::{Catalog, Command, ReferentialAction, Relation};
 use crate::ddl;
-use crate::ir::{Expr, ExprKind, FromItem, IndirectionStep, QueryBody, RelationRef, Statement};
+use crate::ir::{
+    Expr, ExprKind, FromItem, IndirectionStep, Query, QueryBody, RelationRef, Statement,
+};
 
 /// How much deeper than a view a trigger counts: triggers that fire each other end soon.
 const STEP: usize = 6;
@@ -36,13 +38,18 @@ impl Judge<'_> {
         let Some(statement) = statements.pop().filter(|_| statements.is_empty()) else {
             return Err("it is not one statement".to_owned());
         };
-        let found = statement_mentions(&statement);
+        self.stays_within(&statement)
+    }
+
+    /// Whether a statement, or the sub-queries of an expression, stay within the tenant.
+    pub(super) fn stays_within(&self, statement: &Statement) -> Result<(), String> {
+        let found = statement_mentions(statement);
         let aside = Mentions {
             relations: Vec::new(),
             ..found.clone()
         };
         content::are_confined(self.catalog, &aside, 0)?;
-        let (target, command, with) = match &statement {
+        let (target, command, with) = match statement {
             Statement::Query(query) => (None, Command::Select, query.with.is_some()),
             Statement::Insert(insert) => {
                 (Some(&insert.target), Command::Insert, insert.with.is_some())
@@ -74,7 +81,7 @@ impl Judge<'_> {
             return Ok(());
         }
         let Some(target) = target else {
-            return Err("it reads tables".to_owned());
+            return self.reads_the_tenants(statement, &reads);
         };
         // The target is mentioned once; anything else would be read.
         if reads.len() != 1 {
@@ -84,16 +91,67 @@ impl Judge<'_> {
         if !matches!(class, Class::Protected | Class::Scoped) {
             return Err(format!("`{}` is {}", target.display(), class.word()));
         }
-        if self.carries_the_tenant(&statement, target)? {
+        if self.carries_the_tenant(statement, target)? {
             return Ok(());
         }
-        Err(if self.firing.new_counts {
+        Err(self.not_its_tenant())
+    }
+
+    fn not_its_tenant(&self) -> String {
+        if self.firing.new_counts {
             "the tenant of its rows is not that of the row which fired it".to_owned()
         } else {
             "a row of its own is not checked by policies before it runs, and triggers may drop or \
              change it; make the trigger an AFTER trigger"
                 .to_owned()
-        })
+        }
+    }
+
+    /// Whether every table is read alone, and only rows with the tenant of the row that fired the
+    /// trigger.
+    fn reads_the_tenants(&self, statement: &Statement, reads: &[&Relation]) -> Result<(), String> {
+        let Statement::Query(query) = statement else {
+            return Err("it reads tables".to_owned());
+        };
+        let mut all = Queries(vec![(**query).clone()]);
+        walk::statement(&mut statement.clone(), &mut all);
+        let mut looked_at = 0;
+        let mut pending: Vec<&Query> = all.0.iter().collect();
+        while let Some(query) = pending.pop() {
+            if query.with.is_some() {
+                return Err("it has a WITH".to_owned());
+            }
+            match &query.body {
+                QueryBody::Values(_) => {}
+                QueryBody::SetOperation { left, right, .. } => pending.extend([&**left, &**right]),
+                QueryBody::Select(select) => match select.from.as_slice() {
+                    [] => {}
+                    [FromItem::Relation(from)] if from.sample.is_none() => {
+                        let table = self.path.relation(self.catalog, &from.name.parts)?;
+                        let depth = self.firing.depth + STEP;
+                        looked_at += 1;
+                        match class_within(self.catalog, table, Command::Select, depth) {
+                            Class::Global => continue,
+                            Class::Protected | Class::Scoped => {}
+                            other => {
+                                return Err(format!("`{}` is {}", table.display(), other.word()));
+                            }
+                        }
+                        let tenant = table.tenant().ok_or("a table has no tenant")?;
+                        if !self.pins(from, select.filter.as_ref(), &tenant.name)? {
+                            return Err(self.not_its_tenant());
+                        }
+                    }
+                    _ => return Err("it reads more than one table at once".to_owned()),
+                },
+            }
+        }
+        // Each mention of a table has been looked at, or none of this counts.
+        if looked_at == reads.len() {
+            Ok(())
+        } else {
+            Err("it reads tables".to_owned())
+        }
     }
 
     /// The triggers of what it writes run with the same rights, and look names up along its path.
@@ -344,4 +402,15 @@ fn acts_alone(catalog: &Catalog, target: &Relation, command: Command) -> Result<
         }
     }
     Ok(())
+}
+
+/// The sub-queries of expressions, at whatever depth.
+struct Queries(Vec<Query>);
+
+impl Visitor for Queries {
+    fn expr(&mut self, expr: &mut Expr) {
+        if let ExprKind::Subquery { query, .. } = &expr.kind {
+            self.0.push((**query).clone());
+        }
+    }
 }
