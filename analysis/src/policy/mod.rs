@@ -255,7 +255,7 @@ fn confined(
 }
 
 /// Whether a policy may apply to the application role. `?` is whoever ran the migration.
-fn may_apply(catalog: &Catalog, policy: &Policy) -> bool {
+pub(crate) fn may_apply(catalog: &Catalog, policy: &Policy) -> bool {
     policy
         .roles
         .iter()

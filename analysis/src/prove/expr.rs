@@ -304,6 +304,18 @@ impl<'a> Prover<'a> {
                 let operands = self.operands(expr, env);
                 let base_type = operands.first().and_then(|base| base.ty.clone());
                 let mut info = self.over(&operands.iter().collect::<Vec<_>>());
+                // A subscript is cast to an integer, which fails for what is too large. That of a
+                // document may be a text.
+                let small = |bound: &Info| {
+                    bound.open
+                        || bound
+                            .ty
+                            .as_ref()
+                            .is_some_and(|ty| matches!(&*ty.name, "int2" | "int4" | "text"))
+                };
+                if !operands.iter().skip(1).all(small) {
+                    info.raises(&expr.span, "this subscript");
+                }
                 // A subscript of an array yields an element, or NULL.
                 info.ty = match steps.as_slice() {
                     [IndirectionStep::Subscript(bounds)] if bounds.len() == 1 => base_type

@@ -46,7 +46,7 @@ impl Prover<'_> {
         }
     }
 
-    fn late_part(&self, expr: &Expr) -> Option<&Leak> {
+    pub(super) fn late_part(&self, expr: &Expr) -> Option<&Leak> {
         match &expr.kind {
             ExprKind::And(_) | ExprKind::Or(_) | ExprKind::Not(_) | ExprKind::IsBool { .. } => {
                 children(expr)

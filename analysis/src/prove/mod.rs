@@ -28,6 +28,7 @@ mod mend;
 mod merge;
 mod operator;
 mod pin;
+mod policies;
 mod proof;
 mod provenance;
 mod query;
@@ -204,6 +205,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         misses: Vec::new(),
         insertions: Vec::new(),
         references: Vec::new(),
+        policies_read: HashSet::new(),
         refused: Vec::new(),
         given: Vec::new(),
     };

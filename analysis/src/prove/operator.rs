@@ -70,7 +70,13 @@ impl<'a> Prover<'a> {
             || (matches!(name, "%" | "<->")
                 && text
                 && left.is_some_and(|left| left.compares("=", right)))
-            || (operators::is_like(name) && safe_pattern(right_expr) && strict)
+            || (operators::is_like(name)
+                && strict
+                && match left_ty.filter(|ty| ty.name != "bytea") {
+                    Some(_) => safe_pattern(right_expr),
+                    // The bytes of a literal are not its letters.
+                    None => string(right_expr).is_some_and(|text| !text.contains('\\')),
+                })
             || (operators::is_regex(name) && safe_regex(right_expr) && strict)
             || (matches!(name, "@?" | "@@")
                 && left_ty.is_some_and(|ty| ty.name == "jsonb")

@@ -255,6 +255,9 @@ impl<'a> Prover<'a> {
             }
             return;
         }
+        if matches!(class, Class::Protected | Class::Scoped) && !self.context.definer {
+            self.check_policies(relation, span);
+        }
         match class {
             Class::Protected => {
                 let reason = format!("row-level security of `{}` confines it", relation.display());

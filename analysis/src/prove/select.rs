@@ -151,7 +151,7 @@ impl<'a> Prover<'a> {
         }
         let columns = columns.map(|mut columns| {
             for column in &mut columns {
-                if !from_rows && column.info.node != Some(Node::Tenant) {
+                if !from_rows && (select.grouping_sets || column.info.node != Some(Node::Tenant)) {
                     column.info.node = None;
                 }
                 column.info.text_of = None;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::collation::Collation;
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::{Catalog, Relation, RelationId};
 use crate::diagnostic::Diagnostic;
 use crate::functions::operators::{Operand, never_raises};
 use crate::functions::types::Ty;
@@ -447,6 +447,8 @@ pub(super) struct Prover<'a> {
     pub(super) insertions: Vec<(RteId, super::explain::Insertion)>,
     /// Where tables are written, for messages.
     pub(super) references: Vec<super::mend::Written>,
+    /// The tables whose policies were looked at for what they can fail on.
+    pub(super) policies_read: HashSet<RelationId>,
     /// The entries whose rows are refused for want of a condition.
     pub(super) refused: Vec<RteId>,
     /// Values that the source of an INSERT gives for a tenant column, for messages.

@@ -224,6 +224,11 @@ impl<'a> Prover<'a> {
         })
     }
 
+    /// Whether a query without a condition of its own on the tenant gives one row at most.
+    pub(super) fn gives_one(&self, query: &Query) -> bool {
+        bare(query).is_some() || self.at_most_one(query) || self.one_by_key(query)
+    }
+
     /// Whether a query returns one row at most, whatever the tables hold.
     fn at_most_one(&self, query: &Query) -> bool {
         if let Some(limit) = &query.limit

@@ -1,0 +1,148 @@
+//! What the policies of a table compute beside the tenant's condition.
+//!
+//! PostgreSQL evaluates the conditions of all policies on every row that a scan meets, the cheaper ones
+//! first. Invariant: a table counts as protected in a statement only if none of them can fail on a row
+//! of another tenant.
+
+use super::state::{
+    Argument, Context, Env, Guard, Info, Leak, Namespace, Prover, RteId, Table, Visible,
+};
+use super::walk::{children, has_subquery};
+use crate::catalog::{Command, PolicyExpr, Relation};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ir::{Expr, ExprKind, Span, SubqueryKind};
+use crate::policy::may_apply;
+
+impl<'a> Prover<'a> {
+    /// Refuses a table whose policies can fail on foreign rows.
+    pub(super) fn check_policies(&mut self, relation: &'a Relation, span: &Span) {
+        if !relation.rls.enabled || !self.policies_read.insert(relation.id) {
+            return;
+        }
+        for policy in &relation.policies {
+            let PolicyExpr::Expr(expr) = &policy.using else {
+                continue;
+            };
+            if policy.command == Some(Command::Insert) || !may_apply(self.catalog, policy) {
+                continue;
+            }
+            if let Some(leak) = self.fails_on_rows(relation, expr) {
+                self.problem(
+                    Diagnostic::error(
+                        Code::UNPROTECTED,
+                        format!(
+                            "the policy `{}` of `{}` is computed on rows of every tenant, and {} in it can fail there: the error tells of them",
+                            policy.name,
+                            relation.display(),
+                            leak.what
+                        ),
+                    )
+                    .at(span.clone())
+                    .note(format!("it is written in {}", policy.written_in))
+                    .help("write the policy with comparisons that can't fail, as in `doc ->> 'open' = 'true'` for `(doc ->> 'open')::boolean`, or keep what it computes in a column of its own"),
+                );
+            }
+        }
+    }
+
+    /// What can fail where a policy's condition is computed on rows of a table.
+    fn fails_on_rows(&mut self, relation: &'a Relation, expr: &'a Expr) -> Option<Leak> {
+        match &expr.kind {
+            ExprKind::And(_) | ExprKind::Or(_) | ExprKind::Not(_) => children(expr)
+                .into_iter()
+                .find_map(|part| self.fails_on_rows(relation, part)),
+            _ if self.setting(expr).is_some() => None,
+            _ if has_subquery(expr) => self.fails_on_demand_in(expr),
+            _ => self.fails_on_row(relation, expr),
+        }
+    }
+
+    /// A scalar sub-query that may give several rows; what it reads is judged with the policy.
+    fn fails_on_demand_in(&self, expr: &Expr) -> Option<Leak> {
+        if self.setting(expr).is_some() {
+            return None;
+        }
+        if let ExprKind::Subquery {
+            kind: SubqueryKind::Scalar | SubqueryKind::RowCompare { .. },
+            query,
+        } = &expr.kind
+            && !self.gives_one(query)
+        {
+            return Some(Leak {
+                span: expr.span.clone(),
+                what: "a sub-query that may return several rows".to_owned(),
+            });
+        }
+        children(expr)
+            .into_iter()
+            .find_map(|part| self.fails_on_demand_in(part))
+    }
+
+    /// Walks a condition without a sub-query over the columns of a table, and forgets all of it but
+    /// what can fail.
+    fn fails_on_row(&mut self, relation: &'a Relation, expr: &'a Expr) -> Option<Leak> {
+        // An entry that is none of the statement's.
+        let row = RteId::MAX;
+        let columns: Vec<Visible> = self
+            .base_columns(row, relation)
+            .into_iter()
+            .map(|mut column| {
+                let info = std::rc::Rc::make_mut(&mut column.info);
+                info.node = None;
+                info.exposed = vec![row];
+                column
+            })
+            .collect();
+        let namespace = Namespace {
+            tables: vec![Table {
+                name: relation.name.clone(),
+                schema: Some(relation.schema.clone()),
+                columns: Some(columns.clone().into()),
+                scalar: false,
+                rte: None,
+                made: 0..0,
+            }],
+            columns,
+            opaque: false,
+        };
+        let context = Context {
+            origin: Some((expr.span.clone(), String::new())),
+            depth: self.context.depth + 1,
+            arguments: None::<std::rc::Rc<[Argument]>>,
+            ..Context::clone(&self.context)
+        };
+        let known = (self.problems.len(), self.checks.len(), self.blocks.len());
+        let occurrences = self.occurrences.len();
+        let kept = (
+            self.functions.clone(),
+            self.relations.clone(),
+            self.weakest,
+            self.writes,
+            self.stopped,
+        );
+        let leak = self.within(context, |this| {
+            let block = this.block(None, &Guard::from([]));
+            let scope = this.push_scope(namespace, None);
+            let env = Env {
+                condition: true,
+                ..this.env(block, scope, false)
+            };
+            let info: Info = this.expr(expr, &env);
+            info.leak.or_else(|| this.late_part(expr).cloned())
+        });
+        self.problems.truncate(known.0);
+        self.checks.truncate(known.1);
+        for block in self.blocks.iter_mut().skip(known.2) {
+            block.risk = None;
+        }
+        self.occurrences.truncate(occurrences);
+        (
+            self.functions,
+            self.relations,
+            self.weakest,
+            self.writes,
+            self.stopped,
+        ) = kept;
+        leak
+    }
+}
