@@ -114,6 +114,7 @@ impl Builder {
             security_definer: false,
             volatility: Volatility::default(),
             strict: false,
+            leakproof: false,
             body,
             settings: Vec::new(),
             unknown: ambiguous.then(|| "its schema is not known".to_owned()),
@@ -485,6 +486,9 @@ fn change(function: &mut Function, changes: FunctionChanges) {
     }
     if let Some(strict) = changes.strict {
         function.strict = strict;
+    }
+    if let Some(leakproof) = changes.leakproof {
+        function.leakproof = leakproof;
     }
     if changes.reset_all {
         function.settings.clear();

@@ -28,6 +28,8 @@ pub struct Function {
     pub volatility: Volatility,
     /// `STRICT`
     pub strict: bool,
+    /// `LEAKPROOF`: PostgreSQL runs it in front of policies.
+    pub leakproof: bool,
     /// The body.
     pub body: Body,
     /// `SET` clauses: the setting, folded, and its value where that is a constant.

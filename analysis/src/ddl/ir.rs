@@ -441,6 +441,7 @@ pub(crate) struct FunctionChanges {
     pub(crate) security_definer: Option<bool>,
     pub(crate) volatility: Option<Volatility>,
     pub(crate) strict: Option<bool>,
+    pub(crate) leakproof: Option<bool>,
     /// Settings; `None` as value is one that is not a constant.
     pub(crate) set: Vec<(String, Option<String>)>,
     pub(crate) reset: Vec<String>,

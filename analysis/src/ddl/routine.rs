@@ -152,7 +152,11 @@ fn change(option: &DefElem, changes: &mut FunctionChanges) {
             Some(Node::VariableSetStmt(set)) => setting(set, changes),
             _ => changes.unknown = true,
         },
-        Some("leakproof" | "cost" | "rows" | "support" | "parallel") => {}
+        Some("leakproof") => match flag() {
+            Some(value) => changes.leakproof = Some(value),
+            None => changes.unknown = true,
+        },
+        Some("cost" | "rows" | "support" | "parallel") => {}
         _ => changes.unknown = true,
     }
 }

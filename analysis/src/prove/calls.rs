@@ -6,6 +6,7 @@
 use super::collation::Collation;
 use super::state::{Env, Info, Level, Prover};
 use super::walk;
+use crate::catalog::Function;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::types::Ty;
 use crate::functions::{Verdict, builtin};
@@ -140,6 +141,9 @@ impl<'a> Prover<'a> {
         }
         for function in &defined {
             self.function(function, call, span, info);
+            if function.leakproof && info.reads && !self.never_raises(function, operands) {
+                self.leakproof(function, &call.name.span);
+            }
         }
         if let [function] = defined.as_slice()
             && own.is_none()
@@ -198,6 +202,22 @@ impl<'a> Prover<'a> {
                 );
             }
         }
+    }
+
+    /// A function that a migration calls leakproof runs on rows of every tenant.
+    fn leakproof(&mut self, function: &Function, span: &Span) {
+        self.problem(
+            Diagnostic::error(
+                Code::FUNCTION_BODY,
+                format!(
+                    "PostgreSQL runs `{}` in front of policies, as a migration calls it `LEAKPROOF`, and its error would tell of another tenant's row",
+                    function.signature()
+                ),
+            )
+            .at(span.clone())
+            .note(format!("it is defined in {}", function.written_in))
+            .help(format!("in a migration: ALTER FUNCTION {} NOT LEAKPROOF", function.signature())),
+        );
     }
 
     fn configured(&self, schema: Option<&str>, name: &str) -> bool {
