@@ -220,7 +220,7 @@ impl<'a> Prover<'a> {
         );
     }
 
-    fn configured(&self, schema: Option<&str>, name: &str) -> bool {
+    pub(super) fn configured(&self, schema: Option<&str>, name: &str) -> bool {
         // A name on the list of refused ones stays refused.
         if matches!(schema, None | Some("pg_catalog"))
             && builtin(name).is_some_and(|own| matches!(own.verdict, Verdict::Refused(_)))

@@ -7,10 +7,11 @@
 use super::state::{
     Argument, Context, Env, Guard, Info, Leak, Namespace, Prover, RteId, Table, Visible,
 };
+use super::subquery::bare;
 use super::walk::{children, has_subquery};
-use crate::catalog::{Command, PolicyExpr, Relation};
+use crate::catalog::{Body, Command, Function, PolicyExpr, Relation};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ir::{Expr, ExprKind, Span, SubqueryKind};
+use crate::ir::{Expr, ExprKind, Span, Statement, SubqueryKind};
 use crate::policy::may_apply;
 
 impl<'a> Prover<'a> {
@@ -53,8 +54,31 @@ impl<'a> Prover<'a> {
                 .find_map(|part| self.fails_on_rows(relation, part)),
             _ if self.setting(expr).is_some() => None,
             _ if has_subquery(expr) => self.fails_on_demand_in(expr),
+            // What it runs is judged with the policy, or the configuration answers for it.
+            _ if self.calls_unread(expr) => None,
             _ => self.fails_on_row(relation, expr),
         }
+    }
+
+    /// Whether an expression calls a function that is allowed by the configuration, or whose body is
+    /// not a single expression.
+    fn calls_unread(&self, expr: &Expr) -> bool {
+        let here = match &expr.kind {
+            ExprKind::Call(call) => {
+                let (schema, name) = match call.name.parts.as_slice() {
+                    [name] => (None, name.as_str()),
+                    [schema, name] => (Some(schema.as_str()), name.as_str()),
+                    _ => return true,
+                };
+                let bodies = self.catalog.functions(schema, name);
+                self.configured(schema, name)
+                    || bodies.iter().any(|function| !is_expression(function))
+            }
+            _ => false,
+        };
+        here || children(expr)
+            .into_iter()
+            .any(|part| self.calls_unread(part))
     }
 
     /// A scalar sub-query that may give several rows; what it reads is judged with the policy.
@@ -144,5 +168,16 @@ impl<'a> Prover<'a> {
             self.stopped,
         ) = kept;
         leak
+    }
+}
+
+/// Whether the body of a function is `SELECT expr`, without a sub-query.
+fn is_expression(function: &Function) -> bool {
+    match &function.body {
+        Body::Sql { statements, .. } => match statements.as_slice() {
+            [Statement::Query(query)] => bare(query).is_some_and(|expr| !has_subquery(expr)),
+            _ => false,
+        },
+        Body::Opaque { .. } => false,
     }
 }
