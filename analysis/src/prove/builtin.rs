@@ -178,6 +178,13 @@ fn never_on_types(name: &str, call: &Call, operands: &[Info]) -> bool {
         }
         "jsonb_agg" => first.is_some_and(|ty| ty.name != "json" && ty.name != "record"),
         "array_agg" => first.is_some(),
+        // Of an array or a vector come its elements.
+        "unnest" => operands.iter().all(|operand| {
+            operand
+                .ty
+                .as_ref()
+                .is_some_and(|ty| ty.array || ty.name == "tsvector")
+        }),
         // A name that is NULL raises, and so does one without a value.
         "jsonb_build_object" | "json_build_object" => {
             let pairs = call.args.chunks(2).zip(operands.chunks(2));

@@ -7,10 +7,17 @@ use super::state::{Env, Existence, Fact, Guard, Info, Membership, OutputSource, 
 use crate::functions::types::Ty;
 use crate::ir::{Expr, ExprKind, IndirectionStep, Query, SubqueryKind};
 
-/// `EXISTS (…)` or `NOT EXISTS (…)` as a whole conjunct.
+/// `EXISTS (…)`, `NOT EXISTS (…)` or `IN (…)` as a whole conjunct. `NOT IN` is no join: it is asked row by
+/// row, and PostgreSQL takes it for the cheapest condition of all.
 fn top_exists(expr: &Expr) -> Option<*const Query> {
     match &expr.kind {
-        ExprKind::Not(inner) => top_exists(inner),
+        ExprKind::Not(inner) => match &inner.kind {
+            ExprKind::Subquery {
+                kind: SubqueryKind::Any { .. },
+                ..
+            } => None,
+            _ => top_exists(inner),
+        },
         ExprKind::Subquery {
             kind: SubqueryKind::Exists | SubqueryKind::Any { .. },
             query,

@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::operators;
 use crate::functions::types::{Ty, is_own};
 use crate::functions::{builtin, is_stable};
-use crate::ir::{Call, Expr, ExprKind, FunctionItem, Literal, Statement};
+use crate::ir::{BoolTest, Call, Expr, ExprKind, FunctionItem, Literal, Statement};
 
 impl Prover<'_> {
     /// Notes of an expression of a condition whether it reads a column, or can fail without one.
@@ -48,11 +48,15 @@ impl Prover<'_> {
 
     pub(super) fn late_part(&self, expr: &Expr) -> Option<&Leak> {
         match &expr.kind {
-            ExprKind::And(_) | ExprKind::Or(_) | ExprKind::Not(_) | ExprKind::IsBool { .. } => {
-                children(expr)
-                    .into_iter()
-                    .find_map(|part| self.late_part(part))
-            }
+            ExprKind::And(_)
+            | ExprKind::Or(_)
+            | ExprKind::Not(_)
+            | ExprKind::IsBool {
+                test: BoolTest::True | BoolTest::NotTrue | BoolTest::False | BoolTest::NotFalse,
+                ..
+            } => children(expr)
+                .into_iter()
+                .find_map(|part| self.late_part(part)),
             // What a column is compared with is computed to estimate how many rows there will be.
             ExprKind::Operator { .. }
             | ExprKind::InList { .. }
