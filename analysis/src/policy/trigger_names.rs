@@ -142,7 +142,7 @@ impl Path {
         let mut path = outer.and_then(|path| path.0.clone());
         for (setting, value) in &function.settings {
             let Some(value) = value.as_deref().filter(|_| setting == "search_path") else {
-                return Err(format!("calls a function that sets `{setting}`"));
+                return Err(format!("has a function that sets `{setting}`"));
             };
             let mut schemas = Vec::new();
             for part in value.split(',') {
@@ -151,7 +151,7 @@ impl Path {
                     "" | "pg_catalog" | "pg_temp" => {}
                     "$user" if function.security_definer => {
                         return Err(
-                            "calls a function with `\"$user\"` in its `search_path`, which is the \
+                            "has `\"$user\"` in the `search_path` of its function, which is the \
                              schema of its owner; name the schema"
                                 .to_owned(),
                         );

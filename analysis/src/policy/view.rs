@@ -3,6 +3,7 @@
 //! A view reads with its owner's rights unless it is `security_invoker`, and an owner is taken to
 //! bypass row-level security. A filter inside the definition is for the prover to judge.
 
+use super::trigger_names::Path;
 use super::{class_within, content, term};
 use crate::catalog::walk::{Mentions, Visitor, query_mentions, statement_mentions};
 use crate::catalog::{Body, Catalog, Class, Command, Function, Relation, RelationKind, Volatility};
@@ -167,10 +168,19 @@ pub(super) fn call_class(catalog: &Catalog, function: &Function) -> Class {
     if let Some(why) = computed_once(catalog, function) {
         return unknown(&why);
     }
+    let path = match Path::of(catalog, function, None) {
+        Ok(path) => path,
+        Err(why) => return unknown(&why),
+    };
     let mut filtered = false;
     for statement in statements {
         let found = statement_mentions(statement);
-        let reads = match relations(catalog, &found) {
+        let reads: Result<Vec<&Relation>, String> = found
+            .relations
+            .iter()
+            .map(|parts| path.relation(catalog, parts))
+            .collect();
+        let reads = match reads {
             Ok(reads) => reads,
             Err(why) => return unknown(&why),
         };
