@@ -158,6 +158,7 @@ impl Builder {
                 self.grant_roles(std::slice::from_ref(&name), &members, true);
             }
             Ddl::Extension { name } => {
+                self.catalog.ever.extensions.insert(name.clone());
                 self.extensions |= !WITHOUT_RELATIONS.contains(&name.as_str());
             }
             Ddl::SearchPath { path, local } => self.set_path(path, local),

@@ -85,6 +85,11 @@ impl Catalog {
         self.ever.functions.contains(name)
     }
 
+    /// Whether a migration ever created this extension.
+    pub(crate) fn has_extension(&self, name: &str) -> bool {
+        self.ever.extensions.contains(name)
+    }
+
     /// The operators of this name that migrations ever defined, in any schema.
     pub fn shadowing_operators(&self, name: &str) -> impl Iterator<Item = &Operator> {
         self.ever

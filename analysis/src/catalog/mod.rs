@@ -80,6 +80,7 @@ pub(crate) struct Defined {
     pub(crate) types: HashSet<String>,
     pub(crate) casts: Vec<Cast>,
     pub(crate) collations: HashSet<String>,
+    pub(crate) extensions: HashSet<String>,
     /// Why any name at all could have been defined.
     pub(crate) anything: Option<String>,
 }

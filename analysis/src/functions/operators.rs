@@ -61,6 +61,19 @@ pub(crate) fn of_an_extension(
     Some(Extension { result, never })
 }
 
+/// Whether an operator of the extension `intarray` is meant where PostgreSQL has one for any array:
+/// that is of `integer[]` and raises an error where an element is NULL.
+pub(crate) fn is_of_intarray(name: &str, left: Operand<'_>, right: Operand<'_>) -> bool {
+    let integers = |operand| match operand {
+        Operand::Known(ty) => ty.array && ty.name == "int4",
+        _ => true,
+    };
+    matches!(name, "&&" | "@>" | "<@") && integers(left) && integers(right)
+}
+
+/// Whether an extension has functions in the place of PostgreSQL's own, for the same arguments.
+pub(crate) const REPLACING: &str = "orafce";
+
 /// `LIKE` and its kin: they raise an error when the pattern ends in a lone backslash.
 pub(crate) fn is_like(name: &str) -> bool {
     matches!(name, "~~" | "!~~" | "~~*" | "!~~*")

@@ -66,9 +66,14 @@ impl Prover<'_> {
     fn never_raises_on(&self, name: &str, errors: Errors, call: &Call, operands: &[Info]) -> bool {
         let types: Vec<Operand<'_>> = operands.iter().map(Info::given).collect();
         let unknown = types.iter().any(|ty| matches!(ty, Operand::Unknown));
-        // Names of arguments and defaults are not matched. A value of a type that is not known could
+        // An extension may have a function in its place; names of arguments are not matched. A value of a type that is not known could
         // reach the function by a cast of the migrations.
-        if call.arg_names.iter().any(Option::is_some)
+        let replaced = call.name.parts.len() == 1
+            && self
+                .catalog
+                .has_extension(crate::functions::operators::REPLACING);
+        if replaced
+            || call.arg_names.iter().any(Option::is_some)
             || (unknown && !self.catalog.casts().is_empty())
         {
             return false;

@@ -28,9 +28,15 @@ impl<'a> Prover<'a> {
         span: &Span,
         info: &mut Info,
     ) {
+        let own = name.parts.len() > 1;
         let Some(name) = name.parts.last().map(String::as_str) else {
             return;
         };
+        let replaced = !own
+            && self.catalog.has_extension("intarray")
+            && left.is_some_and(|left| {
+                operators::is_of_intarray(name, left.operand(), right.operand())
+            });
         let is_text = |info: &Info| info.ty.as_ref().is_some_and(Ty::is_text);
         let text = left.is_some_and(is_text) || is_text(right);
         let left_ty = left.and_then(|left| left.ty.as_ref());
@@ -64,7 +70,7 @@ impl<'a> Prover<'a> {
         let strict = !info.loose && left.is_none_or(textual);
         let compares = left.is_some_and(|left| left.compares(name, right))
             && !(info.loose && operators::wants_strict(name));
-        let safe = compares
+        let safe = (compares && !replaced)
             || (name == "||" && text && left.is_some_and(|left| joins(left, right)))
             || (name == "-" && left.is_none() && right.constant)
             || (matches!(name, "%" | "<->")
@@ -91,6 +97,10 @@ impl<'a> Prover<'a> {
                 PATTERN.to_owned()
             } else if operators::is_regex(name) {
                 "a regular expression that may be invalid".to_owned()
+            } else if replaced {
+                format!(
+                    "the operator `{name}` of the extension intarray, which takes no NULL (that of PostgreSQL does: `OPERATOR(pg_catalog.{name})`),"
+                )
             } else {
                 format!("the operator `{name}`")
             };
