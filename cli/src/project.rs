@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest as _, Sha384};
-use watertight_analysis::migrations::{Migration, SourceFile, is_snapshot, order, snapshot};
+use watertight_analysis::migrations::{
+    Migration, SourceFile, is_code, is_snapshot, order, snapshot,
+};
 use watertight_analysis::render::render_all;
 use watertight_analysis::{Catalog, Code, Config, Diagnostic};
 use watertight_build::Project as Place;
@@ -277,6 +279,10 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> Result<(
                 path: below,
                 text: read(&path)?,
             });
+        } else if is_code(&below) {
+            // A migration in code: refused by its name.
+            let text = String::new();
+            files.push(SourceFile { path: below, text });
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha384};
 use watertight_analysis::catalog::Catalog;
 use watertight_analysis::config::Config;
 use watertight_analysis::diagnostic::{Code, Diagnostic};
-use watertight_analysis::migrations::{Migration, SourceFile, order, snapshot};
+use watertight_analysis::migrations::{Migration, SourceFile, is_code, order, snapshot};
 use watertight_build::{Project as Place, named};
 use watertight_syntax::Names;
 use watertight_syntax::project::{Files, MigrationFile, Project, StatementFile, render};
@@ -233,7 +233,7 @@ fn list(place: &Place, config: &Config, folders: &[PathBuf]) -> Result<Vec<Liste
             continue;
         }
         let before = files.len();
-        walk(index, folder, 0, &mut files);
+        walk(index, (folder, folder), 0, &mut files);
         if files.len() == before && (config.migrations.len() == 1 || !folder.is_dir()) {
             return Err(no_migrations(folder));
         }
@@ -242,7 +242,7 @@ fn list(place: &Place, config: &Config, folders: &[PathBuf]) -> Result<Vec<Liste
 }
 
 /// Folders within the folder: diesel has one for each migration.
-fn walk(index: usize, folder: &Path, depth: usize, files: &mut Vec<Listed>) {
+fn walk(index: usize, (top, folder): (&Path, &Path), depth: usize, files: &mut Vec<Listed>) {
     let mut entries: Vec<PathBuf> = fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -252,8 +252,11 @@ fn walk(index: usize, folder: &Path, depth: usize, files: &mut Vec<Listed>) {
     entries.sort();
     for path in entries {
         if path.is_dir() && depth < 3 {
-            walk(index, &path, depth + 1, files);
-        } else if path.extension().is_some_and(|extension| extension == "sql") {
+            walk(index, (top, &path), depth + 1, files);
+        } else if path.extension().is_some_and(|extension| extension == "sql")
+            // A migration in code is refused by its name.
+            || is_code(&below(top, &path))
+        {
             push(index, path, files);
         }
     }

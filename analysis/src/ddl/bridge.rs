@@ -26,11 +26,15 @@ impl Visitor for Constants {
                 continue;
             };
             let constant = matches!(inner.kind, ir::ExprKind::Literal(ir::Literal::String(_)));
-            let own = match ty.name.parts.as_slice() {
-                [name] | [_, name] => name == "regconfig" || sequence && name == "regclass",
-                _ => false,
+            // A name without a schema is the server's own: its schema comes first.
+            let servers = match ty.name.parts.as_slice() {
+                [schema, name] if schema == "pg_catalog" => Some(name),
+                [name] => Some(name),
+                _ => None,
             };
-            if constant && own {
+            let servers =
+                servers.is_some_and(|name| name == "regconfig" || sequence && name == "regclass");
+            if constant && servers {
                 arg.kind = std::mem::replace(&mut inner.kind, ir::ExprKind::Default);
             }
         }

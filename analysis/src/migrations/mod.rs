@@ -97,6 +97,7 @@ pub fn order(files: Vec<SourceFile>) -> Result<Vec<Migration>, Vec<Diagnostic>> 
             Err(marker) => errors.push(marker.diagnostic(&file.path)),
         }
     }
+    errors.extend(ordered_by_name(&styles, &notations, &ordered));
     errors.extend(mixed_names(&styles));
     errors.extend(mixed_sections(&notations));
     ordered.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.path.cmp(&y.path)));
@@ -127,6 +128,38 @@ fn mentions_protection(text: &str) -> bool {
     ["policy", "level security"]
         .iter()
         .any(|word| text.contains(word))
+}
+
+/// diesel, prisma, dbmate and rambler sort names, others numbers: where the two differ, which comes
+/// first depends on the tool.
+fn ordered_by_name(
+    styles: &[(Style, String)],
+    notations: &[(Option<Notation>, String)],
+    ordered: &[(name::Key, Migration)],
+) -> Option<Diagnostic> {
+    let folders = styles.iter().any(|(style, _)| *style == Style::Folder);
+    let by_name = |notation: &Option<Notation>| {
+        matches!(notation, Some(Notation::Dbmate | Notation::Rambler))
+    };
+    if !folders && !notations.iter().any(|(notation, _)| by_name(notation)) {
+        return None;
+    }
+    let mut names: Vec<(name::Key, &str)> = ordered
+        .iter()
+        .map(|(key, migration)| (*key, migration.path.as_str()))
+        .collect();
+    names.sort_by(|a, b| a.1.cmp(b.1));
+    let (before, after) = names.windows(2).find_map(|pair| match pair {
+        [(a, before), (b, after)] if a > b => Some((before, after)),
+        _ => None,
+    })?;
+    Some(
+        Diagnostic::error(
+            Code::MIGRATION_NAME,
+            format!("`{before}` comes before `{after}` by its name and after it by its number, and this kind of tool goes by names"),
+        )
+        .help("give the numbers one width: `0009_b` and `0010_c`"),
+    )
 }
 
 /// A tool reads names of one kind, and skips the others: which of the files it applies can't be told.
@@ -166,6 +199,13 @@ fn mixed_sections(notations: &[(Option<Notation>, String)]) -> Option<Diagnostic
 
 /// How the first line of a snapshot begins; the number is the version of its format.
 pub const SNAPSHOT_HEADER: &str = "-- watertight catalog 1";
+
+/// Whether a file, by its path within its folder, is named like a migration and is no SQL: `2_b.go`,
+/// `V2__b.rs`. Some tool runs it, so it belongs among the files that [`order`] is given, which refuses
+/// it; its text does not matter.
+pub fn is_code(path: &str) -> bool {
+    name::is_code(path)
+}
 
 /// Whether a text is a snapshot of a catalog, of whatever version.
 pub fn is_snapshot(text: &str) -> bool {
@@ -287,6 +327,18 @@ mod tests {
     }
 
     #[test]
+    fn tools_that_sort_names_want_numbers_of_one_width() {
+        assert!(paths(&["1_a/up.sql", "9_b/up.sql", "10_c/up.sql"]).is_err());
+        assert!(paths(&["01_a/up.sql", "09_b/up.sql", "10_c/up.sql"]).is_ok());
+        let file = |path: &str| SourceFile {
+            path: path.to_owned(),
+            text: "-- migrate:up\nSELECT 1;\n".to_owned(),
+        };
+        assert!(order(vec![file("9_a.sql"), file("10_b.sql")]).is_err());
+        assert!(order(vec![file("09_a.sql"), file("10_b.sql")]).is_ok());
+    }
+
+    #[test]
     fn one_tool_reads_one_kind_of_name() {
         for other in ["2_b/up.sql", "2-b.sql", "2.sql", "V2__b.sql"] {
             let problems = paths(&["1_a.sql", other]).unwrap_err();
@@ -334,6 +386,23 @@ mod tests {
         assert!(paths(&["deploy/1_a.sql"]).is_err());
         assert!(paths(&["1_a.sql", "2_b.rollback.sql"]).is_err());
         assert!(paths(&["1_a.sql", "2_b.undo.sql"]).is_err());
+        assert!(paths(&["V1__a.sql", "v2__b.sql"]).is_err());
+        for code in ["2_b.go", "V2__b.rs", "2_b.up.pgsql", "2_b.js", "2_b/up.rs"] {
+            assert!(
+                is_code(code) && paths(&["1_a.sql", code]).is_err(),
+                "{code}"
+            );
+        }
+        for aside in [
+            "2_notes.md",
+            "mod.rs",
+            "main.go",
+            "2_b.down.js",
+            "seed.txt",
+            "2_b.sql",
+        ] {
+            assert!(!is_code(aside), "{aside}");
+        }
         assert_eq!(paths(&["schema.sql", "x.sql"]).unwrap_err().len(), 2);
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn role(path: &str) -> FileRole {
         .collect();
     let extension = path.rsplit('.').next().unwrap_or("");
     if !extension.eq_ignore_ascii_case("sql") {
-        return match is_code(&parts, extension) {
+        return match is_code(path) {
             true => FileRole::Refused(
                 "it is named like a migration, and what is no SQL can't be read: write it in SQL, or let \
                  `cargo watertight catalog pull` write a snapshot of a database that has it"
@@ -79,7 +79,12 @@ pub(super) fn role(path: &str) -> FileRole {
 }
 
 /// Whether a file that is no SQL is one that a tool runs: `2_b.go`, `V2__b.rs`, `2_b.up.pgsql`.
-fn is_code(parts: &[&str], extension: &str) -> bool {
+pub(super) fn is_code(path: &str) -> bool {
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    let extension = path.rsplit('.').next().unwrap_or("");
     let aside = [
         "md", "txt", "toml", "lock", "json", "snap", "conf", "cfg", "ini", "yml", "yaml", "bak",
         "orig",
@@ -99,7 +104,8 @@ fn is_code(parts: &[&str], extension: &str) -> bool {
     file.contains('.')
         && !aside.contains(&extension.to_ascii_lowercase().as_str())
         && !stem.ends_with(".down")
-        && match parts {
+        && !extension.eq_ignore_ascii_case("sql")
+        && match parts.as_slice() {
             [file] => numbered(file),
             [folder, _] => numbered(folder) && matches!(stem, "up" | "migration" | "mod"),
             _ => false,
