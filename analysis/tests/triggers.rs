@@ -105,7 +105,8 @@ fn everyday_triggers_are_understood() {
                IF TG_OP = 'DELETE' THEN count.step := -1; END IF;
                UPDATE projects SET notes = notes + step WHERE projects.tenant_id = NEW.tenant_id AND id = NEW.project_id;
                UPDATE projects p SET notes = p.notes + step WHERE p.tenant_id = OLD.tenant_id AND p.id = OLD.project_id;
-               UPDATE projects SET notes = notes - step WHERE tenant_id = OLD.tenant_id;
+               UPDATE projects SET notes = notes - step WHERE tenant_id = OLD.tenant_id AND id <> OLD.id
+                 AND (notes > 0 OR notes IS NULL) AND NOT notes = 7 AND notes IN (1, 2) AND id IS DISTINCT FROM NEW.id;
                RETURN NULL;
              END",
         ),
@@ -219,6 +220,10 @@ fn what_is_not_understood_is_told() {
         (
             "BEGIN NEW.number := (SELECT (SELECT max(n) FROM counters) FROM audit WHERE tenant_id = NEW.tenant_id LIMIT 1); RETURN NEW; END",
             "the tenant of its rows",
+        ),
+        (
+            "BEGIN DELETE FROM counters WHERE tenant_id = NEW.tenant_id AND 1 / n > 0; RETURN NEW; END",
+            "into variables",
         ),
         (
             "BEGIN DELETE FROM counters AS new WHERE tenant_id = new.tenant_id; RETURN NEW; END",

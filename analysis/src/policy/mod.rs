@@ -37,7 +37,7 @@ pub(crate) fn call_class(catalog: &Catalog, function: &Function) -> Class {
 fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth: usize) -> Class {
     if depth > DEPTH {
         return Class::Unknown {
-            reason: "its policies or views refer to each other".to_owned(),
+            reason: "its policies, views or triggers lead to each other".to_owned(),
         };
     }
     if let Some(reason) = &relation.unknown {

@@ -273,7 +273,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A conjunction of plain equalities, one of which gives the tenant: nothing in it can fail on
+    /// A conjunction of plain comparisons, one of which gives the tenant: nothing in it can fail on
     /// a row of another tenant.
     fn pins(
         &self,
@@ -294,35 +294,32 @@ impl Judge<'_> {
             ExprKind::And(list) => list.as_slice(),
             _ => std::slice::from_ref(filter),
         };
-        let simple = |expr: &Expr| matches!(expr.kind, ExprKind::Column(_) | ExprKind::Literal(_));
         let mut pinned = false;
+        let mut plain = true;
         for conjunct in conjuncts {
-            if let ExprKind::IsNull { expr, .. } = &conjunct.kind
-                && simple(expr)
-            {
-                continue;
-            }
-            let ExprKind::Operator {
+            let mut tenants = false;
+            if let ExprKind::Operator {
                 name,
                 left: Some(left),
                 right,
             } = &conjunct.kind
-            else {
-                return Ok(false);
-            };
-            if name.parts != ["="] {
-                return Ok(false);
-            }
-            let mut tenants = false;
-            for (column, value) in [(left, right), (right, left)] {
-                if self.is_tenant(value) && self.is_column(column, own, tenant)? {
-                    tenants = true;
+                && name.parts == ["="]
+            {
+                for (column, value) in [(left, right), (right, left)] {
+                    if self.is_tenant(value) && self.is_column(column, own, tenant)? {
+                        tenants = true;
+                    }
                 }
             }
-            if !(tenants || (simple(left) && simple(right))) {
-                return Ok(false);
-            }
             pinned |= tenants;
+            plain &= tenants || never_fails(conjunct);
+        }
+        if pinned && !plain {
+            return Err(
+                "its condition computes more than comparisons, which may fail on rows of another \
+                 tenant; compute the values into variables before it"
+                    .to_owned(),
+            );
         }
         Ok(pinned)
     }
@@ -353,6 +350,31 @@ impl Judge<'_> {
             }
             _ => Ok(false),
         }
+    }
+}
+
+/// Comparisons of columns, variables and literals, with PostgreSQL's own operators.
+fn never_fails(expr: &Expr) -> bool {
+    let simple = |expr: &Expr| matches!(expr.kind, ExprKind::Column(_) | ExprKind::Literal(_));
+    match &expr.kind {
+        ExprKind::Column(_) | ExprKind::Literal(_) => true,
+        ExprKind::Operator {
+            name,
+            left: Some(left),
+            right,
+        } => {
+            let compares = |name: &String| ["=", "<>", "<", ">", "<=", ">="].contains(&&**name);
+            matches!(name.parts.as_slice(), [name] if compares(name))
+                && simple(left)
+                && simple(right)
+        }
+        ExprKind::Distinct { left, right, .. } => simple(left) && simple(right),
+        ExprKind::InList { left, list, .. } => simple(left) && list.iter().all(simple),
+        ExprKind::IsNull { expr, .. } | ExprKind::IsBool { expr, .. } | ExprKind::Not(expr) => {
+            never_fails(expr)
+        }
+        ExprKind::And(list) | ExprKind::Or(list) => list.iter().all(never_fails),
+        _ => false,
     }
 }
 
