@@ -173,6 +173,35 @@ fn everyday_triggers_are_understood() {
     assert!(refused.is_empty(), "{}", refused.join("\n"));
 }
 
+/// A trigger that writes its own table, and two that write each other's.
+#[test]
+fn triggers_that_fire_each_other_are_followed_once() {
+    let again = "BEGIN UPDATE notes SET number = 0 WHERE tenant_id = NEW.tenant_id AND id <> NEW.id; RETURN NULL; END";
+    assert_eq!(why("notes", "AFTER UPDATE", "", again, NOTES[1]), None);
+    let chain = |inner: &str| {
+        let body = format!(
+            "BEGIN UPDATE projects SET notes = 1 WHERE tenant_id = NEW.tenant_id; RETURN NULL; END $$;
+             CREATE FUNCTION back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {inner}; RETURN NULL; END $$;
+             CREATE TRIGGER back AFTER UPDATE ON projects FOR EACH ROW EXECUTE FUNCTION back();
+             CREATE FUNCTION unused() RETURNS int LANGUAGE sql AS $$ SELECT 1"
+        );
+        why("notes", "AFTER UPDATE", "", &body, NOTES[1])
+    };
+    assert_eq!(
+        chain("UPDATE notes SET number = 1 WHERE tenant_id = NEW.tenant_id"),
+        None
+    );
+    let found = chain("UPDATE notes SET number = 1 WHERE id = NEW.id").unwrap();
+    assert!(
+        found.contains("the trigger `back` of `projects`"),
+        "{found}"
+    );
+    let found =
+        chain("UPDATE notes SET number = 1 WHERE tenant_id = NEW.tenant_id; DELETE FROM audit")
+            .unwrap();
+    assert!(found.contains("DELETE FROM audit"), "{found}");
+}
+
 /// Each message names what is in the way and what to write instead.
 #[test]
 fn what_is_not_understood_is_told() {

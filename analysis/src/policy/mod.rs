@@ -35,6 +35,16 @@ pub(crate) fn call_class(catalog: &Catalog, function: &Function) -> Class {
 
 /// The class, `depth` references away from the question.
 fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth: usize) -> Class {
+    let secured = secured(catalog, relation, command, depth);
+    let by_policies = matches!(secured, Class::Protected | Class::Denied);
+    if !by_policies && secured != Class::Scoped {
+        return secured;
+    }
+    trigger::judge(catalog, relation, command, by_policies, depth).unwrap_or(secured)
+}
+
+/// The same for the rows alone, without what a write sets off.
+fn secured(catalog: &Catalog, relation: &Relation, command: Command, depth: usize) -> Class {
     if depth > DEPTH {
         return Class::Unknown {
             reason: "its policies, views or triggers lead to each other".to_owned(),
@@ -67,7 +77,7 @@ fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth:
     if relation.is_global() {
         return Class::Global;
     }
-    let secured = match security(catalog, relation, command, depth) {
+    match security(catalog, relation, command, depth) {
         Security::Protected => Class::Protected,
         Security::Denied => Class::Denied,
         Security::None(_) if relation.tenant_column.is_some() => Class::Scoped,
@@ -80,12 +90,7 @@ fn class_within(catalog: &Catalog, relation: &Relation, command: Command, depth:
                 undeclared()
             }
         }
-    };
-    if matches!(secured, Class::Unprotected { .. }) {
-        return secured;
     }
-    let by_policies = matches!(secured, Class::Protected | Class::Denied);
-    trigger::judge(catalog, relation, command, by_policies, depth).unwrap_or(secured)
 }
 
 /// A table below this one whose rows have another tenant column: what is declared for a table and

@@ -8,7 +8,7 @@ use super::content;
 use super::trigger_names::Path;
 use crate::catalog::walk::mentions;
 use crate::catalog::{
-    Catalog, Class, ColumnDefault, Command, Function, Relation, RelationKind, Trigger,
+    Catalog, Class, ColumnDefault, Command, Function, Relation, RelationId, RelationKind, Trigger,
     TriggerTiming,
 };
 use crate::ir::Expr;
@@ -34,8 +34,43 @@ pub(super) struct Firing<'a> {
     pub(super) new_counts: bool,
     /// The path of the function that fires it, which a function without one of its own goes by.
     pub(super) path: Option<&'a Path>,
+    /// The writes that led here.
+    pub(super) chain: Option<&'a Link<'a>>,
     /// How far the question has come.
     pub(super) depth: usize,
+}
+
+/// A write that is being judged. Where triggers fire each other, a write that is judged already need
+/// not be judged again: each of them stays within the tenant if all of them do.
+#[derive(Debug)]
+pub(super) struct Link<'a> {
+    relation: RelationId,
+    command: Command,
+    as_owner: bool,
+    key: bool,
+    new_counts: bool,
+    path: Option<&'a Path>,
+    outer: Option<&'a Link<'a>>,
+}
+
+impl Link<'_> {
+    /// Whether it, or one that led to it, is the same write under the same circumstances.
+    fn repeats(&self) -> bool {
+        let mut link = self.outer;
+        while let Some(other) = link {
+            if self.relation == other.relation
+                && self.command == other.command
+                && self.as_owner == other.as_owner
+                && self.key == other.key
+                && self.new_counts == other.new_counts
+                && self.path == other.path
+            {
+                return true;
+            }
+            link = other.outer;
+        }
+        false
+    }
 }
 
 /// What the triggers and rules of `relation` make of `command`; nothing when they do no harm.
@@ -52,6 +87,7 @@ pub(crate) fn judge(
         as_owner: false,
         new_counts: !by_policies,
         path: None,
+        chain: None,
         depth,
     };
     effects(catalog, relation, command, firing, false)
@@ -71,6 +107,7 @@ pub(crate) fn as_owner(
         as_owner: true,
         new_counts: true,
         path: None,
+        chain: None,
         depth: 0,
     };
     let class = effects(catalog, relation, command, firing, key)?;
@@ -111,6 +148,23 @@ fn effects(
             reason: format!("the rule `{}` rewrites {}", rule.name, command.sql()),
         });
     }
+    if firing.depth > super::DEPTH {
+        return Some(Class::Unknown {
+            reason: "its triggers fire each other too deeply".to_owned(),
+        });
+    }
+    let link = Link {
+        relation: relation.id,
+        command,
+        as_owner: firing.as_owner,
+        key,
+        new_counts: firing.new_counts,
+        path: firing.path,
+        outer: firing.chain,
+    };
+    if link.repeats() {
+        return None;
+    }
     let tables = touched(catalog, relation);
     let fired: Vec<(&Relation, &Trigger)> = tables
         .iter()
@@ -129,6 +183,7 @@ fn effects(
         let before = trigger.row && trigger.timing == TriggerTiming::Before;
         let firing = Firing {
             new_counts: reaches || !before,
+            chain: Some(&link),
             as_owner: firing.as_owner && (!key || trigger.timing == TriggerTiming::Before),
             ..firing
         };

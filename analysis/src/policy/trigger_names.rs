@@ -126,7 +126,7 @@ pub(super) fn offered<'a>(item: &'a FromItem, into: &mut Vec<&'a str>) {
 }
 
 /// Where the unqualified names of a function's relations lead; nothing is the session's path.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Path(Option<Vec<String>>);
 
 impl Path {

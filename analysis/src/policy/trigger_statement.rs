@@ -4,12 +4,12 @@
 //! the tenant of the row that fired the trigger.
 
 use super::content;
+use super::secured;
 use super::trigger::{self, Firing};
 use super::trigger_body::Judge;
 use super::trigger_names::offered;
-use super::{Class, class_within};
 use crate::catalog::walk::{self, Mentions, Visitor, statement_mentions};
-use crate::catalog::{Catalog, Command, ReferentialAction, Relation};
+use crate::catalog::{Catalog, Class, Command, ReferentialAction, Relation};
 use crate::ddl;
 use crate::ir::{
     Expr, ExprKind, FromItem, IndirectionStep, Query, QueryBody, RelationRef, Statement,
@@ -76,6 +76,11 @@ impl Judge<'_> {
         if let Some(target) = target {
             acts_alone(self.catalog, target, command)?;
             self.sets_off(target, command)?;
+            if let Statement::Insert(insert) = statement
+                && insert.on_conflict.is_some()
+            {
+                self.sets_off(target, Command::Update)?;
+            }
         }
         if self.is_confined_by_policies(&reads, target, command) {
             return Ok(());
@@ -87,9 +92,9 @@ impl Judge<'_> {
         if reads.len() != 1 {
             return Err("it reads other tables".to_owned());
         }
-        let class = class_within(self.catalog, target, command, self.firing.depth + STEP);
+        let class = self.class(target, command);
         if !matches!(class, Class::Protected | Class::Scoped) {
-            return Err(format!("`{}` is {}", target.display(), class.word()));
+            return Err(stands(target, &class));
         }
         if self.carries_the_tenant(statement, target)? {
             return Ok(());
@@ -128,14 +133,11 @@ impl Judge<'_> {
                     [] => {}
                     [FromItem::Relation(from)] if from.sample.is_none() => {
                         let table = self.path.relation(self.catalog, &from.name.parts)?;
-                        let depth = self.firing.depth + STEP;
                         looked_at += 1;
-                        match class_within(self.catalog, table, Command::Select, depth) {
+                        match self.class(table, Command::Select) {
                             Class::Global => continue,
                             Class::Protected | Class::Scoped => {}
-                            other => {
-                                return Err(format!("`{}` is {}", table.display(), other.word()));
-                            }
+                            other => return Err(stands(table, &other)),
                         }
                         let tenant = table.tenant().ok_or("a table has no tenant")?;
                         if !self.pins(from, select.filter.as_ref(), &tenant.name)? {
@@ -156,22 +158,26 @@ impl Judge<'_> {
 
     /// The triggers of what it writes run with the same rights, and look names up along its path.
     fn sets_off(&self, target: &Relation, command: Command) -> Result<(), String> {
-        let usual = !self.firing.as_owner && !self.path.is_own();
-        if usual || self.firing.depth > super::DEPTH {
-            // The class of the target says it, or that it goes on for ever.
-            return Ok(());
+        let scoped = self.class(target, command) == Class::Scoped;
+        // Triggers that are deferred run at the end, under the session's path again.
+        let own = Some(&self.path).filter(|path| path.is_own());
+        for path in own.map(Some).into_iter().chain([None]) {
+            let firing = Firing {
+                // Rows that an owner writes carry the tenant; those of a caller policies may check.
+                new_counts: self.firing.as_owner || scoped,
+                path,
+                depth: self.firing.depth + STEP,
+                ..self.firing
+            };
+            if let Some(reason) = trigger::set_off(self.catalog, target, command, firing) {
+                return Err(reason);
+            }
         }
-        let firing = Firing {
-            // An owner's rows carry the tenant; those of a caller policies may have to check.
-            new_counts: self.firing.as_owner,
-            path: Some(&self.path),
-            depth: self.firing.depth + STEP,
-            ..self.firing
-        };
-        match trigger::set_off(self.catalog, target, command, firing) {
-            Some(reason) => Err(reason),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    fn class(&self, relation: &Relation, command: Command) -> Class {
+        secured(self.catalog, relation, command, self.firing.depth + STEP)
     }
 
     /// Row-level security confines whatever the statement does, because it runs as the caller.
@@ -184,20 +190,19 @@ impl Judge<'_> {
         if self.firing.as_owner {
             return false;
         }
-        let class = |relation: &Relation, command| {
-            class_within(self.catalog, relation, command, self.firing.depth + STEP)
-        };
         let written = target.is_none_or(|target| {
-            matches!(class(target, command), Class::Protected | Class::Denied)
-                && matches!(
-                    class(target, Command::Update),
-                    Class::Protected | Class::Denied
-                )
+            matches!(
+                self.class(target, command),
+                Class::Protected | Class::Denied
+            ) && matches!(
+                self.class(target, Command::Update),
+                Class::Protected | Class::Denied
+            )
         });
         written
             && reads.iter().all(|relation| {
                 let global = target.is_none_or(|target| target.id != relation.id);
-                match class(relation, Command::Select) {
+                match self.class(relation, Command::Select) {
                     Class::Protected | Class::Denied => true,
                     Class::Global => global,
                     _ => false,
@@ -351,6 +356,17 @@ impl Judge<'_> {
             _ => Ok(false),
         }
     }
+}
+
+/// How a table stands, and why.
+fn stands(relation: &Relation, class: &Class) -> String {
+    let reason = class.reason().unwrap_or_default();
+    let colon = if reason.is_empty() { "" } else { ": " };
+    format!(
+        "`{}` is {}{colon}{reason}",
+        relation.display(),
+        class.word()
+    )
 }
 
 /// Comparisons of columns, variables and literals, with PostgreSQL's own operators.
