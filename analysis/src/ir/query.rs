@@ -105,6 +105,8 @@ pub struct Cte {
     pub columns: Vec<String>,
     /// `AS MATERIALIZED`, which keeps conditions of the reader out.
     pub materialized: bool,
+    /// `AS NOT MATERIALIZED`, which lets them in.
+    pub inlined: bool,
     /// Its statement; data-modifying ones are allowed at the top level only.
     pub statement: Statement,
     /// Columns that `SEARCH` and `CYCLE` add, in order.

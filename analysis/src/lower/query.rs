@@ -232,6 +232,8 @@ impl Lower<'_> {
                 columns: self.strings(&cte.aliascolnames)?,
                 materialized: cte.ctematerialized
                     == rupg_sql::nodes::CTEMaterialize::CTEMaterializeAlways,
+                inlined: cte.ctematerialized
+                    == rupg_sql::nodes::CTEMaterialize::CTEMaterializeNever,
                 statement,
                 added_columns,
                 cycle_values,

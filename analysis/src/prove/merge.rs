@@ -16,7 +16,7 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> Option<OutputId> {
-        let levels = self.with_level(merge.with.as_ref(), parent, guard, outer);
+        let levels = self.with_level(merge.with.as_ref(), &|_| 0, parent, guard, outer);
         let relation = self.target(&merge.target);
         let block = self.block(parent, guard);
         let place = Place {

@@ -32,6 +32,7 @@ mod policies;
 mod proof;
 mod provenance;
 mod query;
+mod references;
 mod relation;
 mod resolve;
 mod select;

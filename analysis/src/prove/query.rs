@@ -3,6 +3,7 @@
 //! Invariant: levels are bounded, and a column of several rows of `VALUES` is pinned only where each
 //! of them is the tenant.
 
+use super::references::body_references;
 use super::resolve::error;
 use super::state::{
     BlockId, Guard, Info, Namespace, Node, OutColumn, OutputId, OutputSource, Prover,
@@ -58,7 +59,8 @@ impl<'a> Prover<'a> {
         }
         let levels = self.with.len();
         if let Some(with) = &query.with {
-            self.with_clause(with, parent, guard, outer);
+            let named = |name: &str| body_references(query, name);
+            self.with_clause(with, &named, parent, guard, outer);
         }
         let output = match &query.body {
             QueryBody::Select(select) => {

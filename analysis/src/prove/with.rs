@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::references::{body_references, statement_references};
 use super::resolve::error;
 use super::state::{
     BlockId, CteEntry, CteState, Guard, Info, Namespace, OutputId, OutputSource, Prover, Visible,
@@ -11,9 +12,11 @@ use crate::diagnostic::Code;
 use crate::ir::{Cte, Query, QueryBody, SetOperator, Statement, With};
 
 impl<'a> Prover<'a> {
+    /// Reads a `WITH`; `named` tells how often the statement after it names one of its queries.
     pub(super) fn with_clause(
         &mut self,
         with: &'a With,
+        named: &dyn Fn(&str) -> usize,
         parent: Option<BlockId>,
         guard: &Guard,
         outer: Option<usize>,
@@ -43,8 +46,13 @@ impl<'a> Prover<'a> {
         };
         self.with.push(entries);
         let level = self.with.len() - 1;
-        for cte in &with.ctes {
-            let state = self.define(cte, with.recursive, level, parent, guard, outer);
+        for (position, cte) in with.ctes.iter().enumerate() {
+            let later = with.ctes.iter().skip(position + 1);
+            let references: usize = later
+                .map(|later| statement_references(&later.statement, &cte.name))
+                .sum();
+            let shared = !cte.inlined && references + named(&cte.name) > 1;
+            let state = self.define(cte, shared, with.recursive, level, parent, guard, outer);
             let Some(entries) = self.with.get_mut(level) else {
                 return;
             };
@@ -58,9 +66,11 @@ impl<'a> Prover<'a> {
         }
     }
 
+    #[allow(clippy::too_many_arguments)] // One query of a `WITH` and where that stands.
     fn define(
         &mut self,
         cte: &'a Cte,
+        shared: bool,
         recursive: bool,
         level: usize,
         parent: Option<BlockId>,
@@ -95,9 +105,14 @@ impl<'a> Prover<'a> {
         let Some(output) = output else {
             return CteState::Empty;
         };
-        // The planner moves conditions of a reader into a plain query only.
+        // The planner moves conditions of a reader into a plain query only that is named once.
+        let plain = match &cte.statement {
+            Statement::Query(query) => query.locking.is_empty(),
+            _ => false,
+        };
         let fenced = cte.materialized
-            || !matches!(cte.statement, Statement::Query(_))
+            || shared
+            || !plain
             || self.outputs.get(output).is_some_and(|output| {
                 output.limited || matches!(output.source, OutputSource::Recursive(..))
             });
@@ -171,7 +186,8 @@ impl<'a> Prover<'a> {
         }
         let levels = self.with.len();
         if let Some(with) = &query.with {
-            self.with_clause(with, parent, guard, outer);
+            let named = |name: &str| body_references(query, name);
+            self.with_clause(with, &named, parent, guard, outer);
         }
         let first = self.query(left, parent, guard, outer);
         let columns = self.outputs.get(first)?.columns.clone();

@@ -35,13 +35,14 @@ impl<'a> Prover<'a> {
     pub(super) fn with_level(
         &mut self,
         with: Option<&'a With>,
+        named: &dyn Fn(&str) -> usize,
         parent: Option<BlockId>,
         guard: &Guard,
         outer: Option<usize>,
     ) -> usize {
         let levels = self.with.len();
         if let Some(with) = with {
-            self.with_clause(with, parent, guard, outer);
+            self.with_clause(with, named, parent, guard, outer);
         }
         levels
     }
@@ -170,7 +171,7 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> Option<OutputId> {
-        let levels = self.with_level(update.with.as_ref(), parent, guard, outer);
+        let levels = self.with_level(update.with.as_ref(), &|_| 0, parent, guard, outer);
         let relation = self.target(&update.target);
         let block = self.block(parent, guard);
         let place = Place {
@@ -244,7 +245,7 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> Option<OutputId> {
-        let levels = self.with_level(delete.with.as_ref(), parent, guard, outer);
+        let levels = self.with_level(delete.with.as_ref(), &|_| 0, parent, guard, outer);
         let relation = self.target(&delete.target);
         let block = self.block(parent, guard);
         let place = Place {
