@@ -5,7 +5,7 @@
 
 use super::collation::{Collation, named};
 use super::late::folds;
-use super::operator::unify_list;
+use super::operator::{NESTED, unify_list};
 use super::resolve::is_system;
 use super::state::{BlockId, Env, Info, Level, Prover};
 use super::subquery::bare;
@@ -260,6 +260,13 @@ impl<'a> Prover<'a> {
             ExprKind::Array(list) => {
                 let elements: Vec<Info> = list.iter().map(|item| self.expr(item, env)).collect();
                 let mut info = self.united(&elements, &expr.span);
+                // Arrays in an array have to be of one size.
+                let scalar = |info: &Info| info.ty.as_ref().is_some_and(|ty| !ty.array);
+                let open = |info: &Info| info.ty.is_none() && info.open;
+                if elements.len() > 1 && !elements.iter().any(scalar) && !elements.iter().all(open)
+                {
+                    info.raises(&expr.span, NESTED);
+                }
                 info.ty = array_type(list, &elements);
                 info
             }

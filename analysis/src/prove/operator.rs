@@ -10,6 +10,9 @@ use crate::functions::operators::{self, Operand, is_textual};
 use crate::functions::types::{self, Ty};
 use crate::ir::{Expr, ExprKind, Literal, Name, Span, TypeName};
 
+/// What an array of arrays is called.
+pub(super) const NESTED: &str = "an array of arrays, which have to be of one size,";
+
 /// What values of unlike types that become one are called.
 pub(super) const UNLIKE: &str = "making one type of these values (write the type, as in `$at::date`, \
     where one is a parameter)";
@@ -255,7 +258,10 @@ fn become_one(operands: &[Info], operand: impl for<'i> Fn(&'i Info) -> Operand<'
 /// Whether `||` of these, one of which is text, is that of texts and not that of an array.
 fn joins(left: &Info, right: &Info) -> bool {
     [left, right].into_iter().all(|info| match info.operand() {
-        Operand::Known(ty) => !ty.array,
+        // `ltree` has one that takes a text for a path.
+        Operand::Known(ty) => {
+            !ty.array && (types::is_own(&ty.name) || matches!(&*ty.name, "citext" | "enum"))
+        }
         Operand::Open => true,
         Operand::Parameter | Operand::Constant | Operand::Unknown => false,
     })

@@ -149,6 +149,13 @@ impl<'a> Prover<'a> {
                 info.leak = info.leak.or(leak);
             }
         }
+        let arrays = columns
+            .iter()
+            .flatten()
+            .any(|column| column.info.ty.as_ref().is_some_and(|ty| ty.array));
+        if arrays && matches!(kind, SubqueryKind::Array) {
+            info.raises(span, super::operator::NESTED);
+        }
         // What the outer sub-queries see of this one.
         let exposed = info.exposed.clone();
         let leak = info.leak.clone();
