@@ -3,7 +3,7 @@
 
 use super::check::{Check, Purpose};
 use super::from::Place;
-use super::references::references;
+use super::references::References;
 use super::resolve::error;
 use super::state::{BlockId, Guard, Mode, Namespace, OutputId, OutputSource, Prover};
 use crate::catalog::{Class, ColumnDefault, Command, Relation};
@@ -18,13 +18,11 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> Option<OutputId> {
-        let named = |name: &str| {
-            insert
-                .source
-                .as_deref()
-                .map_or(0, |source| references(source, name))
-        };
-        let levels = self.with_level(insert.with.as_ref(), &named, parent, guard, outer);
+        let mut named = References::default();
+        if let Some(source) = insert.source.as_deref() {
+            named.query(source);
+        }
+        let levels = self.with_level(insert.with.as_ref(), named, parent, guard, outer);
         let source = insert
             .source
             .as_deref()

@@ -2,6 +2,7 @@
 
 use super::check::{Check, Purpose};
 use super::from::Place;
+use super::references::References;
 use super::resolve::error;
 use super::state::{BlockId, Env, Guard, Info, Namespace, Node, OutputId, Prover, Rte, RteKind};
 use crate::catalog::{Class, Command, Relation};
@@ -16,7 +17,13 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> Option<OutputId> {
-        let levels = self.with_level(merge.with.as_ref(), &|_| 0, parent, guard, outer);
+        let levels = self.with_level(
+            merge.with.as_ref(),
+            References::default(),
+            parent,
+            guard,
+            outer,
+        );
         let relation = self.target(&merge.target);
         let block = self.block(parent, guard);
         let place = Place {

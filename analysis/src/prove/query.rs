@@ -3,7 +3,7 @@
 //! Invariant: levels are bounded, and a column of several rows of `VALUES` is pinned only where each
 //! of them is the tenant.
 
-use super::references::body_references;
+use super::references::References;
 use super::resolve::error;
 use super::state::{
     BlockId, Guard, Info, Namespace, Node, OutColumn, OutputId, OutputSource, Prover,
@@ -59,8 +59,9 @@ impl<'a> Prover<'a> {
         }
         let levels = self.with.len();
         if let Some(with) = &query.with {
-            let named = |name: &str| body_references(query, name);
-            self.with_clause(with, &named, parent, guard, outer);
+            let mut named = References::default();
+            named.body(query);
+            self.with_clause(with, named, parent, guard, outer);
         }
         let output = match &query.body {
             QueryBody::Select(select) => {

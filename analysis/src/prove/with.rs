@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::references::{body_references, statement_references};
+use super::references::References;
 use super::resolve::error;
 use super::state::{
     BlockId, CteEntry, CteState, Guard, Info, Namespace, OutputId, OutputSource, Prover, Visible,
@@ -12,11 +12,11 @@ use crate::diagnostic::Code;
 use crate::ir::{Cte, Query, QueryBody, SetOperator, Statement, With};
 
 impl<'a> Prover<'a> {
-    /// Reads a `WITH`; `named` tells how often the statement after it names one of its queries.
+    /// Reads a `WITH`; `named` holds what the statement after it names.
     pub(super) fn with_clause(
         &mut self,
         with: &'a With,
-        named: &dyn Fn(&str) -> usize,
+        named: References<'a>,
         parent: Option<BlockId>,
         guard: &Guard,
         outer: Option<usize>,
@@ -46,12 +46,9 @@ impl<'a> Prover<'a> {
         };
         self.with.push(entries);
         let level = self.with.len() - 1;
-        for (position, cte) in with.ctes.iter().enumerate() {
-            let later = with.ctes.iter().skip(position + 1);
-            let references: usize = later
-                .map(|later| statement_references(&later.statement, &cte.name))
-                .sum();
-            let shared = !cte.inlined && references + named(&cte.name) > 1;
+        let counts = named.of_each(with);
+        for (cte, count) in with.ctes.iter().zip(counts) {
+            let shared = !cte.inlined && count > 1;
             let state = self.define(cte, shared, with.recursive, level, parent, guard, outer);
             let Some(entries) = self.with.get_mut(level) else {
                 return;
@@ -186,8 +183,9 @@ impl<'a> Prover<'a> {
         }
         let levels = self.with.len();
         if let Some(with) = &query.with {
-            let named = |name: &str| body_references(query, name);
-            self.with_clause(with, &named, parent, guard, outer);
+            let mut named = References::default();
+            named.body(query);
+            self.with_clause(with, named, parent, guard, outer);
         }
         let first = self.query(left, parent, guard, outer);
         let columns = self.outputs.get(first)?.columns.clone();

@@ -2,6 +2,7 @@
 
 use super::check::Purpose;
 use super::from::{Place, split};
+use super::references::References;
 use super::resolve::error;
 use super::state::{
     BlockId, Env, Fact, FactKind, Guard, Namespace, Node, OutputId, OutputSource, Prover, Rte,
@@ -35,7 +36,7 @@ impl<'a> Prover<'a> {
     pub(super) fn with_level(
         &mut self,
         with: Option<&'a With>,
-        named: &dyn Fn(&str) -> usize,
+        named: References<'a>,
         parent: Option<BlockId>,
         guard: &Guard,
         outer: Option<usize>,
@@ -171,7 +172,13 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> Option<OutputId> {
-        let levels = self.with_level(update.with.as_ref(), &|_| 0, parent, guard, outer);
+        let levels = self.with_level(
+            update.with.as_ref(),
+            References::default(),
+            parent,
+            guard,
+            outer,
+        );
         let relation = self.target(&update.target);
         let block = self.block(parent, guard);
         let place = Place {
@@ -245,7 +252,13 @@ impl<'a> Prover<'a> {
         guard: &Guard,
         outer: Option<usize>,
     ) -> Option<OutputId> {
-        let levels = self.with_level(delete.with.as_ref(), &|_| 0, parent, guard, outer);
+        let levels = self.with_level(
+            delete.with.as_ref(),
+            References::default(),
+            parent,
+            guard,
+            outer,
+        );
         let relation = self.target(&delete.target);
         let block = self.block(parent, guard);
         let place = Place {
