@@ -22,17 +22,24 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn catalog(folder: &Path) -> Catalog {
-    let mut files = Vec::new();
+fn collect(folder: &Path, below: &str, files: &mut Vec<SourceFile>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_file() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            collect(&path, &format!("{below}{name}/"), files);
+        } else {
             files.push(SourceFile {
-                path: path.file_name().unwrap().to_string_lossy().into_owned(),
+                path: format!("{below}{name}"),
                 text: std::fs::read_to_string(&path).unwrap(),
             });
         }
     }
+}
+
+fn catalog(folder: &Path) -> Catalog {
+    let mut files = Vec::new();
+    collect(folder, "", &mut files);
     let migrations = order(files).unwrap();
     assert!(!migrations.is_empty(), "{}", folder.display());
     Catalog::build(&Config::default(), &migrations)
@@ -119,7 +126,7 @@ fn check(folder: &Path) -> String {
 fn every_history_ends_as_expected() {
     let mut failures = String::new();
     let mut cases = 0;
-    for group in ["catalog", "catalog_own"] {
+    for group in ["catalog", "catalog_own", "formats"] {
         let mut folders: Vec<PathBuf> = std::fs::read_dir(fixtures().join(group))
             .unwrap()
             .map(|entry| entry.unwrap().path())

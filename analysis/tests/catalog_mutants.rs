@@ -89,10 +89,11 @@ fn only_what_certainly_runs_protects() {
     for block in [
         format!("DO $$ BEGIN IF EXISTS (SELECT 1 FROM flags) THEN RETURN; END IF; {ON} END $$;"),
         format!("DO $$ BEGIN {ON} EXCEPTION WHEN OTHERS THEN NULL; END $$;"),
-        format!("DO $$ BEGIN FOR i IN 1..2 LOOP EXIT WHEN EXISTS (SELECT 1 FROM flags); {ON} END LOOP; END $$;"),
+        format!("DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY ARRAY['a'] LOOP EXIT WHEN EXISTS (SELECT 1 FROM flags); {ON} END LOOP; END $$;"),
         format!("DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY ARRAY['a'] LOOP CONTINUE WHEN EXISTS (SELECT 1 FROM flags); {ON} END LOOP; END $$;"),
-        format!("DO $$ BEGIN <<o>> FOR i IN 1..2 LOOP FOR j IN 1..2 LOOP IF EXISTS (SELECT 1 FROM flags) THEN EXIT o; END IF; END LOOP; {ON} END LOOP; END $$;"),
+        format!("DO $$ DECLARE t text; u text; BEGIN <<o>> FOREACH t IN ARRAY ARRAY['a'] LOOP FOREACH u IN ARRAY ARRAY['a'] LOOP IF EXISTS (SELECT 1 FROM flags) THEN EXIT o; END IF; END LOOP; {ON} END LOOP; END $$;"),
         format!("DO $$ BEGIN {ON} CREATE TABLE tasks (a int); EXCEPTION WHEN duplicate_table THEN NULL; END $$;"),
+        format!("DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_policies WHERE policyname = 'tenant' LIMIT 0) THEN {ON} END IF; END $$;"),
         "DO $$ DECLARE t char(9) := 'notes'; BEGIN EXECUTE 'ALTER TABLE ' || t || ' ENABLE ROW LEVEL SECURITY'; END $$;".to_owned(),
         "DO $$ DECLARE t text; BEGIN SELECT name INTO t FROM flags; EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t); END $$;".to_owned(),
     ] {
@@ -118,6 +119,10 @@ fn what_may_loosen_counts() {
                  IF NOT EXISTS (SELECT 1 FROM pg_tables WHERE tablename = 'other') THEN {OFF} END IF; END $$;"),
         format!("DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'auth') THEN {OFF} END IF; END $$;"),
         format!("CREATE FUNCTION off() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {OFF} END $$; SELECT off();"),
+        format!("DO $$ BEGIN IF EXISTS (SELECT 1 FROM unread) THEN CREATE POLICY extra ON notes USING (false); END IF; END $$;
+                 DO $$ BEGIN {OFF} CREATE POLICY extra ON notes USING (false); EXCEPTION WHEN duplicate_object THEN NULL; END $$;"),
+        format!("CREATE TABLE tasks (id int); DO $$ BEGIN IF EXISTS (SELECT 1 FROM unread) THEN ALTER TABLE tasks ENABLE ROW LEVEL SECURITY; END IF;
+                 IF EXISTS (SELECT 1 FROM pg_tables WHERE tablename = 'tasks' AND rowsecurity) THEN {OFF} END IF; END $$;"),
         "UPDATE pg_class SET relrowsecurity = false;".to_owned(),
         "WITH gone AS (DELETE FROM pg_catalog.pg_policy RETURNING 1) SELECT 1;".to_owned(),
     ] {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use watertight_analysis::migrations::{SourceFile, order};
 use watertight_devdb::{Database, DevDb};
 
 fn fixtures() -> PathBuf {
@@ -301,6 +302,45 @@ async fn the_password_is_never_told() {
     let help = run(&folder, &["catalog", "pull", "--help"]);
     assert!(String::from_utf8_lossy(&help.stdout).contains("DATABASE_URL"));
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// The ways of writing that tools have: a server that ran the files as their tool does ends as the
+/// files are judged.
+#[tokio::test]
+async fn what_tools_write_ends_as_it_is_judged() {
+    fn collect(folder: &Path, below: &str, files: &mut Vec<SourceFile>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                collect(&path, &format!("{below}{name}/"), files);
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let path = format!("{below}{name}");
+                files.push(SourceFile { path, text });
+            }
+        }
+    }
+    let server = DevDb::start().await.unwrap();
+    for tool in ["django", "flyway", "liquibase", "prisma", "rails"] {
+        let case = fixtures().join("formats").join(tool);
+        let mut files = Vec::new();
+        collect(&case, "", &mut files);
+        let database = server.database().await.unwrap();
+        if tool == "prisma" {
+            database
+                .execute_as_admin("CREATE ROLE backoffice")
+                .await
+                .unwrap();
+        }
+        for migration in order(files).unwrap() {
+            database.execute_as_admin(&migration.text).await.unwrap();
+        }
+        let folder = temporary(tool);
+        let (equal, wrong) = differences(&folder, &case, &database);
+        assert!(wrong.is_empty(), "{tool}: {}", wrong.join("\n"));
+        assert!(equal > 5, "{tool}: {equal}");
+    }
 }
 
 /// What was seen to leak although the snapshot was proved: each must be refused.

@@ -25,6 +25,7 @@ pub(super) enum Notation {
     Rambler,
     Shmig,
     Tern,
+    Liquibase,
 }
 
 impl Notation {
@@ -38,6 +39,7 @@ impl Notation {
             Notation::Rambler => "rambler",
             Notation::Shmig => "shmig",
             Notation::Tern => "tern",
+            Notation::Liquibase => "Liquibase",
         }
     }
 }
@@ -68,7 +70,8 @@ impl Marker {
         let (line, text) = (self.line, &self.text);
         let known = "known are the sections of goose (`-- +goose Up`), sql-migrate (`-- +migrate Up`), dbmate \
              (`-- migrate:up`), node-pg-migrate (`-- Up Migration`), rambler (`-- rambler up`), shmig \
-             (`-- ==== UP ====`) and tern (`---- create above / drop below ----`), written exactly so \
+             (`-- ==== UP ====`), tern (`---- create above / drop below ----`) and Liquibase \
+             (`--liquibase formatted sql`, changesets without contexts and conditions), written exactly so \
              at the start of a line; keep the way back in a file of its own that ends in `.down.sql`, \
              or reword the comment";
         let (what, help) = match self.problem {
@@ -116,6 +119,7 @@ pub(super) fn up(text: &str) -> Result<Section, Marker> {
     let mut upward = false;
     let mut before = false;
     let mut doubtful = None;
+    let liquibase = is_liquibase(text);
     let mut out = String::with_capacity(text.len());
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let fail = |problem| Marker {
@@ -123,7 +127,12 @@ pub(super) fn up(text: &str) -> Result<Section, Marker> {
             text: line.trim().to_owned(),
             problem,
         };
-        let mark = match mark(line.trim_end_matches(['\n', '\r'])) {
+        let line_end = line.trim_end_matches(['\n', '\r']);
+        let found = match liquibase {
+            true => liquibase_mark(line_end).unwrap_or_else(|| mark(line_end)),
+            false => mark(line_end),
+        };
+        let mark = match found {
             Ok(mark) => mark,
             Err(()) => {
                 // Nothing hangs on it where no statement follows, as over the sketch of a way back.
@@ -169,6 +178,53 @@ pub(super) fn up(text: &str) -> Result<Section, Marker> {
     Ok(Section {
         text: out,
         notation,
+    })
+}
+
+/// Whether a file is Liquibase's formatted SQL, as its first line says.
+fn is_liquibase(text: &str) -> bool {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let first = text.lines().next().unwrap_or_default();
+    let words: Vec<String> = first
+        .strip_prefix("--")
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_ascii_lowercase)
+        .collect();
+    words == ["liquibase", "formatted", "sql"]
+}
+
+/// The markers of Liquibase's formatted SQL. Its way back stands in comments. Attributes and
+/// conditions that decide whether a changeset is run are refused.
+fn liquibase_mark(line: &str) -> Option<Result<Option<Mark>, ()>> {
+    let comment = line.trim_start().strip_prefix("--")?.trim_start();
+    let (word, rest) = comment
+        .split_once(|c: char| c.is_whitespace() || c == ':')
+        .unwrap_or((comment, ""));
+    let harmless = |attribute: &str| {
+        [
+            "splitstatements:",
+            "stripcomments:",
+            "runintransaction:",
+            "logicalfilepath:",
+        ]
+        .iter()
+        .any(|known| attribute.to_ascii_lowercase().starts_with(known))
+    };
+    Some(match word.to_ascii_lowercase().as_str() {
+        "liquibase" => Ok(Some(Mark::Neutral)),
+        "changeset" => {
+            let mut words = rest.split_whitespace();
+            let named = words.next().is_some_and(|id| id.contains(':'));
+            match named && words.all(harmless) {
+                true => Ok(Some(Mark::Up(Notation::Liquibase))),
+                false => Err(()),
+            }
+        }
+        "rollback" | "comment" | "validchecksum" => Ok(Some(Mark::Neutral)),
+        "preconditions" | "property" | "ignorelines" => Err(()),
+        word if word.starts_with("precondition-") => Err(()),
+        _ => return None,
     })
 }
 
@@ -331,6 +387,33 @@ mod tests {
             assert!(result.contains("SELECT 1"), "{start}");
             assert!(!result.contains("SELECT 2"), "{end}");
         }
+    }
+
+    #[test]
+    fn liquibase_goes_back_in_comments() {
+        let head = "--liquibase formatted sql\n\n";
+        let text = format!(
+            "{head}--changeset ann:1 splitStatements:false\n--comment the table\nSELECT 1;\n--rollback DROP TABLE t;\n\
+             --changeset ann:2\nSELECT 2;\n--rollback empty\n"
+        );
+        let section = up(&text).unwrap();
+        assert_eq!(
+            (section.text, section.notation),
+            (text, Some(Notation::Liquibase))
+        );
+        for marker in [
+            "--changeset ann:1 context:test",
+            "--changeset ann:1 dbms:mysql",
+            "--changeset ann:1 runAlways:true",
+            "--preconditions onFail:MARK_RAN",
+            "--precondition-sql-check expectedResult:0 SELECT 1",
+            "--property name:a value:b",
+        ] {
+            let text = format!("{head}--changeset ann:0\nSELECT 1;\n{marker}\nSELECT 2;\n");
+            assert_eq!(problem(&text), (5, Problem::Unknown), "{marker}");
+        }
+        let before = format!("{head}SELECT 0;\n--changeset ann:1\nSELECT 1;\n");
+        assert_eq!(problem(&before), (4, Problem::TextBefore));
     }
 
     #[test]

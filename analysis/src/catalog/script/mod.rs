@@ -96,25 +96,28 @@ impl Builder {
                     .all(|condition| DUPLICATES.contains(&condition.as_str()))
         });
         if guarded && run.sure && !run.guarded {
-            let before = Box::new(self.clone());
+            // One statement leaves nothing to undo: it was done, or what it makes was there. Of
+            // several, one that may be there already takes the others back.
+            let one = matches!(block.body.as_slice(), [Node::Sql { .. }]);
+            let before = (!one).then(|| Box::new(self.clone()));
             let names = run.names.clone();
             run.guarded = true;
             run.doubtful = false;
             let result = self.nodes(&block.body, run, work);
             run.guarded = false;
             let doubtful = std::mem::take(&mut run.doubtful);
-            if std::mem::take(&mut run.raised) {
-                *self = *before;
+            let raised = std::mem::take(&mut run.raised);
+            if raised {
                 run.forget(&block.body);
-                return result;
             }
-            // One statement leaves nothing to undo: it was done, or what it makes was there. Of
-            // several, one that may be there already takes the others back.
-            let one = matches!(block.body.as_slice(), [Node::Sql { .. }]);
-            if !doubtful || one {
-                return result;
+            match before {
+                Some(before) if raised => {
+                    *self = *before;
+                    return result;
+                }
+                Some(before) if doubtful => *self = *before,
+                _ => return result,
             }
-            *self = *before;
             run.names = names;
             run.stopped = false;
         }
