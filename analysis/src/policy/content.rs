@@ -138,7 +138,13 @@ pub(super) fn function(catalog: &Catalog, name: &str) -> Result<(), String> {
         return if terms && catalog.unknown_names().is_none() {
             Ok(())
         } else {
-            Err(format!("it calls `{name}`, which a migration defines"))
+            // No migration in sight defines it, but one that is not read may.
+            match catalog.unknown_names().filter(|_| named.is_empty()) {
+                Some(why) => Err(format!(
+                    "it calls `{name}`, and there may be another one of that name: {why}"
+                )),
+                None => Err(format!("it calls `{name}`, which a migration defines")),
+            }
         };
     }
     if super::builtin::stays_with_its_arguments(name) {

@@ -140,7 +140,11 @@ fn pair(
     let ExprKind::Column(parts) = &column.kind else {
         return Err(match &column.kind {
             ExprKind::Cast { .. } => "it casts a column before it compares".to_owned(),
-            _ => "it does not compare the tenant column with the session's tenant".to_owned(),
+            _ => format!(
+                "it does not compare `{}` with the tenant's setting `{}`",
+                tenant.name,
+                catalog.config().tenant.setting
+            ),
         });
     };
     let own = match parts.as_slice() {
