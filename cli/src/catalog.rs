@@ -82,8 +82,8 @@ fn codes(class: &Class) -> Option<Code> {
 /// What is to be known about a relation beside its classes.
 fn remarks(catalog: &Catalog, relation: &Relation) -> Vec<(Option<Code>, String)> {
     let mut remarks = Vec::new();
-    if let Some(reason) = &relation.unknown {
-        remarks.push((Some(Code::UNKNOWN_STATE), reason.clone()));
+    if let Some(unknown) = &relation.unknown {
+        remarks.push((Some(Code::UNKNOWN_STATE), unknown.reason.clone()));
     }
     match &relation.directive {
         Some(Directive::Global { reason }) => {
@@ -221,11 +221,8 @@ fn text(out: &mut impl Write, catalog: &Catalog) -> Result<()> {
             .into_iter()
             .map(|(_, text)| text)
             .collect();
-        said.extend(
-            classes
-                .iter()
-                .filter_map(|class| class.reason().map(str::to_owned)),
-        );
+        let refused = classes.iter().filter(|class| class.reason().is_some());
+        said.extend(refused.map(|class| policy::advice::of(catalog, relation, class).reason));
         let mut known = Vec::new();
         for line in said {
             if !known.contains(&line) {

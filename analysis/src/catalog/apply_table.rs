@@ -3,7 +3,8 @@
 use super::bind;
 use super::build::{Builder, TEMPORARY};
 use super::model::{
-    Column, ColumnDefault, Key, Relation, RelationId, RelationKind, RowSecurity, ViewDefinition,
+    Column, ColumnDefault, Key, Relation, RelationId, RelationKind, RowSecurity, Unknown,
+    ViewDefinition,
 };
 use super::walk::{Mentions, query_mentions};
 use crate::ddl::ir::{
@@ -155,11 +156,14 @@ impl Builder {
                         if indexes {
                             copy_keys(&mut relation, &source);
                         }
-                        if let Some(reason) = &source.unknown {
-                            lost = Some(format!(
-                                "`{}`, which it is like, is not known: {reason}",
-                                source.name
-                            ));
+                        if let Some(unknown) = &source.unknown {
+                            relation.unknown = Some(Unknown {
+                                reason: format!(
+                                    "`{}`, which it is like, is not known: {}",
+                                    source.name, unknown.reason
+                                ),
+                                help: unknown.help.clone(),
+                            });
                         }
                     }
                     None => {
@@ -251,10 +255,11 @@ impl Builder {
         }
         let _ = checks;
         relation.checks.extend(parent.checks.iter().cloned());
-        if let Some(reason) = &parent.unknown {
-            relation
-                .unknown
-                .get_or_insert_with(|| format!("its parent is not known: {reason}"));
+        if let Some(unknown) = &parent.unknown {
+            relation.unknown.get_or_insert_with(|| Unknown {
+                reason: format!("its parent is not known: {}", unknown.reason),
+                help: unknown.help.clone(),
+            });
         }
     }
 
@@ -275,14 +280,17 @@ impl Builder {
         let mut relation = self.empty(RelationId(usize::MAX), &schema, &table.name.name, kind);
         let (view, columns, unknown) = self.bind_view(table.query, &table.columns, false);
         relation.columns = columns;
+        let mut lost = None;
         if table.materialized {
             relation.view = Some(view);
         } else if relation.columns.is_empty() {
-            relation.unknown =
-                Some(unknown.unwrap_or_else(|| "its columns are not known".to_owned()));
+            lost = Some(unknown.unwrap_or_else(|| "its columns are not known".to_owned()));
         }
         let id = self.add(|id| Relation { id, ..relation });
         self.readers.insert(id);
+        if let Some(reason) = lost {
+            self.unknown(id, &reason);
+        }
         self.placed(id, ambiguous);
         if table.temporary && table.drop_on_commit {
             self.drop_on_commit.push(table.name.name);

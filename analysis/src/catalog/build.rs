@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::model::RelationId;
-use super::{Catalog, Defined, finish};
+use super::model::{RelationId, Unknown};
+use super::{Catalog, Defined, finish, remedy};
 use crate::config::Config;
 use crate::ddl::ir::{Ddl, Ref, Step};
 use crate::ddl::{self};
@@ -85,6 +85,8 @@ pub(super) struct Builder {
     pub(super) extensions: bool,
     /// How deep the following of what is evaluated has gone into itself.
     pub(super) following: usize,
+    /// The statement of a script that is being applied, and why it only may run.
+    pub(super) script: (String, String),
 }
 
 pub(super) fn build(config: &Config, migrations: &[Migration]) -> Catalog {
@@ -155,6 +157,7 @@ impl Builder {
             perhaps: HashSet::new(),
             extensions: false,
             following: 0,
+            script: Default::default(),
         }
     }
 
@@ -312,9 +315,10 @@ impl Builder {
     pub(super) fn unknown(&mut self, id: RelationId, reason: &str) {
         let place = format!(" ({} line {})", self.at.path, self.at.line);
         if let Some(relation) = self.relation_mut(id) {
-            relation
-                .unknown
-                .get_or_insert_with(|| format!("{reason}{place}"));
+            relation.unknown.get_or_insert_with(|| Unknown {
+                reason: format!("{reason}{place}"),
+                help: remedy::of(reason).to_owned(),
+            });
         }
     }
 
@@ -342,8 +346,7 @@ impl Builder {
             format!(
                 "what `{what}` touches is not known, so nothing that exists by then is protected"
             ),
-            "write it as plain statements, or say in the line before it what it touches: \
-             `-- @touches notes, tasks` or `-- @touches nothing`",
+            remedy::PLAIN,
         );
         self.everything_unknown(&format!("what `{what}` touches is not known"));
     }

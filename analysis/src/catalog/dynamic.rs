@@ -3,10 +3,11 @@
 //! Invariant: a block is either read to the end, and what it may touch becomes unknown, or
 //! everything does.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::build::Builder;
 use super::model::{ColumnDefault, PolicyExpr, RelationId};
+use super::remedy;
 use super::routine::Body;
 use super::walk::{Mentions, mentions, query_mentions, statement_mentions};
 use crate::ddl::ir::Ref;
@@ -23,6 +24,8 @@ pub(super) struct Evaluated {
     relations: Vec<RelationId>,
     seen_functions: HashSet<String>,
     seen_relations: HashSet<RelationId>,
+    /// The names of functions as they are written, with their schemas, by their last parts.
+    written: HashMap<String, String>,
     /// Whether a rule may rewrite a statement: what it does instead is not kept.
     rules: bool,
 }
@@ -118,6 +121,11 @@ impl Builder {
 
     pub(super) fn note(&self, found: &Mentions, work: &mut Evaluated) {
         work.functions.extend(found.functions.iter().cloned());
+        for call in &found.calls {
+            work.written
+                .entry(call.name().to_owned())
+                .or_insert_with(|| call.parts.join("."));
+        }
         let defined = |name: &&String| self.catalog.function_names.contains_key(*name);
         work.functions
             .extend(found.fields.iter().filter(defined).cloned());
@@ -177,7 +185,8 @@ impl Builder {
 
     fn evaluate_function(&mut self, name: &str, work: &mut Evaluated) -> Result<(), String> {
         if !self.is_known_call(name) {
-            return Err(format!("a call of `{name}`"));
+            let written = work.written.get(name).map_or(name, String::as_str);
+            return Err(format!("a call of `{written}`"));
         }
         let bodies: Vec<_> = self
             .catalog
@@ -401,8 +410,7 @@ impl Builder {
             Code::MIGRATION_DYNAMIC,
             Severity::Error,
             message,
-            "write it as plain statements, or say in the line before it what it touches: \
-             `-- @touches notes, tasks` or `-- @touches nothing`",
+            remedy::PLAIN,
         );
         self.everything_unknown(&format!("what {what} touches is not known"));
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Catalog;
 use super::build::Builder;
 use super::model::{
-    ColumnDefault, Directive, KeyKind, ReferentialAction, Relation, RelationId, RelationKind,
+    Column, ColumnDefault, Directive, KeyKind, ReferentialAction, Relation, RelationId,
+    RelationKind,
 };
 use super::walk::mentions;
 use crate::diagnostic::{Code, Diagnostic};
@@ -239,16 +240,7 @@ fn tenant_column(builder: &mut Builder, id: RelationId) {
     let Some(column) = relation.columns.get(position) else {
         return;
     };
-    // It follows other columns, which a statement may set.
-    let usable = if matches!(
-        column.default,
-        ColumnDefault::Generated(_) | ColumnDefault::Opaque
-    ) {
-        Err("it is computed from other columns".to_owned())
-    } else {
-        crate::policy::term::exact_type(&builder.catalog, column)
-    };
-    match usable {
+    match usable_as_tenant(&builder.catalog, column) {
         Ok(()) => {
             if let Some(relation) = builder.relation_mut(id) {
                 relation.tenant_column = Some(position);
@@ -268,6 +260,18 @@ fn tenant_column(builder: &mut Builder, id: RelationId) {
             );
         }
     }
+}
+
+/// Whether a column can serve as tenant column, and if not, why.
+pub(crate) fn usable_as_tenant(catalog: &Catalog, column: &Column) -> Result<(), String> {
+    // It follows other columns, which a statement may set.
+    if matches!(
+        column.default,
+        ColumnDefault::Generated(_) | ColumnDefault::Opaque
+    ) {
+        return Err("it is computed from other columns".to_owned());
+    }
+    crate::policy::term::exact_type(catalog, column)
 }
 
 /// The column that the configuration or a directive names, usable or not.

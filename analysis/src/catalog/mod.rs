@@ -21,6 +21,7 @@ pub(crate) mod finish;
 mod lookup;
 mod model;
 mod names;
+mod remedy;
 mod routine;
 mod scope;
 mod script;
@@ -32,7 +33,7 @@ pub(crate) use lookup::nearest;
 pub use model::{
     Check, Class, Column, ColumnDefault, Command, Directive, ForeignKey, Key, KeyKind, Policy,
     PolicyExpr, ReferentialAction, Relation, RelationId, RelationKind, RowSecurity, Rule, Trigger,
-    TriggerTiming, ViewDefinition,
+    TriggerTiming, Unknown, ViewDefinition,
 };
 pub use names::{quote, type_text};
 pub use routine::{

@@ -76,8 +76,8 @@ pub struct Relation {
     pub(crate) comment: Option<String>,
     /// The owner, where a migration states it.
     pub owner: Option<String>,
-    /// Why nothing is known about it any more. Never protected.
-    pub unknown: Option<String>,
+    /// Why nothing is known about it any more, and what to write instead. Never protected.
+    pub unknown: Option<Unknown>,
     /// The migration that created it.
     pub created_in: String,
 }
@@ -126,6 +126,16 @@ impl Relation {
             RelationKind::Table | RelationKind::Partition | RelationKind::ForeignTable
         )
     }
+}
+
+/// Why nothing is known about something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unknown {
+    /// The cause and its place, as a clause.
+    pub reason: String,
+    /// What to write instead.
+    pub help: String,
 }
 
 /// A column.

@@ -4,8 +4,8 @@
 
 use crate::ir::{
     Call, ConflictTarget, Cte, Expr, ExprKind, FromItem, IndirectionStep, Insert, Join,
-    JoinConstraint, MergeAction, OnConflict, OrderBy, Query, QueryBody, RelationRef, Select,
-    Statement, SubqueryKind, Target, Window, With,
+    JoinConstraint, Literal, MergeAction, OnConflict, OrderBy, Query, QueryBody, RelationRef,
+    Select, Statement, SubqueryKind, Target, Window, With,
 };
 
 /// What a walk does.
@@ -339,6 +339,41 @@ impl<V: Visitor> Walk<'_, V> {
     }
 }
 
+/// A call as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Called {
+    /// The parts of its name.
+    pub(crate) parts: Vec<String>,
+    /// The arguments: their names where they are given, and their texts where they are literals.
+    pub(crate) arguments: Vec<(Option<String>, Option<String>)>,
+}
+
+impl Called {
+    fn of(call: &Call) -> Called {
+        fn text(expr: &Expr) -> Option<String> {
+            match &expr.kind {
+                ExprKind::Literal(Literal::String(text)) => Some(text.clone()),
+                ExprKind::Cast { expr, .. } => text(expr),
+                _ => None,
+            }
+        }
+        let names = call
+            .arg_names
+            .iter()
+            .cloned()
+            .chain(std::iter::repeat(None));
+        Called {
+            parts: call.name.parts.clone(),
+            arguments: names.zip(call.args.iter().map(text)).collect(),
+        }
+    }
+
+    /// The last part of its name.
+    pub(crate) fn name(&self) -> &str {
+        self.parts.last().map_or("", String::as_str)
+    }
+}
+
 /// The facts about a stored expression that decide what later changes do to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mentions {
@@ -352,6 +387,8 @@ pub(crate) struct Mentions {
     pub(crate) fields: Vec<String>,
     /// The last parts of functions.
     pub(crate) functions: Vec<String>,
+    /// The calls of those functions.
+    pub(crate) calls: Vec<Called>,
     /// The last parts of types.
     pub(crate) types: Vec<String>,
     /// The names of operators.
@@ -401,7 +438,10 @@ impl Visitor for Mentions {
                         _ => None,
                     }));
             }
-            ExprKind::Call(call) => self.functions.extend(call.name.parts.last().cloned()),
+            ExprKind::Call(call) => {
+                self.functions.extend(call.name.parts.last().cloned());
+                self.calls.push(Called::of(call));
+            }
             ExprKind::Cast { ty, .. } => self.types.extend(ty.name.parts.last().cloned()),
             ExprKind::Operator { name, .. } | ExprKind::Quantified { name, .. } => {
                 self.operators.extend(name.parts.last().cloned());

@@ -3,6 +3,7 @@
 //! Invariant: a class is `Protected` only where every policy that could apply was understood to
 //! imply equality of the tenant column with a tenant term.
 
+pub mod advice;
 pub(crate) mod builtin;
 mod content;
 pub(crate) mod judge;
@@ -50,9 +51,9 @@ fn secured(catalog: &Catalog, relation: &Relation, command: Command, depth: usiz
             reason: "its policies, views or triggers lead to each other".to_owned(),
         };
     }
-    if let Some(reason) = &relation.unknown {
+    if let Some(unknown) = &relation.unknown {
         return Class::Unknown {
-            reason: reason.clone(),
+            reason: unknown.reason.clone(),
         };
     }
     match relation.kind {

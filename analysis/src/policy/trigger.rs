@@ -366,6 +366,36 @@ fn function_of<'a>(
     }
 }
 
+/// The function of the trigger that `reason`, why a command is refused, names.
+pub(super) fn named_in(catalog: &Catalog, relation: &Relation, reason: &str) -> Option<String> {
+    let named = |table: &Relation, trigger: &Trigger| {
+        let start = format!("the trigger `{}` of `{}` ", trigger.name, table.display());
+        reason.starts_with(&start)
+    };
+    touched(catalog, relation)
+        .into_iter()
+        .find_map(|(table, _)| {
+            let trigger = table
+                .triggers
+                .iter()
+                .find(|trigger| named(table, trigger))?;
+            Some(trigger.function.parts.join("."))
+        })
+}
+
+/// Whether the configuration allows the function of a trigger that no migration defines, such as a
+/// platform's, by the name that the trigger has for it.
+fn allowed(catalog: &Catalog, trigger: &Trigger) -> bool {
+    let parts = &trigger.function.parts;
+    let functions = &catalog.config().functions;
+    parts
+        .last()
+        .is_some_and(|name| !catalog.shadows_function(name))
+        && functions
+            .iter()
+            .any(|function| function.name == parts.join("."))
+}
+
 struct Why {
     text: String,
     definer: bool,
@@ -384,8 +414,14 @@ fn understood(catalog: &Catalog, trigger: &Trigger, firing: Firing<'_>) -> Resul
         content::is_confined(catalog, condition, firing.depth)
             .map_err(|why| fail(&format!("has a condition that is not confined: {why}")))?;
     }
-    let Some(function) = function_of(catalog, trigger).map_err(fail)? else {
-        return Ok(());
+    let function = match function_of(catalog, trigger) {
+        Ok(Some(function)) => function,
+        Ok(None) => return Ok(()),
+        Err(_) if allowed(catalog, trigger) => return Ok(()),
+        Err(why) => {
+            let name = trigger.function.parts.join(".");
+            return Err(fail(&format!("{why}: `{name}`")));
+        }
     };
     if catalog.allows(function) {
         return Ok(());

@@ -13,9 +13,6 @@ use crate::ir::{Locking, RelationRef, Span, TypeName};
 /// What a reference makes visible: its columns, the entry and the schema.
 type Found = (Option<Vec<Visible>>, Option<RteId>, Option<String>);
 
-const TRIGGER_HELP: &str = "let it only set columns of `NEW`, or write rows with the tenant of the row that fired it; or, \
-after reading it, allow its function in `watertight.toml`: `functions = [{ name = \"…\", reason = \"…\" }]`";
-
 /// Whether a class is due to a trigger or a rule, which run with a write.
 fn runs_with_writes(reason: &str) -> bool {
     reason.starts_with("the trigger") || reason.starts_with("the rule")
@@ -312,45 +309,29 @@ impl<'a> Prover<'a> {
                     context: self.context.clone(),
                 });
             }
-            Class::Unprotected { reason } => {
-                let (why, help) = match reason.as_str() {
-                    "tenant-column-type" => (
-                        "equality on the type of its tenant column is not exact",
-                        "make the column `uuid`, `bigint` or plain `text`",
+            Class::Unprotected { .. } | Class::Unknown { .. } => {
+                let advice = crate::policy::advice::of(self.catalog, relation, class);
+                let (shown, reason) = (relation.display(), advice.reason);
+                let (code, text) = match class {
+                    Class::Unknown { .. } if runs_with_writes(&reason) => (
+                        Code::TRIGGER,
+                        format!("what a write of `{shown}` does can't be told: {reason}"),
                     ),
-                    "sequence" => (
-                        "a sequence has no tenant",
-                        "take the number from the row that is written: `RETURNING id`",
+                    Class::Unknown { .. } => (
+                        Code::UNKNOWN_STATE,
+                        format!("what `{shown}` is in the end can't be told: {reason}"),
                     ),
-                    why if runs_with_writes(why) => (why, TRIGGER_HELP),
-                    why => (why, "read the tables of the tenant by their own names"),
+                    _ => (
+                        match runs_with_writes(&reason) {
+                            true => Code::TRIGGER,
+                            false => Code::UNPROTECTED,
+                        },
+                        format!("`{shown}` is not confined to the tenant: {reason}"),
+                    ),
                 };
-                let code = match runs_with_writes(why) {
-                    true => Code::TRIGGER,
-                    false => Code::UNPROTECTED,
-                };
-                let text = format!("`{}` is not confined to the tenant: {why}", relation.display());
-                self.problem(Diagnostic::error(code, text).at(span.clone()).help(help));
+                let problem = Diagnostic::error(code, text).at(span.clone());
+                self.problem(advice.help.into_iter().fold(problem, Diagnostic::help));
             }
-            Class::Unknown { reason } if runs_with_writes(reason) => self.problem(
-                Diagnostic::error(
-                    Code::TRIGGER,
-                    format!("what a write of `{}` does can't be told: {reason}", relation.display()),
-                )
-                .at(span.clone())
-                .help(TRIGGER_HELP),
-            ),
-            Class::Unknown { reason } => self.problem(
-                Diagnostic::error(
-                    Code::UNKNOWN_STATE,
-                    format!("what `{}` is in the end can't be told: {reason}", relation.display()),
-                )
-                .at(span.clone())
-                .help(
-                    "in that migration, write the change as a plain statement, or say in the line \
-                     before it what it touches: `-- @touches nothing`",
-                ),
-            ),
         }
     }
 
@@ -427,23 +408,23 @@ impl<'a> Prover<'a> {
             return None;
         };
         if relation.unknown.is_some() || !relation.rules.is_empty() {
+            let (why, help) = match &relation.unknown {
+                Some(unknown) => (unknown.reason.as_str(), unknown.help.as_str()),
+                None => (
+                    "it has a rule",
+                    "drop the rule, and write what it does into the view",
+                ),
+            };
             self.problem(
                 Diagnostic::error(
                     Code::UNKNOWN_STATE,
                     format!(
-                        "what the view `{}` is in the end can't be told: {}",
-                        relation.display(),
-                        relation
-                            .unknown
-                            .as_deref()
-                            .unwrap_or("a rule rewrites what reads it"),
+                        "what the view `{}` is in the end can't be told: {why}",
+                        relation.display()
                     ),
                 )
-                .help(
-                    "in that migration, write the change as a plain statement, or say in the line \
-                     before it what it touches: `-- @touches nothing`",
-                )
-                .at(span.clone()),
+                .at(span.clone())
+                .help(help),
             );
             return None;
         }

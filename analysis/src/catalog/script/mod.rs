@@ -49,7 +49,10 @@ impl Builder {
             return Err("labels and variables that hide others".to_owned());
         }
         let mut run = Run::new(sure);
-        self.block(&block, &mut run, work)
+        let around = std::mem::take(&mut self.script);
+        let result = self.block(&block, &mut run, work);
+        self.script = around;
+        result
     }
 
     fn block(&mut self, block: &Block, run: &mut Run, work: &mut Evaluated) -> Result<(), String> {
@@ -123,6 +126,7 @@ impl Builder {
         }
         let sure = std::mem::replace(&mut run.sure, false);
         run.forget(&block.body);
+        self.script.1 = "the block catches errors, so it may end before or after it".to_owned();
         self.nodes(&block.body, run, work)?;
         for (_, nodes) in &block.handlers {
             self.nodes(nodes, run, work)?;
@@ -157,6 +161,7 @@ impl Builder {
                 {
                     run.set(name, value);
                 }
+                self.script.0 = shown(text);
                 for step in parse(text)? {
                     self.statement(step, run, work)?;
                 }
@@ -208,6 +213,7 @@ impl Builder {
                 let Value::Text(sql) = value else {
                     return Err("computed SQL text".to_owned());
                 };
+                self.script.0 = shown(&sql);
                 for step in parse(&sql)? {
                     if let Ddl::CreateTableAs(table) = &step.ddl
                         && !into.is_empty()
@@ -251,6 +257,7 @@ impl Builder {
             }
             open = true;
             run.sure = false;
+            self.script.1 = format!("whether `{}` holds depends on data", shown(condition));
             self.nodes(nodes, run, work)?;
             run.forget(nodes);
         }
@@ -305,6 +312,7 @@ impl Builder {
             }
         }
         if !complete {
+            self.script.1 = "how often its loop runs depends on data".to_owned();
             run.forget(body);
             rounds = vec![(Vec::new(), false)];
         }
@@ -471,6 +479,17 @@ fn only(query: &crate::ir::Query) -> Option<&Expr> {
     match select.targets.as_slice() {
         [target] => Some(&target.expr),
         _ => None,
+    }
+}
+
+/// The text of a statement or a condition, as a message shows it.
+fn shown(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ").replace(HOLE, "…").replace(FOREIGN, "…");
+    let line = line.trim_end_matches(';');
+    match line.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
     }
 }
 

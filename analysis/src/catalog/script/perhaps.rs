@@ -234,7 +234,7 @@ impl Builder {
                 if let Some(id) = self.target(&table) {
                     let now = self.relation(id).is_some_and(|r| directive(&r.comment));
                     if directive(&text) || now {
-                        self.unknown(id, PERHAPS);
+                        self.perhaps_unknown(id);
                     }
                 }
                 Ok(())
@@ -253,7 +253,7 @@ impl Builder {
         for table in &tables {
             match self.target(table) {
                 Some(id) => {
-                    self.unknown(id, PERHAPS);
+                    self.perhaps_unknown(id);
                     if let Some(name) = &trigger {
                         self.perhaps.insert(mark_of("trigger", id, name));
                     }
@@ -278,6 +278,19 @@ impl Builder {
         Ok(())
     }
 
+    /// What a script may or may not do to a table makes it unknown.
+    fn perhaps_unknown(&mut self, id: RelationId) {
+        let (statement, why) = &self.script;
+        let mut reason = "a DO block or a function changes it, perhaps".to_owned();
+        if !statement.is_empty() {
+            reason = format!("{reason}, by `{statement}`");
+        }
+        if !why.is_empty() {
+            reason = format!("{reason}: {why}");
+        }
+        self.unknown(id, &reason);
+    }
+
     /// A permissive policy that may be there only adds rows, so it counts; a restrictive one does
     /// not, but what it evaluates may run.
     fn perhaps_policy(&mut self, id: RelationId, policy: PolicyStatement) {
@@ -293,7 +306,7 @@ impl Builder {
             return;
         }
         if !policy.permissive {
-            self.unknown(id, PERHAPS);
+            self.perhaps_unknown(id);
             return;
         }
         let mut policy = policy;
@@ -352,7 +365,7 @@ impl Builder {
                         .relation(id)
                         .is_some_and(|relation| relation.keys.iter().any(|key| key.name == name));
                     if unique {
-                        self.unknown(id, PERHAPS);
+                        self.perhaps_unknown(id);
                     }
                     self.perhaps.insert(mark_of("constraint", id, &name));
                 }
@@ -363,7 +376,7 @@ impl Builder {
                 | Action::NoInherit(ref child) => {
                     let other = self.target(child);
                     for id in [Some(id), other].into_iter().flatten() {
-                        self.unknown(id, PERHAPS);
+                        self.perhaps_unknown(id);
                     }
                     if matches!(action, Action::Attach(_) | Action::Inherit(_)) {
                         self.alter(id, only, vec![action]);
@@ -374,7 +387,7 @@ impl Builder {
                     if let Action::AddColumn { .. } = other {
                         self.alter(id, only, vec![other]);
                     }
-                    self.unknown(id, PERHAPS);
+                    self.perhaps_unknown(id);
                 }
             }
         }
@@ -447,21 +460,19 @@ impl Builder {
                 for id in meant {
                     self.perhaps.insert(mark("switches", &id.0.to_string()));
                     if loosens {
-                        self.unknown(id, PERHAPS);
+                        self.perhaps_unknown(id);
                     }
                 }
             }
             _ => {
                 for id in meant {
-                    self.unknown(id, PERHAPS);
+                    self.perhaps_unknown(id);
                 }
             }
         }
         Ok(())
     }
 }
-
-const PERHAPS: &str = "a DO block or a function changes it, perhaps";
 
 /// Whether a statement makes nothing, so that nothing of its name can be there already.
 pub(super) fn raises_no_duplicate(ddl: &Ddl) -> bool {
