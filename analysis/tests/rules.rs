@@ -480,3 +480,27 @@ fn a_float_matters_beside_a_number_without_bounds() {
     );
     assert!(insert.unwrap().uncast.is_empty());
 }
+
+#[test]
+fn what_to_write_instead() {
+    let c = catalog();
+    let told = |sql: &str| -> String {
+        judge(&c, sql)
+            .unwrap_err()
+            .iter()
+            .flat_map(|problem| {
+                [problem.message.clone()]
+                    .into_iter()
+                    .chain(problem.help.clone())
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert!(told("TABLE orders").contains("SELECT * FROM orders WHERE orders.tenant_id = $tenant"));
+    let cast = told("SELECT id FROM orders WHERE tenant_id = $tenant::varchar(3)::uuid");
+    assert!(
+        cast.contains("the cast may change it") && cast.contains("write: SELECT"),
+        "{cast}"
+    );
+    assert!(told("SELECT x.id FROM unnest($ids) x (id)").contains("unnest($ids::uuid[])"));
+}

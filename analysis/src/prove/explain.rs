@@ -25,6 +25,8 @@ pub(super) struct Miss {
 pub(super) enum MissKind {
     /// A parameter of the caller.
     Parameter(u32),
+    /// The tenant by a cast that changes it.
+    Cast,
     /// A constant, another setting, an expression.
     Other,
     /// The tenant itself, but where it does not filter.
@@ -67,6 +69,7 @@ impl Prover<'_> {
             _ => None,
         });
         let other = mine.iter().find(|miss| miss.kind == MissKind::Other);
+        let cast = mine.iter().find(|miss| miss.kind == MissKind::Cast);
         let misplaced = mine.iter().find(|miss| miss.kind == MissKind::Tenant);
         let nullable = self.reached_anyhow(block, node);
         let mut diagnostic = if let Some((miss, number)) = caller {
@@ -77,6 +80,14 @@ impl Prover<'_> {
             )
             .at(span.clone())
             .also(miss.span.clone(), "comes from the caller")
+        } else if let Some(miss) = cast {
+            let text = self.prepared.source_text(&miss.span);
+            Diagnostic::error(
+                Code::CALLER_TENANT,
+                format!("{what}: `{text}` is not the tenant any more, as the cast may change it; write `$tenant`"),
+            )
+            .at(span.clone())
+            .also(miss.span.clone(), "may be another value")
         } else if let Some(miss) = other {
             Diagnostic::error(
                 Code::CALLER_TENANT,
@@ -145,6 +156,7 @@ impl Prover<'_> {
             let condition = format!("{}.{} = $tenant", quote(&name), quote(&renamed));
             let replaced = caller
                 .map(|(miss, _)| miss)
+                .or(cast)
                 .and_then(|miss| self.replaced(&miss.span, "$tenant"));
             match purpose {
                 _ if replaced.is_some() => {
@@ -285,6 +297,7 @@ impl Prover<'_> {
         }
         let kind = match plain.kind {
             _ if value.node == Some(Node::Tenant) => MissKind::Tenant,
+            ExprKind::Parameter(number) if self.prepared.tenant == Some(number) => MissKind::Cast,
             ExprKind::Parameter(number) => MissKind::Parameter(number),
             _ if value.constant => MissKind::Other,
             _ => return,
@@ -360,9 +373,18 @@ impl Prover<'_> {
         let start = self.prepared.source_span(&(at..at)).start;
         let stop = self.prepared.source_span(&(at..end)).end.max(start);
         let source = &self.prepared.source;
+        let mut before = source.get(..start)?.to_owned();
+        // `TABLE t` takes no condition.
+        let name = self.prepared.source_span(span).start;
+        if text_before.starts_with(" WHERE")
+            && let Some(word) = source.get(..name).map(str::trim_end)
+            && let Some(from) = word.len().checked_sub("table".len())
+            && word.get(from..)?.eq_ignore_ascii_case("table")
+        {
+            before.replace_range(from..word.len(), "SELECT * FROM");
+        }
         Some(format!(
-            "{}{text_before}{}{text_after}{}",
-            source.get(..start)?,
+            "{before}{text_before}{}{text_after}{}",
             source.get(start..stop)?,
             source.get(stop..)?
         ))

@@ -328,7 +328,7 @@ impl Prover<'_> {
                 format!("what the name `{name}` stands for can't be told: an item of `FROM` has columns that are not known"),
             )
             .at(span.clone())
-            .help("name the columns of the function, as in `AS f (a, b)`, and qualify the name"),
+            .help("name the columns of the function, as in `AS f (a, b)`, and qualify the name; a parameter needs its type, as in `unnest($ids::uuid[])`"),
         )
     }
 
