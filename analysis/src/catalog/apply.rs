@@ -1,7 +1,7 @@
 //! Which part of the builder applies which statement.
 
 use super::build::{Builder, TEMPORARY};
-use crate::ddl::ir::Ddl;
+use crate::ddl::ir::{Ddl, Kind};
 use crate::diagnostic::{Code, Severity};
 
 /// Extensions of functions and types, which make no relation that a script could ask for.
@@ -30,6 +30,17 @@ const WITHOUT_RELATIONS: &[&str] = &[
 
 impl Builder {
     pub(super) fn apply(&mut self, ddl: Ddl) {
+        // An event trigger goes on calling a function that gets another name.
+        if let Ddl::Rename {
+            kind: Kind::Function,
+            object,
+            new_name,
+            ..
+        } = &ddl
+            && self.event_functions.contains(&object.name.name)
+        {
+            self.event_functions.insert(new_name.clone());
+        }
         match ddl {
             Ddl::Harmless | Ddl::Begin | Ddl::Commit | Ddl::Rollback => {}
             Ddl::CreateTable(table) => self.create_table(*table),
@@ -156,6 +167,9 @@ impl Builder {
                 self.named_roles.insert(name.clone());
                 self.grant_roles(&member_of, std::slice::from_ref(&name), true);
                 self.grant_roles(std::slice::from_ref(&name), &members, true);
+            }
+            Ddl::EventTrigger { function } => {
+                self.event_functions.insert(function);
             }
             Ddl::Extension { name } => {
                 self.catalog.ever.extensions.insert(name.clone());

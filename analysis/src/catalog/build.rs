@@ -85,6 +85,11 @@ pub(super) struct Builder {
     pub(super) extensions: bool,
     /// How deep the following of what is evaluated has gone into itself.
     pub(super) following: usize,
+    /// Functions of event triggers, which may run with every later statement, whether they are
+    /// dropped or not.
+    pub(super) event_functions: BTreeSet<String>,
+    /// SQL text that a scheduler of a platform runs from time to time.
+    pub(super) jobs: BTreeSet<String>,
     /// The statement of a script that is being applied, and why it only may run.
     pub(super) script: (String, String),
 }
@@ -157,6 +162,8 @@ impl Builder {
             perhaps: HashSet::new(),
             extensions: false,
             following: 0,
+            jobs: BTreeSet::new(),
+            event_functions: BTreeSet::new(),
             script: Default::default(),
         }
     }
@@ -251,6 +258,11 @@ impl Builder {
             },
             other => self.apply(other),
         }
+        // They see what the statement made, and under which name.
+        if !self.event_functions.is_empty() {
+            let functions = self.event_functions.iter().cloned().collect();
+            self.evaluates(Vec::new(), functions);
+        }
     }
 
     fn end_of_transaction(&mut self) {
@@ -305,6 +317,9 @@ impl Builder {
                 );
             }
             self.path = usual;
+        }
+        for job in self.jobs.clone() {
+            self.runs_later(&job);
         }
         if let Some(path) = &self.default_path {
             self.path_left = Some(path.clone());

@@ -10,12 +10,13 @@ use super::model::{ColumnDefault, PolicyExpr, RelationId};
 use super::remedy;
 use super::routine::Body;
 use super::walk::{Mentions, mentions, query_mentions, statement_mentions};
-use crate::ddl::ir::Ref;
+use crate::ddl::ir::{Ddl, Ref};
 use crate::ddl::split_path;
 use crate::diagnostic::{Code, Severity};
 use crate::functions::{Verdict, builtin};
 use crate::ir::{Expr, Query, Statement};
 use crate::policy::of_an_extension;
+use crate::policy::platform::{self, Touches};
 
 /// What a statement evaluates, directly or through what it reaches.
 #[derive(Debug, Default)]
@@ -26,6 +27,10 @@ pub(super) struct Evaluated {
     seen_relations: HashSet<RelationId>,
     /// The names of functions as they are written, with their schemas, by their last parts.
     written: HashMap<String, String>,
+    /// Tables that functions of platforms change, and those functions.
+    changed: Vec<(String, String)>,
+    /// SQL text that runs later.
+    later: Vec<String>,
     /// Whether a rule may rewrite a statement: what it does instead is not kept.
     rules: bool,
 }
@@ -36,6 +41,12 @@ impl Evaluated {
         self.relations.extend(relations);
     }
 }
+
+/// What event triggers ask for the command that fired them.
+const EVENTS: &[&str] = &[
+    "pg_event_trigger_ddl_commands",
+    "pg_event_trigger_dropped_objects",
+];
 
 /// How deep a function may call, through what it changes, itself.
 const FOLLOWING: usize = 6;
@@ -120,7 +131,21 @@ impl Builder {
     }
 
     pub(super) fn note(&self, found: &Mentions, work: &mut Evaluated) {
-        work.functions.extend(found.functions.iter().cloned());
+        let mut functions = found.functions.clone();
+        for call in &found.calls {
+            let Some(touches) = platform::touches(&self.catalog, call) else {
+                continue;
+            };
+            if let Some(at) = functions.iter().position(|name| name == call.name()) {
+                functions.swap_remove(at);
+            }
+            match touches {
+                Touches::Nothing => {}
+                Touches::Table(table) => work.changed.push((table, call.parts.join("."))),
+                Touches::Later(text) => work.later.push(text),
+            }
+        }
+        work.functions.extend(functions);
         for call in &found.calls {
             work.written
                 .entry(call.name().to_owned())
@@ -178,9 +203,96 @@ impl Builder {
                 if work.rules {
                     self.dynamic("a statement on a table with a rule");
                 }
+                for (table, function) in std::mem::take(&mut work.changed) {
+                    self.changed_by(&table, &function);
+                }
+                for text in std::mem::take(&mut work.later) {
+                    self.runs_later(&text);
+                    self.jobs.insert(text);
+                }
                 return;
             }
         }
+    }
+
+    /// A function of a platform changes a table, and what is tied to it by foreign keys.
+    fn changed_by(&mut self, table: &str, function: &str) {
+        let parts = split_name(table);
+        let name = match parts.as_slice() {
+            [name] => Ref {
+                schema: None,
+                name: name.clone(),
+            },
+            [schema, name] => Ref {
+                schema: Some(schema.clone()),
+                name: name.clone(),
+            },
+            _ => return self.dynamic(&format!("a call of `{function}`")),
+        };
+        let Some(first) = self.target(&name) else {
+            return self.dynamic(&format!("a call of `{function}`"));
+        };
+        let mut tied = vec![first];
+        let mut next = 0;
+        while let Some(id) = tied.get(next).copied() {
+            next += 1;
+            let Some(relation) = self.relation(id) else {
+                continue;
+            };
+            let mut near: Vec<RelationId> =
+                relation.foreign_keys.iter().map(|k| k.target).collect();
+            near.extend(relation.children.iter().chain(&relation.parents));
+            let refers =
+                |other: &&super::Relation| other.foreign_keys.iter().any(|k| k.target == id);
+            near.extend(
+                self.catalog
+                    .relations()
+                    .filter(refers)
+                    .map(|other| other.id),
+            );
+            near.retain(|other| !tied.contains(other));
+            tied.extend(near);
+        }
+        for id in tied {
+            self.unknown(id, &format!("what `{function}` does to it is not known"));
+        }
+    }
+
+    /// SQL text that runs at some time from now on: it may only change data. What it calls is read
+    /// as it is now, and again after every later migration.
+    pub(super) fn runs_later(&mut self, text: &str) {
+        let mut work = Evaluated::default();
+        let mut unclear = !self.is_data(text, &mut work);
+        // Text that runs text is not followed.
+        unclear |= !work.later.is_empty() || !work.changed.is_empty();
+        if unclear {
+            let words: Vec<&str> = text.split_whitespace().take(6).collect();
+            return self.dynamic(&format!("the scheduled job `{}`", words.join(" ")));
+        }
+        self.evaluate(work);
+    }
+
+    fn is_data(&self, text: &str, work: &mut Evaluated) -> bool {
+        let Ok(steps) = crate::ddl::steps(text) else {
+            return false;
+        };
+        for step in steps {
+            match step.ddl {
+                Ddl::Data {
+                    statement: Ok(statement),
+                } => self.note(&statement_mentions(&statement), work),
+                Ddl::Evaluates { relations } => {
+                    work.reads(
+                        relations
+                            .iter()
+                            .filter_map(|name| self.find(name))
+                            .collect(),
+                    );
+                }
+                _ => return false,
+            }
+        }
+        true
     }
 
     fn evaluate_function(&mut self, name: &str, work: &mut Evaluated) -> Result<(), String> {
@@ -373,6 +485,7 @@ impl Builder {
         own || self.is_allowed(name)
             || harmless
             || name == "current_setting"
+            || EVENTS.contains(&name)
             || of_an_extension(name)
     }
 
@@ -414,4 +527,19 @@ impl Builder {
         );
         self.everything_unknown(&format!("what {what} touches is not known"));
     }
+}
+
+/// The parts of a name in text, folded unless quoted.
+fn split_name(text: &str) -> Vec<String> {
+    let (mut parts, mut part, mut quoted) = (Vec::new(), String::new(), false);
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(std::mem::take(&mut part)),
+            c if quoted => part.push(c),
+            c => part.extend(c.to_lowercase()),
+        }
+    }
+    parts.push(part);
+    parts
 }

@@ -30,6 +30,11 @@ const TABLE: &[(&str, &str)] = &[
     ),
     ("touches is not known", PLAIN),
     (
+        "does to it is not known",
+        "if it leaves the switches of row-level security, the policies, columns and triggers as \
+         they are, say so in the line before the call: `-- @touches nothing`",
+    ),
+    (
         "could not be read",
         "mend what the file is refused for: `cargo watertight catalog` tells",
     ),

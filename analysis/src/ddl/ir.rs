@@ -168,6 +168,10 @@ pub(crate) enum Ddl {
     Grants {
         roles: Vec<String>,
     },
+    /// `CREATE EVENT TRIGGER`: the last part of its function's name.
+    EventTrigger {
+        function: String,
+    },
     /// `CREATE EXTENSION`.
     Extension {
         name: String,

@@ -11,7 +11,7 @@ use super::ir::{
 };
 use super::{nodes, object, routine, setting, table};
 use crate::catalog::Command;
-use crate::ir::{Query, Span};
+use crate::ir::{Query, QueryBody, Span, Statement};
 
 pub(super) fn statement(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Ddl {
     lower(node, span, lowering).unwrap_or_else(|| Ddl::Unknown {
@@ -179,6 +179,45 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
             _ => None,
         },
         Node::ReindexStmt(_) | Node::VacuumStmt(_) => Some(Ddl::Reindex),
+        // As if it were run, which `ANALYZE` does, and planning may do in part.
+        Node::ExplainStmt(stmt) => match stmt.query.as_ref()? {
+            Node::SelectStmt(select) if select.intoClause.is_some() => None,
+            query @ (Node::SelectStmt(_)
+            | Node::InsertStmt(_)
+            | Node::UpdateStmt(_)
+            | Node::DeleteStmt(_)
+            | Node::MergeStmt(_)) => Some(Ddl::Data {
+                statement: lowering.statement(query, span),
+            }),
+            _ => None,
+        },
+        // The body of the procedure is read as that of a function which a query calls: COMMIT and
+        // its kin are refused there.
+        Node::CallStmt(stmt) => {
+            let call = lowering.expr(&Node::FuncCall(stmt.funccall.clone()?));
+            let query = |call| {
+                Statement::Query(Box::new(Query {
+                    with: None,
+                    body: QueryBody::Values(vec![vec![call]]),
+                    order_by: Vec::new(),
+                    limit: None,
+                    with_ties: false,
+                    offset: None,
+                    locking: Vec::new(),
+                    span: span.clone(),
+                }))
+            };
+            Some(Ddl::Data {
+                statement: call.map(query),
+            })
+        }
+        Node::CreateEventTrigStmt(stmt) => Some(Ddl::EventTrigger {
+            function: nodes::strings(&stmt.funcname)?.pop()?,
+        }),
+        // What a new version brings is trusted as what the extension brought.
+        Node::AlterExtensionStmt(stmt) => Some(Ddl::Extension {
+            name: stmt.extname.as_deref().unwrap_or_default().to_owned(),
+        }),
         Node::DoStmt(stmt) => Some(do_block(stmt)),
         Node::CreateExtensionStmt(stmt) => Some(Ddl::Extension {
             name: stmt.extname.as_deref().unwrap_or_default().to_owned(),
@@ -210,6 +249,7 @@ fn harmless(node: &Node) -> bool {
             | Node::AlterDatabaseStmt(_)
             | Node::AlterDatabaseRefreshCollStmt(_)
             | Node::AlterEnumStmt(_)
+            | Node::AlterEventTrigStmt(_)
             | Node::AlterFdwStmt(_)
             | Node::AlterForeignServerStmt(_)
             | Node::AlterObjectDependsStmt(_)

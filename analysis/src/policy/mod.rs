@@ -7,6 +7,7 @@ pub mod advice;
 pub(crate) mod builtin;
 mod content;
 pub(crate) mod judge;
+pub(crate) mod platform;
 pub mod term;
 pub(crate) mod trigger;
 mod trigger_body;

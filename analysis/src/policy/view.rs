@@ -4,7 +4,7 @@
 //! bypass row-level security. A filter inside the definition is for the prover to judge.
 
 use super::trigger_names::Path;
-use super::{class_within, content, term};
+use super::{class_within, content, platform, term};
 use crate::catalog::walk::{Mentions, Visitor, query_mentions, statement_mentions};
 use crate::catalog::{Body, Catalog, Class, Command, Function, Relation, RelationKind, Volatility};
 use crate::ir::{Expr, ExprKind, Query, Statement};
@@ -235,6 +235,7 @@ pub(crate) fn computed_once(catalog: &Catalog, function: &Function) -> Option<St
     }
     let varies = |name: &String| {
         name == "current_setting"
+            || platform::may_read_a_setting(name)
             || catalog
                 .all_functions()
                 .iter()

@@ -278,6 +278,21 @@ impl Builder {
         Ok(())
     }
 
+    /// Each constraint of a table may have gone: what it adds to a write stays, and no question is
+    /// answered by it.
+    fn constraints_in_doubt(&mut self, id: RelationId) {
+        let Some(relation) = self.relation_mut(id) else {
+            return;
+        };
+        in_doubt(relation, true);
+        let keys = relation.keys.iter().map(|key| &key.name);
+        let foreign = relation.foreign_keys.iter().map(|key| &key.name);
+        let checks = relation.checks.iter().map(|check| &check.name);
+        let names: Vec<String> = keys.chain(foreign).chain(checks).cloned().collect();
+        let marks = names.iter().map(|name| mark_of("constraint", id, name));
+        self.perhaps.extend(marks);
+    }
+
     /// What a script may or may not do to a table makes it unknown.
     fn perhaps_unknown(&mut self, id: RelationId) {
         let (statement, why) = &self.script;
@@ -403,13 +418,25 @@ impl Builder {
     pub(super) fn with_holes(&mut self, step: Step) -> Result<(), String> {
         let table = match &step.ddl {
             Ddl::Harmless | Ddl::Grants { .. } => return Ok(()),
+            // No protection hangs on an index.
+            Ddl::Drop {
+                kind: Kind::Index, ..
+            } => {
+                for relation in self.relations_mut() {
+                    in_doubt(relation, false);
+                }
+                return Ok(());
+            }
             Ddl::CreatePolicy(policy) => policy.table.clone(),
             Ddl::AlterTable {
                 target, actions, ..
             } if actions.iter().all(|action| {
                 matches!(
                     action,
-                    Action::Harmless | Action::RowSecurity { .. } | Action::Owner(_)
+                    Action::Harmless
+                        | Action::RowSecurity { .. }
+                        | Action::Owner(_)
+                        | Action::DropConstraint { .. }
                 )
             }) =>
             {
@@ -450,6 +477,15 @@ impl Builder {
                 }
             }
             Ddl::AlterTable { actions, .. } => {
+                let drops = |action: &Action| matches!(action, Action::DropConstraint { .. });
+                if actions.iter().any(drops) {
+                    for id in &meant {
+                        self.constraints_in_doubt(*id);
+                    }
+                }
+                if actions.iter().all(drops) {
+                    return Ok(());
+                }
                 let loosens = actions.iter().any(|action| match action {
                     Action::RowSecurity { enabled, forced } => {
                         *enabled == Some(false) || *forced == Some(false)
@@ -490,6 +526,13 @@ pub(super) fn raises_no_duplicate(ddl: &Ddl) -> bool {
         }),
         Ddl::Drop { .. } | Ddl::CommentOnTable { .. } | Ddl::Grants { .. } => true,
         _ => false,
+    }
+}
+
+/// Keys that may have gone find no single row: they count as those of a part of the table.
+fn in_doubt(relation: &mut Relation, constraints: bool) {
+    for key in &mut relation.keys {
+        key.partial |= key.constraint == constraints;
     }
 }
 
