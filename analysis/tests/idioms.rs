@@ -56,6 +56,7 @@ fn idioms_keep_what_is_protected() {
         // Functions of platforms that touch nothing of the migrations'.
         "SELECT cron.schedule('purge', '0 3 * * *', $$DELETE FROM notes WHERE body = 'old'$$);",
         "SELECT cron.unschedule('purge');",
+        "SELECT cron.schedule('0 3 * * *', 'VACUUM notes');",
         "SELECT net.http_post(url := 'https://example.com', body := '{}'::jsonb);",
         "SELECT pgmq.create('jobs');",
         "SELECT vault.create_secret('s', 'name');",

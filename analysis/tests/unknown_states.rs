@@ -117,3 +117,23 @@ fn a_loop_over_all_tables_says_nothing_of_those_of_tools() {
     let catalog = Catalog::build(&Config::default(), &order(files.collect()).unwrap());
     assert_eq!(catalog.diagnostics(), &[]);
 }
+
+/// While the application's role is named nowhere, the server may connect as one that no policy holds for.
+#[test]
+fn a_role_above_row_level_security_is_told_of() {
+    let warned = |roles: &str| {
+        let text = format!("{NOTES}{roles}");
+        let path = "1_a.sql".to_owned();
+        let migrations = order(vec![SourceFile { path, text }]).unwrap();
+        let catalog = Catalog::build(&Config::default(), &migrations);
+        let told = catalog.diagnostics().iter();
+        told.filter(|told| told.message.contains("`web` bypasses row-level security"))
+            .count()
+    };
+    assert_eq!(warned("CREATE ROLE web LOGIN BYPASSRLS;"), 1);
+    assert_eq!(warned("CREATE ROLE web LOGIN;"), 0);
+    assert_eq!(
+        warned("CREATE ROLE web BYPASSRLS; CREATE ROLE app LOGIN;"),
+        0
+    );
+}

@@ -289,6 +289,14 @@ impl Builder {
                             .collect(),
                     );
                 }
+                Ddl::Reindex => {
+                    let functions = self
+                        .ids()
+                        .into_iter()
+                        .flat_map(|id| self.stored_functions(id));
+                    work.functions.extend(functions);
+                }
+                Ddl::Harmless => {}
                 _ => return false,
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Catalog;
-use super::build::Builder;
+use super::build::{Builder, Powers};
 use super::model::{
     Column, ColumnDefault, Directive, KeyKind, ReferentialAction, Relation, RelationId,
     RelationKind,
@@ -90,7 +90,24 @@ fn unnamed(builder: &mut Builder, app: &str) {
         .iter()
         .find(|role| !special.contains(&role.as_str()))
         .map(|role| (*role).clone());
-    let Some(other) = other.filter(|_| !named) else {
+    if named {
+        return;
+    }
+    let Some(other) = other else {
+        // Whoever the server connects as may be the one that no policy holds for.
+        let above = |(_, powers): &(&String, &Powers)| powers.superuser || powers.bypassrls;
+        if let Some((role, _)) = builder.powers.iter().find(above) {
+            builder.catalog.diagnostics.push(
+                Diagnostic::warning(
+                    Code::CONFIG,
+                    format!("no migration names the application's role `{app}`, and `{role}` bypasses row-level security"),
+                )
+                .help(
+                    "write the role that the server connects as into `watertight.toml`: `application-role = \"…\"`; \
+                     one with SUPERUSER or BYPASSRLS is held by no policy",
+                ),
+            );
+        }
         return;
     };
     builder.catalog.diagnostics.push(
