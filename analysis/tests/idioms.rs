@@ -67,6 +67,10 @@ fn idioms_keep_what_is_protected() {
         // Extensions and commands that change no table.
         "CREATE EXTENSION pgcrypto; ALTER EXTENSION pgcrypto UPDATE;",
         "EXPLAIN SELECT id FROM notes;",
+        "CLUSTER notes USING notes_pkey;",
+        "DO $$ DECLARE n int; BEGIN LOOP
+           UPDATE notes SET body = 'x' WHERE id IN (SELECT id FROM notes WHERE body IS NULL LIMIT 1000);
+           GET DIAGNOSTICS n = ROW_COUNT; EXIT WHEN n = 0; COMMIT; END LOOP; END $$;",
         "CREATE PROCEDURE tidy() LANGUAGE plpgsql AS $$ BEGIN DELETE FROM notes WHERE body IS NULL; END $$; CALL tidy();",
         "CREATE FUNCTION pgrst_watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NOTIFY pgrst, 'reload schema'; END $$;
          CREATE EVENT TRIGGER pgrst_watch ON ddl_command_end EXECUTE FUNCTION pgrst_watch();
@@ -108,6 +112,8 @@ fn their_dangerous_twins_are_not_believed() {
         off("FUNCTION f() RETURNS int").replace("END", "RETURN 1; END") + "EXPLAIN ANALYZE SELECT f();",
         off("PROCEDURE p()") + "CALL p();",
         "CALL platform.tidy();".to_owned(),
+        "DO $$ BEGIN ALTER TABLE notes DISABLE ROW LEVEL SECURITY; COMMIT; ALTER TABLE notes ENABLE ROW LEVEL SECURITY; ROLLBACK; END $$;".to_owned(),
+        "SET LOCAL search_path = other; DO $$ BEGIN COMMIT; ALTER TABLE notes DISABLE ROW LEVEL SECURITY; END $$;".to_owned(),
         // The function of an event trigger, before and after it gets another name and body.
         off("FUNCTION f() RETURNS event_trigger") + "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f(); CREATE TABLE t (id int);",
         off("FUNCTION f() RETURNS event_trigger") + "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();

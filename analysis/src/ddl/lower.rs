@@ -178,7 +178,7 @@ fn lower(node: &Node, span: &Span, lowering: &Lowering<'_>) -> Option<Ddl> {
             }
             _ => None,
         },
-        Node::ReindexStmt(_) | Node::VacuumStmt(_) => Some(Ddl::Reindex),
+        Node::ReindexStmt(_) | Node::VacuumStmt(_) | Node::RepackStmt(_) => Some(Ddl::Reindex),
         // As if it were run, which `ANALYZE` does, and planning may do in part.
         Node::ExplainStmt(stmt) => match stmt.query.as_ref()? {
             Node::SelectStmt(select) if select.intoClause.is_some() => None,

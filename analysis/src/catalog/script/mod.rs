@@ -418,6 +418,15 @@ impl Builder {
     fn statement(&mut self, step: Step, run: &mut Run, work: &mut Evaluated) -> Result<(), String> {
         match step.ddl {
             Ddl::Unknown { what } => Err(format!("`{what}`")),
+            // Batches end their transaction, which matters to what lasts as long as one. Where errors
+            // are caught or a transaction is open already, the server refuses it.
+            Ddl::Commit
+                if self.path_before_local.is_none()
+                    && self.path_left_before_local.is_none()
+                    && self.drop_on_commit.is_empty() =>
+            {
+                Ok(())
+            }
             Ddl::Do { .. } | Ddl::Rollback | Ddl::SearchPath { .. } | Ddl::Begin | Ddl::Commit => {
                 Err("control of the transaction or the session".to_owned())
             }
