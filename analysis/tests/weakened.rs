@@ -355,3 +355,30 @@ fn overriding_the_tenant_by_a_sequence() {
     assert_eq!(found("OVERRIDING SYSTEM VALUE"), []);
     assert_eq!(found("OVERRIDING USER VALUE"), [Code::FOREIGN_WRITE]);
 }
+
+/// What a trigger does that is not understood may reach tables that the list does not name.
+#[test]
+fn a_system_query_that_sets_off_what_is_not_read() {
+    let c = catalog_of(
+        &Config::default(),
+        "CREATE TABLE jobs (id int, a int);
+         CREATE TABLE quiet (id int, a int);
+         CREATE FUNCTION spread() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN EXECUTE OLD.id; RETURN OLD; END $$;
+         CREATE TRIGGER spread AFTER DELETE OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION spread();",
+    );
+    let system = |sql: &str| {
+        let ask = prepare(sql, TenantBinding::LastParameter, c.config()).unwrap();
+        prove_system(&c, &ask, &["jobs".to_owned(), "quiet".to_owned()])
+            .err()
+            .map(|problems| problems[0].code)
+    };
+    for verb in ["DELETE FROM", "UPDATE"] {
+        let sql = |table: &str| match verb {
+            "UPDATE" => format!("UPDATE {table} SET a = 1 WHERE id = $id"),
+            _ => format!("DELETE FROM {table} WHERE id = $id"),
+        };
+        assert_eq!(system(&sql("quiet")), None, "{verb}");
+        assert_eq!(system(&sql("jobs")), Some(Code::SYSTEM_TABLE), "{verb}");
+    }
+}
