@@ -482,6 +482,56 @@ fn a_float_matters_beside_a_number_without_bounds() {
 }
 
 #[test]
+fn a_text_matters_where_a_row_asks_for_its_cast() {
+    let c = catalog_of(
+        &Config::default(),
+        "CREATE TYPE state AS ENUM ('open', 'done');
+         CREATE TABLE t (id int PRIMARY KEY, tenant_id uuid NOT NULL, status state, at timestamptz, label text);
+         ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;
+         CREATE POLICY p ON t USING (tenant_id = current_setting('app.tenant_id')::uuid);",
+    );
+    let untexted = |sql: &str| judge(&c, sql).unwrap().untexted;
+    // The planner computes it to estimate how many rows there will be: it fails before any row, or never.
+    for sql in [
+        "SELECT id FROM t WHERE at > $at::timestamptz",
+        "SELECT id FROM t WHERE label = $label AND at BETWEEN $a::timestamptz AND $b::timestamptz",
+        "SELECT id FROM t WHERE ($state::state IS NULL OR status = $state::state)",
+        "SELECT id FROM t WHERE id = ANY ($ids::int[]) OR label = $label::varchar",
+        // For the rows that are returned or written.
+        "SELECT id, $at::timestamptz - at FROM t WHERE label = $label",
+        "INSERT INTO t (id, tenant_id, at) VALUES ($id, $tenant, $at::timestamptz)",
+        "INSERT INTO t (id, tenant_id, at) SELECT id + 100, $tenant, $at::timestamptz FROM t",
+        "UPDATE t SET at = $at::timestamptz WHERE label = $label",
+    ] {
+        assert!(untexted(sql).is_empty(), "{sql}");
+    }
+    for (sql, expected) in [
+        (
+            "SELECT id FROM t WHERE label = $label AND CASE WHEN id > 1 THEN at > $at::timestamptz END",
+            vec![2],
+        ),
+        (
+            "SELECT id FROM t WHERE label = $label AND ($at::timestamptz IS NULL OR id = 1)",
+            vec![2],
+        ),
+        (
+            "SELECT id FROM t WHERE label = $label AND coalesce(status = $s::state, false)",
+            vec![2],
+        ),
+        (
+            "SELECT id FROM t WHERE label = $label AND id = 1 AND at = (SELECT $at::timestamptz)",
+            vec![2],
+        ),
+        (
+            "SELECT s.id FROM (SELECT id, label, $at::date AS day FROM t) s WHERE s.label = $label AND (s.day > '2024-01-01' OR s.id = 1)",
+            vec![1],
+        ),
+    ] {
+        assert_eq!(untexted(sql), expected, "{sql}");
+    }
+}
+
+#[test]
 fn what_to_write_instead() {
     let c = catalog();
     let told = |sql: &str| -> String {

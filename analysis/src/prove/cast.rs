@@ -26,6 +26,7 @@ impl<'a> Prover<'a> {
             ExprKind::Parameter(number) => self.parameter(number),
             _ => self.expr(inner, env),
         };
+        self.note_text_below(expr);
         self.check_type(ty);
         self.check_cast(ty);
         let target = Ty::of(ty);

@@ -6,17 +6,44 @@
 //! Invariant: what can fail and reads no column is refused in a condition, unless planning computes
 //! it.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::state::{BlockId, Info, Leak, OutputId, OutputSource, Prover, RteKind};
 use super::subquery::bare;
 use super::walk::{children, has_subquery};
-use crate::catalog::{Body, Catalog, Volatility};
+use crate::catalog::{Body, Catalog, Volatility, type_text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::functions::operators;
 use crate::functions::types::{Ty, is_own};
 use crate::functions::{builtin, is_stable};
 use crate::ir::{BoolTest, Call, Expr, ExprKind, FunctionItem, Literal, Statement};
+
+/// When a part of a condition is computed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// To estimate how many rows there will be, always.
+    Planned,
+    /// For a row that asks for it.
+    Late,
+}
+
+/// Casts of parameters, by number and type, that fail late if the client sends a text.
+#[derive(Default)]
+pub(super) struct Texts {
+    late: BTreeSet<(u32, String)>,
+    planned: BTreeSet<(u32, String)>,
+}
+
+impl Texts {
+    /// The parameters that take no text: a cast that planning computes somewhere fails before any row.
+    pub(super) fn refused(&self) -> Vec<u32> {
+        let late = self.late.difference(&self.planned);
+        let mut numbers: Vec<u32> = late.map(|(number, _)| *number).collect();
+        numbers.dedup();
+        numbers
+    }
+}
 
 impl Prover<'_> {
     /// Notes of an expression of a condition whether it reads a column, or can fail without one.
@@ -35,6 +62,7 @@ impl Prover<'_> {
         if !self.tenant_mode() {
             return;
         }
+        self.note_texts(condition);
         if let Some(late) = self.late_part(condition) {
             let diagnostic = Diagnostic::error(
                 Code::LEAKY_ERROR,
@@ -47,6 +75,17 @@ impl Prover<'_> {
     }
 
     pub(super) fn late_part(&self, expr: &Expr) -> Option<&Leak> {
+        let mut found = None;
+        self.parts(expr, &mut |part, when| {
+            if when == When::Late && found.is_none() {
+                found = self.late_within(part);
+            }
+        });
+        found
+    }
+
+    /// Tells the parts of a condition by when they are computed.
+    fn parts<'e>(&self, expr: &'e Expr, tell: &mut dyn FnMut(&'e Expr, When)) {
         match &expr.kind {
             ExprKind::And(_)
             | ExprKind::Or(_)
@@ -54,9 +93,11 @@ impl Prover<'_> {
             | ExprKind::IsBool {
                 test: BoolTest::True | BoolTest::NotTrue | BoolTest::False | BoolTest::NotFalse,
                 ..
-            } => children(expr)
-                .into_iter()
-                .find_map(|part| self.late_part(part)),
+            } => {
+                for part in children(expr) {
+                    self.parts(part, tell);
+                }
+            }
             // What a column is compared with is computed to estimate how many rows there will be.
             ExprKind::Operator { .. }
             | ExprKind::InList { .. }
@@ -70,15 +111,74 @@ impl Prover<'_> {
                 let estimated = self.context.arguments.is_none()
                     && sides.iter().any(|side| reads(side) == Some(true));
                 if !estimated {
-                    return self.late_within(expr);
+                    return tell(expr, When::Late);
                 }
                 let runs = |side: &Expr| has_subquery(side) || calls_volatile(side, self.catalog);
-                sides
-                    .into_iter()
-                    .filter(|side| reads(side).is_some() || runs(side))
-                    .find_map(|side| self.late_within(side))
+                for side in sides {
+                    let late = reads(side).is_some() || runs(side);
+                    tell(side, if late { When::Late } else { When::Planned });
+                }
             }
-            _ => self.late_within(expr),
+            _ => tell(expr, When::Late),
+        }
+    }
+
+    /// Notes the parameters whose cast is computed row by row if the client sends a text for them: the
+    /// cast of a text to a type whose input depends on the session is not computed by the planner.
+    fn note_texts(&mut self, condition: &Expr) {
+        let mut casts = Vec::new();
+        self.parts(condition, &mut |part, when| {
+            self.casts_within(part, when, &mut casts)
+        });
+        for (cast, when) in casts {
+            match when {
+                When::Late => self.texts.late.insert(cast),
+                When::Planned => self.texts.planned.insert(cast),
+            };
+        }
+    }
+
+    fn casts_within(&self, expr: &Expr, when: When, casts: &mut Vec<((u32, String), When)>) {
+        if let Some(cast) = self.text_cast(expr) {
+            casts.push((cast, when));
+        }
+        if let ExprKind::Subquery { query, .. } = &expr.kind
+            && let Some(inner) = bare(query)
+        {
+            self.casts_within(inner, When::Late, casts);
+        }
+        for part in children(expr) {
+            self.casts_within(part, when, casts);
+        }
+    }
+
+    /// The parameter and the type of a cast that depends on the session where a text is sent for it.
+    fn text_cast(&self, expr: &Expr) -> Option<(u32, String)> {
+        let ExprKind::Cast { expr: inner, ty } = &expr.kind else {
+            return None;
+        };
+        let ExprKind::Parameter(number) = inner.kind else {
+            return None;
+        };
+        let own = self.context.origin.is_none() && self.prepared.tenant != Some(number);
+        (own && !is_immutable(Ty::of(ty).as_ref(), false)).then(|| (number, type_text(ty)))
+    }
+
+    /// The same for an expression of a sub-query that is merged into the query around it.
+    pub(super) fn note_texts_below(&mut self, expr: &Expr) {
+        let mut casts = Vec::new();
+        self.casts_within(expr, When::Late, &mut casts);
+        self.texts
+            .late
+            .extend(casts.into_iter().map(|(cast, _)| cast));
+    }
+
+    /// Notes a cast of a parameter below the outermost query, where it may be computed in a condition of
+    /// the query around it. In the outermost it is for the rows that are returned or written.
+    pub(super) fn note_text_below(&mut self, expr: &Expr) {
+        let below = self.watch.len() > 1;
+        if let (true, Some(cast)) = (below, self.text_cast(expr)) {
+            self.texts.late.insert(cast);
         }
     }
 

@@ -196,6 +196,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         watch: Vec::new(),
         stopped: false,
         uncast: BTreeSet::new(),
+        texts: late::Texts::default(),
         aggregates: std::cell::RefCell::default(),
         early: false,
         reading: HashMap::new(),
@@ -262,6 +263,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         } else {
             Vec::new()
         },
+        untexted: prover.texts.refused(),
         parameters: prepared.parameters.len() + usize::from(prepared.tenant.is_some()),
     })
 }

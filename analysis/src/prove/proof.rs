@@ -27,6 +27,12 @@ pub struct Proof {
     /// which type they have: a float beside a `numeric` column casts the column, which fails on a
     /// value out of range, so under the grade `predicate` a float has to be cast (`$n::numeric`).
     pub uncast: Vec<u32>,
+    /// The caller's parameters for which no text may be sent, by number: they are cast where a row asks
+    /// for the value (`CASE WHEN … THEN $at::timestamptz`), to a type that reads texts as the session
+    /// is set. The client says which type a parameter has; a text that is no such value would fail for
+    /// that row alone, whoever's it is. Those that the planner computes as well fail before any row, and
+    /// are not listed.
+    pub untexted: Vec<u32>,
     /// How many parameters the text that is sent has, `$tenant` included.
     pub parameters: usize,
 }

@@ -201,6 +201,9 @@ impl<'a> Prover<'a> {
             );
         }
         let nullable = place.guard != self.block_guard(place.block);
+        for target in &select.targets {
+            self.note_texts_below(&target.expr);
+        }
         let columns = self.targets(&select.targets, &env)?;
         // PostgreSQL may compute a select list where the rows are read: that of a sub-query on the
         // nullable side of a join, or one with a volatile function.

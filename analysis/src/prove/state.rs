@@ -425,6 +425,8 @@ pub(super) struct Prover<'a> {
     pub(super) stopped: bool,
     /// The caller's parameters that stand somewhere without a cast.
     pub(super) uncast: std::collections::BTreeSet<u32>,
+    /// The caller's parameters with a cast that a text makes fail late.
+    pub(super) texts: super::late::Texts,
     /// The aggregates whose arguments are being read.
     pub(super) aggregates: RefCell<Vec<Level>>,
     /// Whether what is read now may be evaluated before the conditions around it.

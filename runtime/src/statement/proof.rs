@@ -19,6 +19,10 @@ pub struct Statement {
     pub(super) unproved: Option<&'static str>,
     /// Parameters that take no float.
     uncast: &'static [u32],
+    /// Parameters that take no text.
+    untexted: &'static [u32],
+    /// The first parameter that got a text all the same.
+    text: Option<u32>,
     /// How many values were looked at while they were bound.
     seen: u32,
     /// The first parameter that got a float all the same.
@@ -38,8 +42,10 @@ impl Statement {
             tenant: false,
             unproved: None,
             uncast: &[],
+            untexted: &[],
             seen: 0,
             float: None,
+            text: None,
         }
     }
 
@@ -73,12 +79,24 @@ impl Statement {
         self
     }
 
+    /// These parameters are cast where a row asks for the value, to a type that reads a text as the
+    /// session is set. A text that is no such value would fail for that row, whoever's it is.
+    #[must_use]
+    pub const fn untexted(mut self, numbers: &'static [u32]) -> Self {
+        self.untexted = numbers;
+        self
+    }
+
     /// Looks at the type of the next value that is bound: the statement decides when it is run.
     pub(super) fn look_at<'t, T: Encode<'t, Postgres> + Type<Postgres>>(&mut self, value: &T) {
         self.seen = self.seen.saturating_add(1);
         if self.float.is_none() && self.uncast.contains(&self.seen) {
             let ty = value.produces().unwrap_or_else(T::type_info);
             self.float = is_float(ty.name()).then_some(self.seen);
+        }
+        if self.text.is_none() && self.untexted.contains(&self.seen) {
+            let ty = value.produces().unwrap_or_else(T::type_info);
+            self.text = is_text(ty.name()).then_some(self.seen);
         }
     }
 
@@ -101,6 +119,12 @@ impl Statement {
                  `${number}::numeric` beside a numeric column, else `${number}::float8`"
             )));
         }
+        if let Some(number) = self.text {
+            return Err(self.misused(format!(
+                "got a text for `${number}`, which is cast where a row asks for it: bind a value of \
+                 the type that it is cast to"
+            )));
+        }
         if self.tenant {
             let tenant = tenant.ok_or_else(|| self.misused("needs a tenant".to_owned()))?;
             bind_tenant(&mut arguments, tenant)
@@ -116,13 +140,36 @@ impl Statement {
     }
 }
 
-/// Whether a type of PostgreSQL, as sqlx or the user spells it, is a float or an array of them.
+/// Whether a type is a float or an array of them.
 fn is_float(name: &str) -> bool {
+    let floats = ["float4", "float8", "real", "double precision"];
+    floats.contains(&element(name).as_str())
+}
+
+/// Whether a type is a text or an array of them; what is cast from an unknown type is read as a text too.
+fn is_text(name: &str) -> bool {
+    let texts = [
+        "text",
+        "varchar",
+        "character varying",
+        "char",
+        "bpchar",
+        "character",
+        "name",
+        "citext",
+        "unknown",
+    ];
+    texts.contains(&element(name).as_str())
+}
+
+/// A type of PostgreSQL as sqlx or the user spells it, in small letters; of an array the type of its
+/// elements.
+fn element(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-    let element = name.strip_suffix("[]").unwrap_or(name);
-    let element = element.strip_prefix('_').unwrap_or(element);
-    matches!(element, "float4" | "float8" | "real" | "double precision")
+    let name = name.strip_suffix("[]").unwrap_or(name);
+    let name = name.strip_prefix('_').unwrap_or(name);
+    name.trim_matches('"').to_owned()
 }
 
 fn bind_tenant(
@@ -207,6 +254,28 @@ mod tests {
                 second(it);
             });
             assert_eq!(refused.unwrap_err().kind(), DbErrorKind::Internal);
+        }
+    }
+
+    #[test]
+    fn a_text_is_refused_where_a_row_asks_for_its_cast() {
+        let guarded = Statement::new("SELECT $1, $2", "id", "f")
+            .parameters(2)
+            .untexted(&[2]);
+        let run = |look: &dyn Fn(&mut Statement)| {
+            let mut statement = guarded;
+            statement.look_at(&"of the first nothing is said");
+            look(&mut statement);
+            statement.complete(arguments(2), None).map(|_| ())
+        };
+        run(&|it| it.look_at(&7_i64)).unwrap();
+        for second in [
+            &(|it: &mut Statement| it.look_at(&"x")) as &dyn Fn(&mut Statement),
+            &|it| it.look_at(&"x".to_owned()),
+            &|it| it.look_at(&None::<String>),
+            &|it| it.look_at(&vec!["x".to_owned()]),
+        ] {
+            assert_eq!(run(second).unwrap_err().kind(), DbErrorKind::Internal);
         }
     }
 

@@ -18,6 +18,7 @@ use super::item::Function;
 use super::judge::{Desk, Question, Text, about_parameter, judge_alone};
 use super::output;
 use super::sqlx_macro::{self, MacroCall};
+use super::text_value;
 use crate::errors::Errors;
 use crate::project::Project;
 
@@ -211,9 +212,15 @@ impl Rewriter<'_, '_> {
             let sql = &checked.sql;
             *first = parse_quote!(#sql);
         }
-        if function.ends_with("_with") && !checked.uncast.is_empty() {
-            let message = float::unseen(&checked.uncast, &function);
-            self.desk.errors.push_at(text.span, message);
+        if function.ends_with("_with") {
+            if !checked.uncast.is_empty() {
+                let message = float::unseen(&checked.uncast, &function);
+                self.desk.errors.push_at(text.span, message);
+            }
+            if !checked.untexted.is_empty() {
+                let message = text_value::unseen(&checked.untexted, &function);
+                self.desk.errors.push_at(text.span, message);
+            }
         }
         for argument in call.args.iter_mut().skip(1) {
             self.visit_expr_mut(argument);
@@ -233,6 +240,7 @@ impl Rewriter<'_, '_> {
         let checked = self.prove(&text, TenantBinding::Setting)?;
         parsed.sql = checked.sql.clone();
         float::refuse_overridden(&checked.uncast, &parsed, &mut self.desk.errors);
+        text_value::refuse_overridden(&checked.untexted, &parsed, &mut self.desk.errors);
         for argument in &mut parsed.arguments {
             self.visit_expr_mut(argument);
         }
@@ -276,12 +284,14 @@ impl Rewriter<'_, '_> {
             parameters: prepared.parameters.len(),
             tenant: prepared.tenant.is_some(),
             uncast: float::uncast(self.attr.kind, &proof),
+            untexted: text_value::untexted(self.attr.kind, &proof),
         };
         Some(Checked {
             statement: constant.tokens(),
             sql,
             writes: proof.writes,
             uncast: float::uncast(self.attr.kind, &proof).to_vec(),
+            untexted: text_value::untexted(self.attr.kind, &proof).to_vec(),
         })
     }
 
@@ -342,6 +352,8 @@ struct Checked {
     writes: bool,
     /// Parameters that take no float.
     uncast: Vec<u32>,
+    /// Parameters that take no text.
+    untexted: Vec<u32>,
 }
 
 /// The literal that an expression is, through parentheses and invisible groups.

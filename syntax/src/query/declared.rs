@@ -22,6 +22,7 @@ use super::judge::{Desk, Judged, Judgement, Question, Text, judge};
 use super::output::{self, Output};
 use super::parameters::Arguments;
 use super::selector::{self, Selector, selectors};
+use super::text_value;
 use crate::errors::Errors;
 use crate::project::Project;
 
@@ -55,6 +56,8 @@ pub(super) struct Proven<'a> {
     pub(super) bound: Vec<&'a Ident>,
     /// Parameters that take no float.
     pub(super) uncast: Vec<u32>,
+    /// Parameters that take no text.
+    pub(super) untexted: Vec<u32>,
     writes: bool,
 }
 
@@ -115,6 +118,7 @@ fn check<'a>(
         &mut desk.errors,
     );
     let mut floats = float::Floats::new(attr, function);
+    let mut texts_of_callers = text_value::Texts::new(attr, function);
     let mut statements = Vec::new();
     let mut rows = Vec::new();
     let readable = judged.iter().all(|judged| judged.prepared.is_some());
@@ -128,12 +132,14 @@ fn check<'a>(
         };
         rows.push(proof.returns_rows);
         floats.refuse(prepared, proof, &bound, &mut desk.errors);
+        texts_of_callers.refuse(prepared, proof, &bound, &mut desk.errors);
         statements.push(Proven {
             combination: combination.clone(),
             sql: prepared.sql.clone(),
             tenant: prepared.tenant.is_some(),
             bound,
             uncast: float::uncast(attr.kind, proof).to_vec(),
+            untexted: text_value::untexted(attr.kind, proof).to_vec(),
             writes: proof.writes,
         });
     }

@@ -26,6 +26,8 @@ pub(super) struct Constant<'a> {
     pub(super) tenant: bool,
     /// Parameters that take no float.
     pub(super) uncast: &'a [u32],
+    /// Parameters that take no text.
+    pub(super) untexted: &'a [u32],
 }
 
 impl Constant<'_> {
@@ -38,17 +40,26 @@ impl Constant<'_> {
             parameters,
             tenant,
             uncast,
+            untexted,
         } = self;
         let parameters = (*parameters > 0).then(|| {
             let count = Literal::usize_unsuffixed(*parameters);
             quote!(.parameters(#count))
         });
         let tenant = tenant.then(|| quote!(.tenant()));
+        let numbers = |list: &[u32]| {
+            let numbers = list.iter().map(|it| Literal::u32_unsuffixed(*it));
+            quote!(&[#(#numbers),*])
+        };
         let uncast = (!uncast.is_empty()).then(|| {
-            let numbers = uncast.iter().map(|it| Literal::u32_unsuffixed(*it));
-            quote!(.uncast(&[#(#numbers),*]))
+            let numbers = numbers(uncast);
+            quote!(.uncast(#numbers))
         });
-        quote!(#krate::__private::Statement::new(#sql, #catalog, #name) #parameters #tenant #uncast)
+        let untexted = (!untexted.is_empty()).then(|| {
+            let numbers = numbers(untexted);
+            quote!(.untexted(#numbers))
+        });
+        quote!(#krate::__private::Statement::new(#sql, #catalog, #name) #parameters #tenant #uncast #untexted)
     }
 }
 
@@ -178,6 +189,7 @@ fn bound(declared: &Declared<'_>, statement: &Proven<'_>) -> TokenStream {
         tenant,
         bound,
         uncast,
+        untexted,
         ..
     } = statement;
     let krate = &attr.krate;
@@ -189,6 +201,7 @@ fn bound(declared: &Declared<'_>, statement: &Proven<'_>) -> TokenStream {
         parameters: bound.len(),
         tenant: *tenant,
         uncast,
+        untexted,
     };
     let statement = constant.tokens();
     let start = match (&attr.system, writes) {

@@ -78,6 +78,8 @@ impl<'a> Floats<'a> {
     }
 }
 
+const FLOATS: [&str; 2] = ["f32", "f64"];
+
 const WHY: &str = "beside a `numeric` column the server turns the column into a float, and its \
 error about a value out of range prints that value, whoever's it is";
 
@@ -97,7 +99,7 @@ pub(super) fn unseen(numbers: &[u32], function: &str) -> String {
 pub(super) fn refuse_overridden(numbers: &[u32], call: &MacroCall, errors: &mut Errors) {
     let unchecked = call.name.to_string().ends_with("_unchecked");
     for (number, argument) in (1_u32..).zip(&call.arguments) {
-        if numbers.contains(&number) && overridden(argument, unchecked) {
+        if numbers.contains(&number) && overridden(argument, unchecked, &FLOATS) {
             errors.push(
                 argument,
                 format!(
@@ -112,24 +114,29 @@ pub(super) fn refuse_overridden(numbers: &[u32], call: &MacroCall, errors: &mut 
 }
 
 /// Whether the macro takes the value's type as it is.
-fn overridden(argument: &Expr, unchecked: bool) -> bool {
+pub(super) fn overridden(argument: &Expr, unchecked: bool, names: &[&str]) -> bool {
     match argument {
-        Expr::Group(inner) => overridden(&inner.expr, unchecked),
-        Expr::Cast(cast) => is_float(&cast.ty) || matches!(&*cast.ty, Type::Infer(_)),
+        Expr::Group(inner) => overridden(&inner.expr, unchecked, names),
+        Expr::Cast(cast) => is_spelled(&cast.ty, names) || matches!(&*cast.ty, Type::Infer(_)),
         _ => unchecked,
     }
 }
 
-/// Syntax only: `f64`, and what wraps it on its way to the server.
 fn is_float(ty: &Type) -> bool {
+    is_spelled(ty, &FLOATS)
+}
+
+/// Whether a type is spelled as one of these, or as what wraps one on its way to the server. Syntax only.
+pub(super) fn is_spelled(ty: &Type, names: &[&str]) -> bool {
+    let is = |ty: &Type| is_spelled(ty, names);
     match ty {
-        Type::Reference(inner) => is_float(&inner.elem),
-        Type::Paren(inner) => is_float(&inner.elem),
-        Type::Group(inner) => is_float(&inner.elem),
-        Type::Slice(inner) => is_float(&inner.elem),
-        Type::Array(inner) => is_float(&inner.elem),
+        Type::Reference(inner) => is(&inner.elem),
+        Type::Paren(inner) => is(&inner.elem),
+        Type::Group(inner) => is(&inner.elem),
+        Type::Slice(inner) => is(&inner.elem),
+        Type::Array(inner) => is(&inner.elem),
         Type::Path(path) => path.path.segments.last().is_some_and(|last| {
-            if last.ident == "f32" || last.ident == "f64" {
+            if names.iter().any(|name| last.ident == name) {
                 return true;
             }
             let PathArguments::AngleBracketed(list) = &last.arguments else {
@@ -141,7 +148,7 @@ fn is_float(ty: &Type) -> bool {
                 && list
                     .args
                     .iter()
-                    .any(|argument| matches!(argument, GenericArgument::Type(ty) if is_float(ty)))
+                    .any(|argument| matches!(argument, GenericArgument::Type(ty) if is(ty)))
         }),
         _ => false,
     }

@@ -18,6 +18,7 @@ mod output;
 mod parameters;
 mod selector;
 mod sqlx_macro;
+mod text_value;
 mod unproved;
 
 use proc_macro2::TokenStream;

@@ -65,6 +65,7 @@ fn check(attr: &QueryAttr, desk: &mut Desk<'_>) -> Option<TokenStream> {
         tenant: prepared.tenant.is_some(),
         // Every relation is protected by the database itself.
         uncast: &[],
+        untexted: &proof.untexted,
     };
     let statement = constant.tokens();
     let stamp = expand::stamp();
