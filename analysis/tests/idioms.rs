@@ -63,6 +63,7 @@ fn idioms_keep_what_is_protected() {
         "CREATE TABLE metrics (tenant_id uuid, at timestamptz); SELECT create_hypertable('metrics', 'at');",
         // Readers of a setting.
         "SELECT auth.uid();",
+        "ALTER TABLE notes ADD COLUMN by uuid DEFAULT auth.uid(); ALTER TABLE notes ADD CHECK (body <> ''); CREATE INDEX ON notes ((body || auth.role()));",
         "CREATE POLICY known ON notes AS RESTRICTIVE USING (auth.uid() IS NOT NULL);",
         // Extensions and commands that change no table.
         "CREATE EXTENSION pgcrypto; ALTER EXTENSION pgcrypto UPDATE;",
@@ -104,6 +105,7 @@ fn their_dangerous_twins_are_not_believed() {
         format!("CREATE SCHEMA net; CREATE FUNCTION net.http_post(url text) RETURNS int {OFF} RETURN 1; END $$; SELECT net.http_post('x');"),
         format!("CREATE FUNCTION create_hypertable(t text) RETURNS int {OFF} RETURN 1; END $$; CREATE TABLE m (at date); SELECT create_hypertable('m');"),
         format!("CREATE SCHEMA auth; CREATE FUNCTION auth.uid() RETURNS uuid {OFF} RETURN null; END $$; SELECT auth.uid();"),
+        format!("CREATE SCHEMA auth; CREATE FUNCTION auth.uid() RETURNS uuid {OFF} RETURN null; END $$; ALTER TABLE notes ADD COLUMN by uuid DEFAULT auth.uid();"),
         // The table that it is given.
         "SELECT create_hypertable('public.notes', 'at');".to_owned(),
         "CREATE TABLE tags (note_id uuid REFERENCES notes (id)); SELECT create_distributed_table('tags', 'note_id');".to_owned(),

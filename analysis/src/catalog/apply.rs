@@ -219,11 +219,8 @@ impl Builder {
                     .filter(with)
                     .map(|r| r.id)
                     .collect();
-                let functions = ids
-                    .iter()
-                    .flat_map(|id| self.stored_functions(*id))
-                    .collect();
-                self.evaluates(Vec::new(), functions);
+                let found: Vec<_> = ids.iter().flat_map(|id| self.stored(*id)).collect();
+                self.evaluates_found(&found);
             }
             Ddl::Evaluates { relations } => {
                 if let Some(name) = relations.iter().find(|name| self.is_of_the_server(name)) {

@@ -34,7 +34,7 @@ impl Builder {
         // Columns are added and defaults set in the order of the actions; PostgreSQL's passes only
         // move constraints to the end, which changes nothing here.
         let mut rewrites = false;
-        let mut functions = Vec::new();
+        let mut found = Vec::new();
         for action in actions {
             rewrites |= matches!(
                 action,
@@ -50,7 +50,7 @@ impl Builder {
             } = &action
             {
                 match using {
-                    Ok(using) => functions.extend(mentions(using).functions),
+                    Ok(using) => found.push(mentions(using)),
                     Err(why) => self.unreadable(&format!("USING of a column's type: {why}")),
                 }
             }
@@ -58,8 +58,8 @@ impl Builder {
         }
         // Rows that are rewritten or checked again evaluate what the table stores.
         if rewrites {
-            functions.extend(self.stored_functions(id));
-            self.evaluates(Vec::new(), functions);
+            found.extend(self.stored(id));
+            self.evaluates_found(&found);
         }
     }
 

@@ -186,12 +186,8 @@ impl Builder {
             return;
         }
         let bound: Vec<Option<ir::Expr>> = index.expressions.into_iter().map(Result::ok).collect();
-        let called: Vec<String> = bound
-            .iter()
-            .flatten()
-            .flat_map(|expr| mentions(expr).functions)
-            .collect();
-        self.evaluates(Vec::new(), called);
+        let found: Vec<_> = bound.iter().flatten().map(mentions).collect();
+        self.evaluates_found(&found);
         // The functions of an operator class that a migration may have made run with every write.
         let classes = index.classes && self.catalog.ever.anything.is_some();
         if let Some(relation) = self.relation_mut(id) {

@@ -121,6 +121,15 @@ impl Builder {
         self.evaluate(work);
     }
 
+    /// What these expressions call runs.
+    pub(super) fn evaluates_found(&mut self, found: &[Mentions]) {
+        let mut work = Evaluated::default();
+        for found in found {
+            self.note(found, &mut work);
+        }
+        self.evaluate(work);
+    }
+
     /// Rows of these relations are read, checked or rewritten, and these functions are called.
     pub(super) fn evaluates(&mut self, relations: Vec<RelationId>, functions: Vec<String>) {
         self.evaluate(Evaluated {
@@ -290,11 +299,14 @@ impl Builder {
                     );
                 }
                 Ddl::Reindex => {
-                    let functions = self
+                    let stored: Vec<_> = self
                         .ids()
                         .into_iter()
-                        .flat_map(|id| self.stored_functions(id));
-                    work.functions.extend(functions);
+                        .flat_map(|id| self.stored(id))
+                        .collect();
+                    for found in &stored {
+                        self.note(found, work);
+                    }
                 }
                 Ddl::Harmless => {}
                 _ => return false,
@@ -375,7 +387,7 @@ impl Builder {
     }
 
     /// The functions that the defaults, checks and indexes of a table call.
-    pub(super) fn stored_functions(&self, id: RelationId) -> Vec<String> {
+    pub(super) fn stored(&self, id: RelationId) -> Vec<Mentions> {
         let Some(relation) = self.relation(id) else {
             return Vec::new();
         };
@@ -394,7 +406,7 @@ impl Builder {
         defaults
             .chain(checks)
             .chain(indexes)
-            .flat_map(|expr| mentions(expr).functions)
+            .map(mentions)
             .collect()
     }
 
