@@ -275,7 +275,8 @@ impl Writer<'_> {
 
     pub(super) fn risky_bool(&mut self) -> String {
         let text = self.text_column();
-        match self.c.below(13) {
+        match self.c.below(18) {
+            13.. => self.probe(),
             // Fails on parameters alone: it must not fail for a row of another tenant's only.
             8 => format!(
                 "CASE WHEN {} = {}::timestamp THEN true ELSE false END",
@@ -318,6 +319,79 @@ impl Writer<'_> {
             5 => format!("{text} SIMILAR TO {}", self.typed_parameter(Ty::Text)),
             6 => format!("{} = 3", self.risky_int()),
             _ => format!("{text} LIKE 'z%' ESCAPE {}", self.typed_parameter(Ty::Text)),
+        }
+    }
+
+    /// What PostgreSQL may compare in front of a policy, with a value that only other tenants have,
+    /// beside what then fails for reasons that have nothing to do with the row: whether it does is
+    /// the answer.
+    pub(super) fn probe(&mut self) -> String {
+        let first = match self.c.below(4) {
+            0 => format!("{} = 'zed'", self.text_column()),
+            1 => format!("{} = 14", self.column_or(Ty::Int)),
+            2 => format!("{} > 11", self.column_or(Ty::Int)),
+            _ => format!(
+                "{} = {}",
+                self.text_column(),
+                self.typed_parameter(Ty::Text)
+            ),
+        };
+        let then = self.fails_whatever_the_row();
+        let x = self.column_or(Ty::Int);
+        match self.c.below(5) {
+            0 => format!("{first} AND ({then} OR {x} = 1 OR {x} = 301)"),
+            1 => format!("{first} AND CASE WHEN {x} < 500 THEN {then} END"),
+            2 => format!("CASE WHEN {first} THEN {then} ELSE false END"),
+            _ => format!("{first} AND {then}"),
+        }
+    }
+
+    fn fails_whatever_the_row(&mut self) -> String {
+        let text = self.typed_parameter(Ty::Text);
+        let number = self.typed_parameter(Ty::Int);
+        let (x, t) = (self.column_or(Ty::Int), self.column_or(Ty::Time));
+        match self.c.below(24) {
+            0 => format!("{t} > to_date({text}, 'YYYY-MM-DD')"),
+            1 => format!("{t} > make_date({number}, 1, 1)"),
+            2 => format!("(timestamptz '2024-01-01 00:00Z' AT TIME ZONE {text}) > '2020-01-01'"),
+            3 => format!("date_trunc({text}, timestamp '2024-01-01') > '2020-01-01'"),
+            4 => format!("format({text}, 1) = 'x'"),
+            5 => format!("current_setting('app.tenant_id') ~ {text}"),
+            6 => format!("{x} = date_part({text}, timestamp '2024-01-01')"),
+            7 => format!("{x} < 10 / {number}"),
+            8 => format!("substr({}, 1, -1) = 'x'", self.text_column()),
+            9 => format!("split_part({}, ',', 0) = 'x'", self.text_column()),
+            10 => format!("regexp_replace({}, '[', 'x') = 'x'", self.text_column()),
+            11 => format!("extract(hour FROM {t}::date) = 3"),
+            12 => format!("EXISTS (SELECT 1 FROM generate_series({number}, 2) g WHERE 10 / g > 0)"),
+            13 => format!("{x} IN (SELECT 10 / g FROM generate_series({number}, 2) g)"),
+            14 => format!(
+                "{x} = (SELECT 10 / g FROM generate_series({number}, 2) g, (SELECT 0 AS x) v WHERE g >= v.x LIMIT 1)"
+            ),
+            15 => format!(
+                "{x} > (SELECT count(*) FROM jsonb_array_elements({}))",
+                self.typed_parameter(Ty::Json)
+            ),
+            // What the tenant's own rows hold is the caller's choice as well.
+            16 | 17 => format!("{x} = {}", self.many_rows()),
+            18 | 19 => {
+                let (from, filter) = self.inner(0);
+                let value = self.inner_column(Ty::Int).unwrap_or_else(|| "1".to_owned());
+                self.scopes.pop();
+                let fails = format!("10 / ({value} - 1)");
+                match self.c.below(4) {
+                    0 => format!("{x} = (SELECT max({fails}) FROM {from}{filter})"),
+                    1 => format!("{x} IN (SELECT {fails} FROM {from}{filter})"),
+                    2 => format!("{x} = (SELECT {fails} FROM {from}{filter} ORDER BY 1 LIMIT 1)"),
+                    _ => format!("EXISTS (SELECT {fails} FROM {from}{filter} OFFSET 0)"),
+                }
+            }
+            20 => format!("{x} = ANY (array_fill({number}, ARRAY[{number}]))"),
+            21 => format!("coalesce({t}, {t}::date) > '2020-01-01'"),
+            22 => format!("({t}::date, {t}::date) OVERLAPS ({t}, {t})"),
+            _ => format!(
+                "{x} = (SELECT v.a FROM (VALUES (1, {text}), (2, {text})) v(a, b) WHERE v.b = {text})"
+            ),
         }
     }
 }

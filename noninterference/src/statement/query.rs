@@ -217,6 +217,9 @@ impl Writer<'_> {
             let at = self.c.below(conjuncts.len() + 1);
             conjuncts.insert(at, more);
         }
+        if self.risk > 0 && self.c.chance(12) {
+            conjuncts.push(self.probe());
+        }
         let filter = if conjuncts.is_empty() {
             String::new()
         } else {
