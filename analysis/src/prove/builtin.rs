@@ -3,6 +3,7 @@
 //! Invariant: a function is taken for silent only where the list, or the types and literals of its
 //! arguments, say so; a result type that is not known stays unknown.
 
+use super::digits;
 use super::operator::literal;
 use super::state::{Info, Prover};
 use crate::diagnostic::{Code, Diagnostic};
@@ -59,6 +60,7 @@ impl Prover<'_> {
             info.from_tenant = false;
         }
         info.ty = result_type(own.result).or_else(|| result_of(name, operands));
+        info.digits = digits::of_call(name, operands);
     }
 
     /// Whether a call never raises an error: its arguments have the types of an overload that doesn't,
@@ -82,10 +84,19 @@ impl Prover<'_> {
         if operands.iter().any(|operand| operand.loose) {
             return false;
         }
-        let bounded = operands.first().is_some_and(|operand| operand.bounded);
+        // A number of a declared length stays far from where it overflows.
+        let bounded = digits::of_call(name, operands).is_some();
         let overload = match (name, operands) {
-            // A number of a declared length stays far from where it overflows.
-            ("ceil" | "ceiling" | "floor" | "sum" | "avg", [_]) if bounded => true,
+            ("ceil" | "ceiling" | "floor" | "sum" | "avg", [of])
+                if bounded && of.digits.is_some() =>
+            {
+                true
+            }
+            ("abs" | "round" | "trunc", [of]) if bounded && of.is_numeric() => return true,
+            // To which place it is rounded is one value for all rows.
+            ("round" | "trunc", [of, to]) if bounded && of.is_numeric() && to.folds => {
+                return true;
+            }
             _ => overloads::never(name, &types, call.variadic),
         };
         overload

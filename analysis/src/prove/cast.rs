@@ -4,6 +4,7 @@
 //! one that a migration defines is refused.
 
 use super::body::DEPTH;
+use super::digits;
 use super::state::{Env, Info, Prover};
 use crate::catalog::{TypeKind, type_text};
 use crate::diagnostic::{Code, Diagnostic};
@@ -67,6 +68,10 @@ impl<'a> Prover<'a> {
         // A value of a type that is not known may bring a collation of the migrations.
         info.loose |= operand.ty.is_none() && !operand.open && self.has_loose_collation();
         info.ty = target.or_else(|| self.type_of(ty));
+        info.digits = match ty.modifiers.is_empty() {
+            true => operand.most_digits(),
+            false => digits::of_type(ty),
+        };
         info
     }
 

@@ -4,6 +4,7 @@
 //! Invariant: each kind of expression has an arm of its own; there is none that passes the rest by.
 
 use super::collation::{Collation, named};
+use super::digits;
 use super::late::folds;
 use super::operator::{NESTED, unify_list};
 use super::resolve::is_system;
@@ -72,7 +73,7 @@ impl<'a> Prover<'a> {
                 let ty = literal_type(literal);
                 Info {
                     open: ty.is_none(),
-                    bounded: matches!(literal, Literal::Number(_)),
+                    digits: digits::of_literal(literal),
                     ty,
                     ..Info::constant()
                 }

@@ -13,6 +13,7 @@ mod calls;
 mod cast;
 mod check;
 mod collation;
+mod digits;
 mod domain;
 mod effects;
 mod equality;

@@ -3,6 +3,7 @@
 //! Invariant: a part is passed without a word only if no value of its operands' types raises.
 
 use super::collation::Collation;
+use super::digits;
 use super::expr::COMPARISON;
 use super::state::{Env, Info, OutColumn, Prover};
 use crate::functions::literals;
@@ -64,6 +65,7 @@ impl<'a> Prover<'a> {
             "+" | "-" | "*" | "/" | "%" => arithmetic(name, left, right),
             _ => None,
         };
+        info.digits = left.and_then(|left| digits::of_operator(name, left, right, right_expr));
         if name == "->" && left_ty.is_some_and(|ty| ty.name == "hstore") {
             info.ty = Some(Ty::plain("text"));
         }
@@ -87,6 +89,8 @@ impl<'a> Prover<'a> {
                     None => string(right_expr).is_some_and(|text| !text.contains('\\')),
                 })
             || (operators::is_regex(name) && safe_regex(right_expr) && strict)
+            || left.is_some_and(|left| digits::is_part_of_integer(name, left, right, right_expr))
+            || info.digits.is_some()
             || (matches!(name, "@?" | "@@")
                 && left_ty.is_some_and(|ty| ty.name == "jsonb")
                 && quiet_path(right_expr));
@@ -160,10 +164,7 @@ impl<'a> Prover<'a> {
         if !unify(operands) {
             info.raises(span, UNLIKE);
         }
-        info.bounded = operands.iter().all(|operand| {
-            let name = operand.ty.as_ref().map_or("", |ty| ty.name.as_str());
-            operand.bounded || matches!(name, "int2" | "int4" | "int8")
-        });
+        info.digits = digits::of_either(operands);
         let known = operands.iter().all(|info| info.ty.is_some() || info.open);
         let types: Vec<&Ty> = operands
             .iter()
@@ -286,6 +287,7 @@ fn arithmetic(operator: &str, left: Option<&Info>, right: &Info) -> Option<Ty> {
     };
     let ty = match (left.as_str(), operator, right.as_str()) {
         (a, _, b) if a == b && number(a) => a,
+        (a, _, b) if number(a) && number(b) => wider(a, b),
         ("timestamptz", "+" | "-", "interval") | ("interval", "+", "timestamptz") => "timestamptz",
         ("timestamp" | "date", "+" | "-", "interval") | ("interval", "+", "timestamp" | "date") => {
             "timestamp"
@@ -299,6 +301,18 @@ fn arithmetic(operator: &str, left: Option<&Info>, right: &Info) -> Option<Ty> {
         _ => return None,
     };
     Some(Ty::plain(ty))
+}
+
+/// The type to which PostgreSQL takes both of two unlike types of numbers.
+fn wider<'t>(a: &'t str, b: &'t str) -> &'t str {
+    const BY_WIDTH: [&str; 5] = ["int2", "int4", "int8", "numeric", "float4"];
+    let width = |name: &str| BY_WIDTH.iter().position(|other| *other == name);
+    match (width(a), width(b)) {
+        // A `real` beside a number of another type becomes a `double precision`.
+        (Some(4), _) | (_, Some(4)) | (None, _) | (_, None) => "float8",
+        (a_width, b_width) if a_width > b_width => a,
+        _ => b,
+    }
 }
 
 /// Whether a `LIKE` pattern can't end in a lone backslash: its last piece is a literal that ends in

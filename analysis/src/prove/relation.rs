@@ -1,14 +1,14 @@
 //! Relations of the catalog: tables by their class, views by their definition.
 
 use super::check::{Check, Purpose};
+use super::digits;
 use super::from::{Place, split};
 use super::state::{
     Base, BlockId, Context, Info, Leak, Mode, Node, Prover, Rte, RteColumn, RteId, RteKind, Visible,
 };
 use crate::catalog::{Class, Command, Lookup, Relation, RelationKind};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::functions::types::Ty;
-use crate::ir::{Locking, RelationRef, Span, TypeName};
+use crate::ir::{Locking, RelationRef, Span};
 
 /// What a reference makes visible: its columns, the entry and the schema.
 type Found = (Option<Vec<Visible>>, Option<RteId>, Option<String>);
@@ -353,7 +353,7 @@ impl<'a> Prover<'a> {
                         column.ty.as_ref().and_then(|ty| self.type_of(ty)).as_ref(),
                     ),
                     ty: column.ty.as_ref().and_then(|ty| self.type_of(ty)),
-                    bounded: column.ty.as_ref().is_some_and(has_length),
+                    digits: column.ty.as_ref().and_then(digits::of_type),
                     loose: column
                         .collation
                         .as_ref()
@@ -532,9 +532,4 @@ impl<'a> Prover<'a> {
             self.problem(diagnostic);
         }
     }
-}
-
-/// `numeric(p, s)`.
-fn has_length(ty: &TypeName) -> bool {
-    Ty::of(ty) == Some(Ty::plain("numeric")) && !ty.modifiers.is_empty()
 }

@@ -140,8 +140,9 @@ pub(super) struct Info {
     pub(super) collation: Collation,
     /// Whether it is a parameter, which the program may have sent with a type of its own.
     pub(super) parameter: bool,
-    /// Whether it is a number of a declared length, or one that the statement says.
-    pub(super) bounded: bool,
+    /// The most digits in front of the point of a number of a declared length, or of one that the
+    /// statement says.
+    pub(super) digits: Option<u32>,
     /// The values of a row.
     pub(super) parts: Vec<Info>,
     /// Whether it is computed from a tenant column or the tenant.
