@@ -147,7 +147,18 @@ pub fn derive_tool_input(item: TokenStream) -> TokenStream {
     with_names(|names| watertight_syntax::input::derive_tool_input_with(item.into(), names))
 }
 
-/// Marks a type as naming a tenant, so that no argument of a tool can contain it.
+/// Lets a type be the result of a tool, or a part of one.
+///
+/// Every field's type must be an output too, and no field may be named like a tenant, under any of
+/// the names that serde writes. Words that may mean a tenant in an argument, such as `owner` or
+/// `customer`, are honest in a result. `#[tool(not_tenant = "reason")]` and
+/// `#[tool(open = "reason")]` on a field waive a rule and are listed in reports.
+#[proc_macro_derive(ToolOutput, attributes(tool))]
+pub fn derive_tool_output(item: TokenStream) -> TokenStream {
+    with_names(|names| watertight_syntax::output::derive_tool_output_with(item.into(), names))
+}
+
+/// Marks a type as naming a tenant, so that no argument and no result of a tool can contain it.
 #[proc_macro_derive(TenantIdentifier, attributes(tool))]
 pub fn derive_tenant_identifier(item: TokenStream) -> TokenStream {
     watertight_syntax::input::derive_tenant_identifier(item.into()).into()

@@ -39,9 +39,10 @@ pub use server::{
 pub use session::Session;
 pub use statement::{Catalog, Proved};
 pub use tool::{
-    Arguments, InvalidTool, Reply, TenantIdentifier, Tool, ToolContext, ToolInput, ToolOutput,
-    ToolSpec, Tools,
+    Arguments, IntoReply, InvalidTool, Reply, TenantIdentifier, Tool, ToolContext, ToolInput,
+    ToolOutput, ToolSpec, Tools,
 };
 pub use watertight_macros::{
-    TenantIdentifier, ToolInput, catalog, mcp_tool, system_query, tenant_query, unproved,
+    TenantIdentifier, ToolInput, ToolOutput, catalog, mcp_tool, system_query, tenant_query,
+    unproved,
 };

@@ -5,6 +5,7 @@ mod attributes;
 mod errors;
 pub mod input;
 mod names;
+pub mod output;
 pub mod project;
 pub mod query;
 pub mod scan;

@@ -2,7 +2,7 @@
 //! stage only says where one was found and what to write instead.
 
 use proc_macro2::Span;
-use watertight_analysis::words::{Extra, Tier, classify};
+use watertight_analysis::words::{Extra, Match, Tier, classify};
 use watertight_analysis::{Catalog, Config};
 
 use crate::errors::Errors;
@@ -38,6 +38,16 @@ impl Names {
     }
 }
 
+impl Names {
+    /// What `name` names, unless the configuration allows it.
+    pub(crate) fn classify(&self, name: &str) -> Option<Match> {
+        if self.allowed.iter().any(|allowed| allowed == name) {
+            return None;
+        }
+        classify(name, &self.extra)
+    }
+}
+
 impl Default for Names {
     fn default() -> Self {
         Self::from_config(&Config::default())
@@ -52,10 +62,10 @@ pub(crate) fn refuse_tenant_name(
     names: &Names,
     errors: &mut Errors,
 ) {
-    if excepted || names.allowed.iter().any(|allowed| allowed == name) {
+    if excepted {
         return;
     }
-    let Some(found) = classify(name, &names.extra) else {
+    let Some(found) = names.classify(name) else {
         return;
     };
     let message = match found.tier {

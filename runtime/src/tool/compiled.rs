@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Tool;
 use super::argument::AnyArgument;
 use super::input::Exception;
-use super::output::ToolOutput;
+use super::output::IntoReply;
 use super::schema;
 use super::validate::Validator;
 
@@ -79,7 +79,11 @@ impl Compiled {
         Ok(Self {
             published,
             scopes: spec.scopes.clone(),
-            exceptions: spec.exceptions().cloned().collect(),
+            exceptions: spec
+                .exceptions()
+                .cloned()
+                .chain(T::Output::exceptions())
+                .collect(),
             arguments: spec.arguments,
             validator,
             wrapped,

@@ -93,7 +93,7 @@ impl TenantIdentifier for crate::TenantId {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exception {
-    /// The tool's argument.
+    /// The tool's argument, or `(result)`.
     pub argument: &'static str,
     /// The field within the argument's type, if it is not the argument itself.
     pub field: Option<&'static str>,

@@ -9,7 +9,9 @@ mod compiled;
 mod context;
 mod input;
 mod output;
+mod output_types;
 mod record;
+mod reply;
 mod route;
 mod schema;
 mod spec;
@@ -25,8 +27,9 @@ pub use arguments::Arguments;
 pub use compiled::InvalidTool;
 pub use context::ToolContext;
 pub use input::{Exception, ExceptionKind, TenantIdentifier, ToolInput};
-pub use output::{Reply, ToolOutput};
+pub use output::{IntoReply, ToolOutput};
 pub(crate) use record::Record;
+pub use reply::Reply;
 pub(crate) use route::Mounted;
 pub(crate) use schema::close;
 pub use spec::ToolSpec;
@@ -42,6 +45,7 @@ pub mod generated {
 
     pub use super::argument::{argument, open_argument};
     pub use super::input::{EitherInputOrTenant, Fields, Input, OpenInput, Readable, Tenant};
+    pub use super::output::{EitherOutputOrTenant, OpenOutput, Output, Parts, Writable};
     pub use super::route::route;
 }
 
@@ -56,7 +60,7 @@ pub trait Tool: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// What it returns.
-    type Output: ToolOutput;
+    type Output: IntoReply;
 
     /// What it says about itself.
     fn spec() -> ToolSpec;

@@ -1,37 +1,106 @@
-//! What a tool may return: values with a JSON form, of which a tenant identifier is none.
+//! Which types may be in a tool's result. As for arguments, the guarantee is by type: `TenantId` and
+//! every type that derives `TenantIdentifier` has no `ToolOutput`, at any depth and under any name,
+//! and can't get one, because both derives implement `EitherOutputOrTenant`, which a type has once.
 
-use rmcp::model::{CallToolResult, ContentBlock};
+use std::any::TypeId;
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::input::{Exception, ExceptionKind, Tenant};
+use super::reply::Reply;
 use super::schema;
 
-/// A type that a tool may return: anything with `serde::Serialize` and `schemars::JsonSchema`, or
-/// a [`Reply`].
+/// What stands for the argument in the exceptions of a result. No argument has such a name.
+const RESULT: &str = "(result)";
+
+/// What a type is where results leave. Hidden; implemented by the two derives.
+#[doc(hidden)]
+pub trait EitherOutputOrTenant {
+    /// [`Output`] or [`Tenant`].
+    type Kind;
+}
+
+/// A type that may leave the server.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Output {}
+
+/// A type with a published form, which can be written. Hidden; a name for both.
+#[doc(hidden)]
+pub trait Writable: Serialize + JsonSchema + Send + 'static {}
+impl<T: Serialize + JsonSchema + Send + 'static> Writable for T {}
+
+/// A type that a client may see: the result of a tool, or a part of one.
 ///
-/// [`TenantId`](crate::TenantId) has neither, so no result can contain it; leave the tenant column
-/// out of the row type.
+/// Numbers, strings, times and their usual containers have it. A type of your own derives it,
+/// together with `serde::Serialize` and `schemars::JsonSchema`; the derive checks every field's
+/// type, and that no field is called like a tenant: `tenant_id`, `org`, `workspace`, the tenant
+/// column, and what the configuration adds. Words that only may mean a tenant in an argument, such
+/// as `owner`, `customer` or `account`, are honest in a result and pass. A type may derive
+/// [`ToolInput`](crate::ToolInput) and `ToolOutput` both.
+///
+/// [`TenantId`](crate::TenantId) never has it. Maps and raw JSON don't have it either: their keys
+/// and values are whatever the code puts in. Such a value goes into a field that says
+/// `#[tool(open = "why")]`.
+///
+/// ```compile_fail,E0277
+/// fn returns<T: watertight::ToolOutput>() {}
+/// returns::<Option<Vec<watertight::TenantId>>>();
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be the result of a tool",
+    message = "`{Self}` can't be in the result of a tool",
     label = "a client would see this value",
-    note = "a result derives `serde::Serialize` and `schemars::JsonSchema`",
-    note = "a tenant identifier has neither on purpose: leave the tenant's column out of the row type"
+    note = "a type of your own that names no tenant derives `serde::Serialize`, `schemars::JsonSchema` and `ToolOutput`",
+    note = "a tenant's identifier never leaves: leave the tenant's column out of the struct and of the statement",
+    note = "a map or raw JSON goes into a field of a struct, with a reason: `#[tool(open = \"…\")] details: serde_json::Value`"
 )]
-pub trait ToolOutput: Send + 'static {
+pub trait ToolOutput: OpenOutput {}
+
+/// A type that may be in a result if a reason stands beside it. Every [`ToolOutput`] is one; so are
+/// maps and raw JSON.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be in the result of a tool, not even openly",
+    label = "a client would see this value",
+    note = "a type of your own that names no tenant derives `serde::Serialize`, `schemars::JsonSchema` and `ToolOutput`",
+    note = "a tenant's identifier never leaves: leave the tenant's column out of the struct and of the statement"
+)]
+pub trait OpenOutput: EitherOutputOrTenant<Kind = Output> + Writable {
+    /// Visits the type's own fields: each visit demands `ToolOutput` of the field's type.
+    fn parts(parts: &mut Parts);
+}
+
+impl EitherOutputOrTenant for crate::TenantId {
+    type Kind = Tenant;
+}
+
+/// What a tool's function returns: a [`ToolOutput`], or a [`Reply`] made by hand.
+pub trait IntoReply: Send + 'static {
     /// The schema of the structured content, and whether the value is wrapped to be an object.
     #[doc(hidden)]
     fn schema() -> Option<(Map<String, Value>, bool)>;
+
+    /// Where rules about tenants were waived inside of the type.
+    #[doc(hidden)]
+    fn exceptions() -> Vec<Exception>;
 
     /// The value as a reply.
     #[doc(hidden)]
     fn into_reply(self, wrapped: bool) -> Result<Reply, serde_json::Error>;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + JsonSchema + Send + 'static> ToolOutput for T {
+impl<T: ToolOutput> IntoReply for T {
     fn schema() -> Option<(Map<String, Value>, bool)> {
         schema::output::<T>()
+    }
+
+    fn exceptions() -> Vec<Exception> {
+        let mut parts = Parts::default();
+        parts.visit::<T>();
+        parts.exceptions
     }
 
     fn into_reply(self, wrapped: bool) -> Result<Reply, serde_json::Error> {
@@ -49,9 +118,13 @@ impl<T: Serialize + JsonSchema + Send + 'static> ToolOutput for T {
     }
 }
 
-impl ToolOutput for Reply {
+impl IntoReply for Reply {
     fn schema() -> Option<(Map<String, Value>, bool)> {
         None
+    }
+
+    fn exceptions() -> Vec<Exception> {
+        Vec::new()
     }
 
     fn into_reply(self, _: bool) -> Result<Reply, serde_json::Error> {
@@ -59,49 +132,73 @@ impl ToolOutput for Reply {
     }
 }
 
-/// A result made by hand: text and images, for tools whose result is no value with a schema.
-#[derive(Clone, Debug, Default)]
-#[must_use = "a reply does nothing until the tool returns it"]
-pub struct Reply {
-    content: Vec<ContentBlock>,
-    structured: Option<Value>,
+/// Collects what the fields of a result's type say. Hidden; filled by the derive.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// A recursive type is visited once.
+    seen: HashSet<TypeId>,
+    exceptions: Vec<Exception>,
 }
 
-impl Reply {
-    /// A reply with a text.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::default().and_text(text)
-    }
-
-    /// A reply with an image, in base64.
-    pub fn image(base64: impl Into<String>, mime_type: impl Into<String>) -> Self {
-        Self::default().and_image(base64, mime_type)
-    }
-
-    /// Adds a text.
-    pub fn and_text(mut self, text: impl Into<String>) -> Self {
-        self.content.push(ContentBlock::text(text));
-        self
-    }
-
-    /// Adds an image, in base64.
-    pub fn and_image(mut self, base64: impl Into<String>, mime_type: impl Into<String>) -> Self {
-        self.content.push(ContentBlock::image(base64, mime_type));
-        self
-    }
-
-    /// The value, and as text for clients that don't read structured content.
-    fn structured(value: Value) -> Self {
-        Self {
-            content: vec![ContentBlock::text(value.to_string())],
-            structured: Some(value),
+impl Parts {
+    /// A part that has no name of its own, such as the items of a list.
+    pub fn visit<T: OpenOutput>(&mut self) {
+        if self.seen.insert(TypeId::of::<T>()) {
+            T::parts(self);
         }
     }
 
-    pub(super) fn into_result(self) -> CallToolResult {
-        let mut result = CallToolResult::success(self.content);
-        result.structured_content = self.structured;
-        result
+    /// A field of a type that a client may see.
+    pub fn add<T: ToolOutput>(&mut self, name: &'static str) -> Part<'_> {
+        self.visit::<T>();
+        Part { parts: self, name }
+    }
+
+    /// A field whose form is open.
+    pub fn add_open<T: OpenOutput>(
+        &mut self,
+        name: &'static str,
+        reason: &'static str,
+    ) -> Part<'_> {
+        self.visit::<T>();
+        self.open(name, reason)
+    }
+
+    /// A field that hand-written code writes.
+    pub fn open(&mut self, name: &'static str, reason: &'static str) -> Part<'_> {
+        self.except(Some(name), ExceptionKind::Open, reason);
+        Part { parts: self, name }
+    }
+
+    /// A whole type that hand-written code writes.
+    pub fn open_type(&mut self, reason: &'static str) {
+        self.except(None, ExceptionKind::Open, reason);
+    }
+
+    fn except(&mut self, field: Option<&'static str>, kind: ExceptionKind, reason: &'static str) {
+        self.exceptions.push(Exception {
+            argument: RESULT,
+            field,
+            kind,
+            reason,
+        });
+    }
+}
+
+/// One field, to say more about.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Part<'p> {
+    parts: &'p mut Parts,
+    name: &'static str,
+}
+
+impl Part<'_> {
+    /// The name looks like a tenant's and is none.
+    pub fn not_tenant(self, reason: &'static str) {
+        self.parts
+            .except(Some(self.name), ExceptionKind::NotTenant, reason);
     }
 }
 
@@ -111,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    fn result<T: ToolOutput>(value: T) -> Value {
+    fn result<T: IntoReply>(value: T) -> Value {
         let wrapped = T::schema().is_some_and(|(_, wrapped)| wrapped);
         let reply = value.into_reply(wrapped).unwrap();
         serde_json::to_value(reply.into_result()).unwrap()
@@ -121,6 +218,15 @@ mod tests {
     struct Point {
         x: i32,
     }
+    impl EitherOutputOrTenant for Point {
+        type Kind = Output;
+    }
+    impl OpenOutput for Point {
+        fn parts(parts: &mut Parts) {
+            parts.add::<i32>("x").not_tenant("a coordinate");
+        }
+    }
+    impl ToolOutput for Point {}
 
     #[test]
     fn structured_content_is_an_object() {
@@ -153,5 +259,13 @@ mod tests {
             );
         }
         assert!(<()>::schema().is_none());
+    }
+
+    #[test]
+    fn exceptions_are_found_at_any_depth_and_once() {
+        let found = <Vec<(Point, Option<Point>)>>::exceptions();
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].argument, found[0].field), (RESULT, Some("x")));
+        assert_eq!(found[0].kind, ExceptionKind::NotTenant);
     }
 }

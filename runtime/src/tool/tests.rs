@@ -21,7 +21,8 @@ use crate::{Reply, TenantId, ToolContext, Tools, tools};
 
 const TENANT: &str = "6f1d2c3b-4a59-4b68-8d77-0e1f2a3b4c5d";
 
-#[derive(serde::Serialize, schemars::JsonSchema)]
+#[derive(serde::Serialize, schemars::JsonSchema, watertight_macros::ToolOutput)]
+#[tool(crate = crate)]
 struct Customer {
     name: String,
     limit: u32,

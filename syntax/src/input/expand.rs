@@ -1,7 +1,7 @@
 //! The implementations of `ToolInput` and `TenantIdentifier`. Infallible.
 //!
 //! Both implement one more trait, `EitherInputOrTenant`, so a type that derives both is refused
-//! by coherence. Each field's type stands verbatim in a call that demands `ToolInput` of it.
+//! by coherence; `EitherOutputOrTenant` does the same for `ToolOutput`. Each field's type stands verbatim in a call that demands `ToolInput` of it.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -20,7 +20,7 @@ pub(super) fn input(input: &Input) -> TokenStream {
         },
         _ => quote! {
             fn fields(fields: &mut #krate::__private::Fields) {
-                #(fields.open_type::<Self>(#open);)*
+                #(fields.open_type(#open);)*
                 #(fields.#fields;)*
             }
         },
@@ -95,11 +95,14 @@ pub(super) fn tenant_identifier(
         impl #with #krate::__private::EitherInputOrTenant for #ident #types #clause {
             type Kind = #krate::__private::Tenant;
         }
+        impl #with #krate::__private::EitherOutputOrTenant for #ident #types #clause {
+            type Kind = #krate::__private::Tenant;
+        }
         impl #with #krate::TenantIdentifier for #ident #types #clause {}
     }
 }
 
-fn krate(path: Option<&Path>) -> TokenStream {
+pub(crate) fn krate(path: Option<&Path>) -> TokenStream {
     match path {
         Some(path) => path.to_token_stream(),
         None => quote!(::watertight),

@@ -1,11 +1,11 @@
 //! `#[derive(ToolInput)]` and `#[derive(TenantIdentifier)]`: parse, check, expand.
 
 mod check;
-mod expand;
-mod model;
-mod parse;
+pub(crate) mod expand;
+pub(crate) mod model;
+pub(crate) mod parse;
 mod rename;
-mod serde;
+pub(crate) mod serde;
 
 use proc_macro2::TokenStream;
 
@@ -26,7 +26,7 @@ pub fn derive_tool_input_with(item: TokenStream, names: &Names) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let mut errors = Errors::default();
-    let input = parse::input(item, &mut errors);
+    let input = parse::input(item, serde::Side::In, &mut errors);
     check::check(&input, names, &mut errors);
     if errors.is_empty() {
         return expand::input(&input);

@@ -6,13 +6,13 @@ use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, Variant};
 
 use super::model::{Field, Input, Name};
 use super::rename::Case;
-use super::serde::Attributes;
+use super::serde::{Attributes, Side};
 use crate::attributes::{entries_of, key, path, text};
 use crate::errors::Errors;
 
-/// Reads the type.
-pub(super) fn input(item: DeriveInput, errors: &mut Errors) -> Input {
-    let container = Attributes::read(&item.attrs, errors);
+/// Reads the type, as values of it go this way.
+pub(crate) fn input(item: DeriveInput, side: Side, errors: &mut Errors) -> Input {
+    let container = Attributes::read(&item.attrs, side, errors);
     let ours = Ours::read(&item.attrs, Place::Container, errors);
     let mut input = Input {
         krate: ours.krate,
@@ -26,23 +26,29 @@ pub(super) fn input(item: DeriveInput, errors: &mut Errors) -> Input {
     match item.data {
         Data::Struct(data) => {
             let case = container.rename_all.unwrap_or_default();
-            input.fields = fields(data.fields, case, errors);
+            input.fields = fields(data.fields, case, side, errors);
         }
         Data::Enum(data) => {
             for variant in data.variants {
-                self::variant(variant, &container, &mut input, errors);
+                self::variant(variant, &container, side, &mut input, errors);
             }
         }
         Data::Union(data) => errors.push(
             data.union_token,
-            "a union can't be read from JSON: write a struct or an enum",
+            "a union has no form in JSON: write a struct or an enum",
         ),
     }
     input
 }
 
-fn variant(variant: Variant, container: &Attributes, input: &mut Input, errors: &mut Errors) {
-    let attributes = Attributes::read(&variant.attrs, errors);
+fn variant(
+    variant: Variant,
+    container: &Attributes,
+    side: Side,
+    input: &mut Input,
+    errors: &mut Errors,
+) {
+    let attributes = Attributes::read(&variant.attrs, side, errors);
     let ours = Ours::read(&variant.attrs, Place::Variant, errors);
     if attributes.skipped {
         return;
@@ -74,13 +80,15 @@ fn variant(variant: Variant, container: &Attributes, input: &mut Input, errors: 
         }
         return;
     }
-    input.fields.extend(fields(variant.fields, case, errors));
+    input
+        .fields
+        .extend(fields(variant.fields, case, side, errors));
 }
 
-fn fields(fields: Fields, case: Case, errors: &mut Errors) -> Vec<Field> {
+fn fields(fields: Fields, case: Case, side: Side, errors: &mut Errors) -> Vec<Field> {
     let mut found = Vec::new();
     for (position, field) in fields.into_iter().enumerate() {
-        let attributes = Attributes::read(&field.attrs, errors);
+        let attributes = Attributes::read(&field.attrs, side, errors);
         let ours = Ours::read(&field.attrs, Place::Field, errors);
         if attributes.skipped {
             continue;
@@ -190,6 +198,6 @@ pub(super) fn krate(attrs: &[Attribute], errors: &mut Errors) -> Option<Path> {
 }
 
 /// Reads a derive's item.
-pub(super) fn item(tokens: TokenStream) -> syn::Result<DeriveInput> {
+pub(crate) fn item(tokens: TokenStream) -> syn::Result<DeriveInput> {
     syn::parse2(tokens)
 }

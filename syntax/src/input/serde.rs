@@ -1,6 +1,6 @@
-//! What `#[serde(…)]` and `#[schemars(…)]` say about the form that a client sends. Only the
-//! deserialising side matters; keys that don't touch names, nesting or code are passed over,
-//! because serde judges them itself.
+//! What `#[serde(…)]` and `#[schemars(…)]` say about the form that a client sends or sees. Only one
+//! side matters at a time; keys that don't touch names, nesting or code are passed over, because
+//! serde judges them itself.
 
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Ident, LitStr, Meta};
@@ -10,9 +10,50 @@ use super::rename::Case;
 use crate::attributes::{entries, entries_of, key, string};
 use crate::errors::Errors;
 
+/// Which way values go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// From the client: `Deserialize`.
+    #[default]
+    In,
+    /// To the client: `Serialize`.
+    Out,
+}
+
+impl Side {
+    /// The key of `rename(serialize = "…", deserialize = "…")` that counts.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::In => "deserialize",
+            Self::Out => "serialize",
+        }
+    }
+
+    /// Keys that keep a value out on this side.
+    fn skips(self, key: &str) -> bool {
+        key == "skip"
+            || match self {
+                Self::In => key == "skip_deserializing",
+                Self::Out => key == "skip_serializing",
+            }
+    }
+
+    /// Keys that put hand-written code between the type and its form on this side.
+    fn is_custom(self, key: &str) -> bool {
+        matches!(
+            key,
+            "with" | "schema_with" | "remote" | "transform" | "extend"
+        ) || match self {
+            Self::In => matches!(key, "deserialize_with" | "from" | "try_from"),
+            Self::Out => matches!(key, "serialize_with" | "into" | "getter"),
+        }
+    }
+}
+
 /// The entries that matter, of one container, variant or field.
 #[derive(Default)]
 pub(super) struct Attributes {
+    side: Side,
     /// `rename`, under serde and under schemars where the latter differs.
     pub(super) renames: Vec<Name>,
     pub(super) aliases: Vec<Name>,
@@ -22,15 +63,18 @@ pub(super) struct Attributes {
     pub(super) tags: Vec<Name>,
     pub(super) tagged: bool,
     pub(super) untagged: bool,
-    /// Never read from input.
+    /// Never read from input, or never written to output.
     pub(super) skipped: bool,
-    /// Hand-written code decides what is read: `with`, `deserialize_with`, `from`, …
+    /// Hand-written code decides: `with`, `deserialize_with`, `from`, `serialize_with`, …
     pub(super) custom: Option<Ident>,
 }
 
 impl Attributes {
-    pub(super) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
-        let mut found = Self::default();
+    pub(super) fn read(attrs: &[Attribute], side: Side, errors: &mut Errors) -> Self {
+        let mut found = Self {
+            side,
+            ..Self::default()
+        };
         for meta in entries_of(attrs, "serde", errors) {
             found.entry(&meta, errors);
         }
@@ -46,24 +90,23 @@ impl Attributes {
         match key.as_str() {
             "rename" => self
                 .renames
-                .extend(deserialized(meta, errors).map(Name::of)),
-            "alias" => self.aliases.extend(literal(meta).map(Name::of)),
+                .extend(sided(meta, self.side, errors).map(Name::of)),
+            "alias" if self.side == Side::In => self.aliases.extend(literal(meta).map(Name::of)),
             "rename_all" => {
                 self.rename_all =
-                    deserialized(meta, errors).map(|text| Case::from_name(&text.value()));
+                    sided(meta, self.side, errors).map(|text| Case::from_name(&text.value()));
             }
             "rename_all_fields" => {
                 self.rename_all_fields =
-                    deserialized(meta, errors).map(|text| Case::from_name(&text.value()));
+                    sided(meta, self.side, errors).map(|text| Case::from_name(&text.value()));
             }
             "tag" | "content" => {
                 self.tagged = true;
                 self.tags.extend(literal(meta).map(Name::of));
             }
             "untagged" => self.untagged = true,
-            "skip" | "skip_deserializing" => self.skipped = true,
-            "with" | "schema_with" | "deserialize_with" | "from" | "try_from" | "remote"
-            | "transform" | "extend" => {
+            key if self.side.skips(key) => self.skipped = true,
+            key if self.side.is_custom(key) => {
                 self.custom = meta
                     .path()
                     .segments
@@ -83,8 +126,8 @@ fn literal(meta: &Meta) -> Option<LitStr> {
     }
 }
 
-/// `key = "text"` or `key(serialize = "…", deserialize = "text")`.
-fn deserialized(meta: &Meta, errors: &mut Errors) -> Option<LitStr> {
+/// `key = "text"` or `key(serialize = "…", deserialize = "…")`, where one of the two counts.
+fn sided(meta: &Meta, side: Side, errors: &mut Errors) -> Option<LitStr> {
     match meta {
         Meta::NameValue(pair) => match &pair.value {
             Expr::Lit(_) | Expr::Group(_) => string(&pair.value).cloned(),
@@ -101,7 +144,7 @@ fn deserialized(meta: &Meta, errors: &mut Errors) -> Option<LitStr> {
         },
         Meta::List(list) => entries(list.tokens.clone(), errors)
             .iter()
-            .find(|entry| entry.path().is_ident("deserialize"))
+            .find(|entry| entry.path().is_ident(side.key()))
             .and_then(literal),
         Meta::Path(_) => None,
     }

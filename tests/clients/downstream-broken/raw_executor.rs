@@ -1,7 +1,7 @@
 // expect: Executor
-use watertight::{DbResult, JwtAuthenticator, Scope, Server, TenantPool, ToolContext, ToolResult, mcp_tool, tenant_query, tools};
+use watertight::{DbResult, JwtAuthenticator, Scope, Server, TenantPool, ToolContext, ToolOutput, ToolResult, mcp_tool, tenant_query, tools};
 
-#[derive(serde::Serialize, schemars::JsonSchema, sqlx::FromRow)]
+#[derive(serde::Serialize, schemars::JsonSchema, ToolOutput, sqlx::FromRow)]
 struct Customer {
     id: i64,
     name: String,

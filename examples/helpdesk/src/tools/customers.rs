@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 use watertight::{
-    DbResult, Scope, ToolContext, ToolError, ToolInput, ToolResult, WriteScope, mcp_tool,
-    tenant_query, unproved,
+    DbResult, Scope, ToolContext, ToolError, ToolInput, ToolOutput, ToolResult, WriteScope,
+    mcp_tool, tenant_query, unproved,
 };
 
 /// Someone whom the organisation serves.
-#[derive(Debug, Serialize, JsonSchema, FromRow)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput, FromRow)]
 pub(super) struct Customer {
     id: Uuid,
     /// What the customer finds on invoices.

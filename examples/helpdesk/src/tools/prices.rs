@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
-use watertight::{DbResult, Scope, ToolContext, ToolResult, mcp_tool, tenant_query};
+use watertight::{DbResult, Scope, ToolContext, ToolOutput, ToolResult, mcp_tool, tenant_query};
 
 /// A plan and what it costs.
-#[derive(Debug, Serialize, JsonSchema, FromRow)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput, FromRow)]
 pub(super) struct Price {
     plan: String,
     cents_per_seat: i32,

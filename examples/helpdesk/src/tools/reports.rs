@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
-use watertight::{DbResult, Scope, ToolContext, ToolResult, mcp_tool, tenant_query};
+use watertight::{DbResult, Scope, ToolContext, ToolOutput, ToolResult, mcp_tool, tenant_query};
 
 /// How many tickets are in one state.
-#[derive(Debug, Serialize, JsonSchema, FromRow)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput, FromRow)]
 pub(super) struct StatusLine {
     status: String,
     plan: String,
@@ -20,7 +20,7 @@ pub(super) struct StatusLine {
 }
 
 /// What one colleague has on the desk.
-#[derive(Debug, Serialize, JsonSchema, FromRow)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput, FromRow)]
 pub(super) struct Workload {
     agent: String,
     open: i64,

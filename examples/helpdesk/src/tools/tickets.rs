@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 use watertight::{
-    DbResult, Scope, ToolContext, ToolError, ToolInput, ToolResult, WriteScope, mcp_tool,
-    tenant_query,
+    DbResult, Scope, ToolContext, ToolError, ToolInput, ToolOutput, ToolResult, WriteScope,
+    mcp_tool, tenant_query,
 };
 
 /// One line of a list of tickets.
-#[derive(Debug, Serialize, JsonSchema, FromRow)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput, FromRow)]
 pub(super) struct TicketLine {
     id: Uuid,
     number: i64,
@@ -24,7 +24,7 @@ pub(super) struct TicketLine {
 }
 
 /// A message that was found.
-#[derive(Debug, Serialize, JsonSchema, FromRow)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput, FromRow)]
 pub(super) struct Hit {
     ticket: Uuid,
     number: i64,
@@ -34,7 +34,7 @@ pub(super) struct Hit {
 }
 
 /// A ticket with all that was said about it.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput)]
 pub(super) struct Ticket {
     #[serde(flatten)]
     line: TicketLine,
@@ -43,7 +43,7 @@ pub(super) struct Ticket {
 }
 
 /// What a customer or an agent wrote.
-#[derive(Debug, Serialize, JsonSchema, FromRow)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput, FromRow)]
 pub(super) struct Message {
     author: String,
     body: String,
@@ -51,7 +51,7 @@ pub(super) struct Message {
 }
 
 /// A ticket that was just opened.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema, ToolOutput)]
 pub(super) struct Opened {
     id: Uuid,
     number: i64,
@@ -67,7 +67,9 @@ pub(super) enum Status {
 }
 
 /// How soon it needs an answer.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, ToolInput)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, ToolInput, ToolOutput,
+)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Priority {
     Low,

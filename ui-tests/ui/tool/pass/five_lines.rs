@@ -1,8 +1,8 @@
 //! The shortest useful tool, and what it publishes.
 
-use watertight::{Tool, ToolContext, ToolResult, mcp_tool};
+use watertight::{Tool, ToolContext, ToolOutput, ToolResult, mcp_tool};
 
-#[derive(serde::Serialize, schemars::JsonSchema)]
+#[derive(serde::Serialize, schemars::JsonSchema, ToolOutput)]
 struct Customer {
     id: i64,
     name: String,

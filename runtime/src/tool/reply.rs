@@ -1,0 +1,53 @@
+//! Results made by hand. What is in one has no type to judge: the tripwire alone looks at it.
+
+use rmcp::model::{CallToolResult, ContentBlock};
+use serde_json::Value;
+
+/// A result made by hand: text and images, for tools whose result is no value with a schema.
+///
+/// Neither types nor names are checked in it. What keeps a tenant's identifier out of it is the
+/// tripwire, which is a detector and not a guarantee.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a reply does nothing until the tool returns it"]
+pub struct Reply {
+    content: Vec<ContentBlock>,
+    structured: Option<Value>,
+}
+
+impl Reply {
+    /// A reply with a text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::default().and_text(text)
+    }
+
+    /// A reply with an image, in base64.
+    pub fn image(base64: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        Self::default().and_image(base64, mime_type)
+    }
+
+    /// Adds a text.
+    pub fn and_text(mut self, text: impl Into<String>) -> Self {
+        self.content.push(ContentBlock::text(text));
+        self
+    }
+
+    /// Adds an image, in base64.
+    pub fn and_image(mut self, base64: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        self.content.push(ContentBlock::image(base64, mime_type));
+        self
+    }
+
+    /// The value, and as text for clients that don't read structured content.
+    pub(super) fn structured(value: Value) -> Self {
+        Self {
+            content: vec![ContentBlock::text(value.to_string())],
+            structured: Some(value),
+        }
+    }
+
+    pub(super) fn into_result(self) -> CallToolResult {
+        let mut result = CallToolResult::success(self.content);
+        result.structured_content = self.structured;
+        result
+    }
+}
