@@ -21,6 +21,7 @@ pub mod render;
 pub mod schema_walk;
 pub mod script;
 pub mod template;
+pub mod uri_template;
 pub mod words;
 mod worker;
 

@@ -137,6 +137,62 @@ pub fn mcp_tool(attr: TokenStream, item: TokenStream) -> TokenStream {
     with_names(|names| watertight_syntax::tool::expand_with(attr.into(), item.into(), names))
 }
 
+/// Makes an async function a resource, which clients read by its URI.
+///
+/// ```ignore
+/// /// A ticket with its messages.
+/// #[mcp_resource("ticket://{id}", requires = "tickets:read")]
+/// async fn ticket(cx: ToolContext, id: Uuid) -> ToolResult<Ticket> { … }
+/// ```
+///
+/// The URI comes first: one URI, or a template with simple variables (RFC 6570, level 1). Every
+/// variable is an argument of the function and the other way round. A variable matches one
+/// segment, is decoded once and read as the argument's type; `#[tool(…)]` limits it as it limits an
+/// argument of a tool. A URI that no template matches, a value of another form, and a row of
+/// another tenant are all "not found".
+///
+/// Keys after the URI: `name`, `title`, `mime_type`, `requires`, and `crate = path`. The function
+/// returns a value, which becomes JSON, or `Contents`. Register it with `resources![ticket]`.
+#[proc_macro_attribute]
+pub fn mcp_resource(attr: TokenStream, item: TokenStream) -> TokenStream {
+    with_names(|names| watertight_syntax::resource::expand_with(attr.into(), item.into(), names))
+}
+
+/// Makes an async function a prompt, which people pick from a list.
+///
+/// ```ignore
+/// /// Write a first answer to a ticket.
+/// #[mcp_prompt(requires = "tickets:read")]
+/// async fn first_answer(cx: ToolContext, ticket: Uuid, tone: Option<Tone>) -> ToolResult<Prompt> { … }
+/// ```
+///
+/// Arguments come as texts and are read as their types; `#[tool(…)]` limits them as it limits
+/// arguments of a tool. The function returns a `Prompt`, or a `String` for one message of the user.
+///
+/// Keys: `name`, `title`, `requires`, and `crate = path`. Register it with `prompts![first_answer]`.
+#[proc_macro_attribute]
+pub fn mcp_prompt(attr: TokenStream, item: TokenStream) -> TokenStream {
+    with_names(|names| watertight_syntax::prompt::expand_with(attr.into(), item.into(), names))
+}
+
+/// Makes an async function complete an argument of a prompt, or a variable of a resource.
+///
+/// ```ignore
+/// #[mcp_completion(prompt = first_answer)]
+/// async fn complete_ticket(cx: ToolContext, ticket: String) -> ToolResult<Vec<String>> { … }
+/// ```
+///
+/// The first argument bears the name of the one that is completed, and is what was typed so far.
+/// Further ones are other arguments of the same prompt or resource, in an `Option`, because they
+/// may not be filled in yet. At most a hundred suggestions leave, the first ones.
+///
+/// Keys: `prompt` or `resource`, `requires`, and `crate = path`. Register it with
+/// `completions![complete_ticket]`.
+#[proc_macro_attribute]
+pub fn mcp_completion(attr: TokenStream, item: TokenStream) -> TokenStream {
+    with_names(|names| watertight_syntax::completion::expand_with(attr.into(), item.into(), names))
+}
+
 /// Lets a type be an argument of a tool, or a part of one.
 ///
 /// Every field's type must be an input too, and no field may be named like a tenant, under any of

@@ -234,6 +234,20 @@ impl ToolError {
     }
 }
 
+impl ToolError {
+    /// The answer to a request whose method knows protocol errors alone, such as `resources/read`.
+    pub(crate) fn into_protocol(self, reference: Reference, name: &str) -> ErrorData {
+        self.log(reference, name);
+        let code = match self.kind {
+            ToolErrorKind::NotFound => ErrorCode::RESOURCE_NOT_FOUND,
+            ToolErrorKind::InvalidArgument => ErrorCode::INVALID_PARAMS,
+            ToolErrorKind::Denied | ToolErrorKind::Conflict => ErrorCode::INVALID_REQUEST,
+            _ => ErrorCode::INTERNAL_ERROR,
+        };
+        ErrorData::new(code, self.client_text(reference), None)
+    }
+}
+
 /// A cause and what caused it, for the log.
 fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
     let mut text = error.to_string();
@@ -318,14 +332,7 @@ impl rmcp::handler::server::tool::IntoCallToolResult for ToolError {
 /// For handlers that can only answer with a protocol error.
 impl From<ToolError> for ErrorData {
     fn from(error: ToolError) -> Self {
-        let reference = Reference::random();
-        error.log(reference, "");
-        let code = match error.kind {
-            ToolErrorKind::NotFound => ErrorCode::RESOURCE_NOT_FOUND,
-            ToolErrorKind::InvalidArgument => ErrorCode::INVALID_PARAMS,
-            _ => ErrorCode::INTERNAL_ERROR,
-        };
-        ErrorData::new(code, error.client_text(reference), None)
+        error.into_protocol(Reference::random(), "")
     }
 }
 

@@ -6,12 +6,17 @@
 
 pub mod audit;
 pub mod auth;
+pub mod completion;
 pub mod db;
 mod error;
 mod id;
+pub mod prompt;
+pub mod resource;
+mod sealed;
 mod server;
 mod session;
 pub mod statement;
+mod subscription;
 pub mod tool;
 mod tripwire;
 mod walk;
@@ -27,22 +32,27 @@ pub mod __private {
 }
 
 pub use auth::{Authenticator, JwtAuthenticator, LauncherAuthenticator};
+pub use completion::{Completion, CompletionOutput, Completions};
 pub use db::{
     DbError, DbErrorKind, DbResult, Scope, SystemPool, SystemScope, TenantPool, WriteScope, migrate,
 };
 pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
 pub use id::{InvalidTenantId, TenantId, TenantKind};
+pub use prompt::{Prompt, PromptOutput, PromptTemplate, Prompts};
+pub use resource::{Contents, Resource, ResourceOutput, Resources};
+pub use sealed::{InvalidSealingKey, SealingKey};
 pub use server::{
     Guard, GuardBuilder, GuardLayer, GuardService, McpServer, Server, ServerBuilder, ServerError,
     StdioIdentity, StdioServer,
 };
 pub use session::Session;
 pub use statement::{Catalog, Proved};
+pub use subscription::{Notifier, TenantOfChange};
 pub use tool::{
     Arguments, IntoReply, InvalidTool, Reply, TenantIdentifier, Tool, ToolContext, ToolInput,
     ToolOutput, ToolSpec, Tools,
 };
 pub use watertight_macros::{
-    TenantIdentifier, ToolInput, ToolOutput, catalog, mcp_tool, system_query, tenant_query,
-    unproved,
+    TenantIdentifier, ToolInput, ToolOutput, catalog, mcp_completion, mcp_prompt, mcp_resource,
+    mcp_tool, system_query, tenant_query, unproved,
 };

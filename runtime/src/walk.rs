@@ -7,7 +7,7 @@
 //! Invariant: a finding is waived only by an exception that names its tool, its place and a reason.
 
 use rmcp::model::Tool;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use watertight_analysis::schema_walk::{Finding, Rule, walk};
 use watertight_analysis::words::Extra;
 
@@ -77,19 +77,26 @@ fn is_at(exception: &Exception, finding: &Finding) -> bool {
 /// Every finding that no waiver covers, as a line each: the tool, the place, the rule and what to
 /// do about it.
 pub(crate) fn findings(tools: &[Tool], extra: &Extra, waivers: &[Waiver]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for tool in tools {
-        let schema = Value::Object((*tool.input_schema).clone());
-        for finding in walk(&schema, extra, &|_| false) {
-            if !waivers
-                .iter()
-                .any(|waiver| waiver.covers(&tool.name, &finding))
-            {
-                lines.push(line(&tool.name, &finding));
-            }
-        }
-    }
-    lines
+    tools
+        .iter()
+        .flat_map(|tool| findings_of(&tool.name, &tool.input_schema, extra, waivers))
+        .collect()
+}
+
+/// The same for one thing that clients call, by the name of its records: a tool's is its own, a
+/// resource's is `resource:ticket`.
+pub(crate) fn findings_of(
+    name: &str,
+    schema: &Map<String, Value>,
+    extra: &Extra,
+    waivers: &[Waiver],
+) -> Vec<String> {
+    let covered = |finding: &Finding| waivers.iter().any(|waiver| waiver.covers(name, finding));
+    walk(&Value::Object(schema.clone()), extra, &|_| false)
+        .iter()
+        .filter(|finding| !covered(finding))
+        .map(|finding| line(name, finding))
+        .collect()
 }
 
 fn line(tool: &str, finding: &Finding) -> String {
@@ -98,8 +105,9 @@ fn line(tool: &str, finding: &Finding) -> String {
         path => (format!("`{path}`"), path),
     };
     let Finding { rule, message, .. } = finding;
+    let (kind, name) = tool.split_once(':').unwrap_or(("tool", tool));
     format!(
-        "tool `{tool}`, {place} ({rule}): {message}\n    help: take it out, or say \
+        "{kind} `{name}`, {place} ({rule}): {message}\n    help: take it out, or say \
          `.allow_argument(\"{tool}\", \"{path}\", \"why it names no tenant\")`"
     )
 }

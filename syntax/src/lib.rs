@@ -2,12 +2,15 @@
 //! in, tokens out. No file is read here, and nothing panics.
 
 mod attributes;
+pub mod completion;
 mod errors;
 pub mod input;
 mod names;
 pub mod output;
 pub mod project;
+pub mod prompt;
 pub mod query;
+pub mod resource;
 pub mod scan;
 pub mod tool;
 

@@ -86,3 +86,31 @@ pub(crate) fn refuse_tenant_name(
     };
     errors.push_at(span, message);
 }
+
+/// Records an error if a URI template calls the value of `variable` by a tenant's name, as
+/// `crm://tenants/{id}` does. A label that is a tenant's in some products only is left alone: the
+/// data of a resource stand in its path, so `customers/{id}` is what most templates look like.
+pub(crate) fn refuse_tenant_label(
+    label: &str,
+    variable: &str,
+    span: Span,
+    names: &Names,
+    errors: &mut Errors,
+) {
+    let Some(found) = classify(label, &names.extra) else {
+        return;
+    };
+    if found.tier != Tier::First || names.allowed.iter().any(|allowed| allowed == label) {
+        return;
+    }
+    errors.push_at(
+        span,
+        format!(
+            "`{label}` in front of `{{{variable}}}` makes the variable name a tenant, and a client must not choose one\n\
+             note: {reason}\n\
+             help: leave the part out of the URI: the tenant comes from the session, and `cx.read()` and `cx.write()` are bound to it\n\
+             help: if it means something else, say what: `#[tool(not_tenant = \"…\")] {variable}: …`",
+            reason = found.reason
+        ),
+    );
+}

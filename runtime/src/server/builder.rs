@@ -9,13 +9,18 @@ use std::sync::Arc;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::Implementation;
 
+use super::beyond::Parts;
 use super::error::ServerError;
 use super::guard::{Guard, GuardBuilder};
 use super::handler::McpServer;
 use super::serve::Server;
 use super::stdio::{StdioIdentity, StdioServer};
 use crate::auth::Authenticator;
+use crate::completion::Completions;
 use crate::db::TenantPool;
+use crate::prompt::Prompts;
+use crate::resource::Resources;
+use crate::sealed::SealingKey;
 use crate::tool::{Mounted, Tools};
 use crate::walk::{self, Place, Waiver};
 
@@ -33,6 +38,7 @@ pub struct ServerBuilder {
     mistakes: Vec<String>,
     legacy_sessions: bool,
     json_response: bool,
+    beyond: Parts,
 }
 
 impl ServerBuilder {
@@ -48,6 +54,7 @@ impl ServerBuilder {
             mistakes: Vec::new(),
             legacy_sessions: false,
             json_response: true,
+            beyond: Parts::default(),
         }
     }
 
@@ -85,20 +92,41 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds resources: `resources![ticket, billing::invoice]`.
+    pub fn resources(mut self, resources: Resources) -> Self {
+        self.beyond.resources = self.beyond.resources.and(resources);
+        self
+    }
+
+    /// Adds prompts: `prompts![first_answer]`.
+    pub fn prompts(mut self, prompts: Prompts) -> Self {
+        self.beyond.prompts = self.beyond.prompts.and(prompts);
+        self
+    }
+
+    /// Adds completions of their arguments: `completions![complete_ticket]`.
+    pub fn completions(mut self, completions: Completions) -> Self {
+        self.beyond.completions = self.beyond.completions.and(completions);
+        self
+    }
+
+    /// How many entries of `tools/list` and the other lists a client gets at a time. 250 by
+    /// default.
+    pub fn page_size(mut self, entries: usize) -> Self {
+        self.beyond.page = Some(entries);
+        self
+    }
+
     fn add_own(&mut self, tool: Mounted) {
         let name = tool.compiled.published.name.to_string();
         self.own.push(name.clone());
-        if !tool.compiled.scopes.is_empty() {
-            let scopes: Vec<String> = tool
-                .compiled
-                .scopes
-                .iter()
-                .map(|s| (*s).to_owned())
-                .collect();
+        let callable = &tool.compiled.callable;
+        if !callable.scopes.is_empty() {
+            let scopes: Vec<String> = callable.scopes.iter().map(|s| (*s).to_owned()).collect();
             self.require(name, scopes);
         }
         self.waivers
-            .extend(tool.compiled.exceptions.iter().map(|exception| Waiver {
+            .extend(callable.exceptions.iter().map(|exception| Waiver {
                 tool: tool.compiled.published.name.to_string(),
                 reason: exception.reason.to_owned(),
                 place: Place::Attribute(exception.clone()),
@@ -203,6 +231,12 @@ impl ServerBuilder {
         self
     }
 
+    /// See [`GuardBuilder::sealing_key`].
+    pub fn sealing_key(mut self, key: SealingKey) -> Self {
+        self.guard = self.guard.sealing_key(key);
+        self
+    }
+
     /// Keeps MCP sessions for clients of the protocol versions before 2026-07-28 that ask for
     /// them, each tied to the principal that opened it. Off by default: every client works
     /// without, and only requests from the server to the client need it.
@@ -225,7 +259,7 @@ impl ServerBuilder {
     /// [`ServerError::Configuration`] if a part is missing or contradicts another, and
     /// [`ServerError::Boundary`] if a published tool would let a client name a tenant.
     pub fn build(self) -> Result<Server, ServerError> {
-        let handler = self.handler()?;
+        let handler = self.handler(self.legacy_sessions)?;
         let guard = self.guard.build()?;
         Ok(Server::new(
             handler,
@@ -246,7 +280,7 @@ impl ServerBuilder {
         self,
         identity: impl Into<StdioIdentity>,
     ) -> Result<StdioServer, ServerError> {
-        let handler = self.handler()?;
+        let handler = self.handler(true)?;
         let identity = identity.into();
         let identity = identity.resolve(self.guard.dyn_authenticator())?;
         let state = self.guard.state_for(identity.tenant_kind())?;
@@ -275,7 +309,9 @@ impl ServerBuilder {
                 reason: "judged at compile time".to_owned(),
             }));
         }
-        let findings = walk::findings(&handler.published(), state.extra(), &waivers);
+        let mut findings = walk::findings(&handler.published(), state.extra(), &waivers);
+        let judged = state.pool().is_none();
+        findings.extend(handler.beyond().findings(state.extra(), judged, &waivers));
         if findings.is_empty() {
             Ok(())
         } else {
@@ -283,7 +319,8 @@ impl ServerBuilder {
         }
     }
 
-    fn handler(&self) -> Result<McpServer, ServerError> {
+    /// `follows` says whether a client of the older protocols has a session to be told in.
+    fn handler(&self, follows: bool) -> Result<McpServer, ServerError> {
         if let Some(mistake) = self.mistakes.first() {
             return Err(ServerError::configuration(mistake));
         }
@@ -300,6 +337,10 @@ impl ServerBuilder {
             self.instructions.clone(),
             self.router.clone(),
             self.requires.clone(),
+            self.beyond
+                .clone()
+                .build(follows)
+                .map_err(ServerError::configuration)?,
         );
         self.walk(&handler)?;
         Ok(handler)

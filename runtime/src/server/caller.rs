@@ -10,7 +10,9 @@ use watertight_analysis::words::Extra;
 use crate::audit::{AuditLimits, AuditWriter};
 use crate::db::TenantPool;
 use crate::error::Reference;
+use crate::sealed::Sealer;
 use crate::session::Session;
+use crate::subscription::Notifier;
 use crate::tripwire::{Tripwire, Tripwires};
 
 /// What all requests of one server share.
@@ -20,6 +22,9 @@ pub(crate) struct ServerState {
     tripwires: Tripwires,
     extra: Extra,
     audit: OnceLock<AuditWriter>,
+    sealer: Sealer,
+    /// Of the server around it; a guard in front of another service has none.
+    notifier: OnceLock<Notifier>,
 }
 
 impl ServerState {
@@ -41,7 +46,15 @@ impl ServerState {
             pool,
             extra,
             audit: OnceLock::new(),
+            sealer: Sealer::new(&[]),
+            notifier: OnceLock::new(),
         }
+    }
+
+    /// The same, with other keys for its handles.
+    pub(crate) fn sealed_with(mut self, sealer: Sealer) -> Self {
+        self.sealer = sealer;
+        self
     }
 
     /// The database; `None` in a server that has none.
@@ -56,6 +69,22 @@ impl ServerState {
             Some(pool) if pool.audits() => AuditWriter::start(pool.clone(), AuditLimits::default()),
             _ => AuditWriter::to_log(),
         })
+    }
+
+    /// What tells clients of changes, if there are resources.
+    pub(crate) fn notifier(&self) -> Option<&Notifier> {
+        self.notifier.get()
+    }
+
+    /// Sets it, once.
+    pub(crate) fn notify_by(&self, notifier: Notifier) {
+        // A second one would be of the same handler.
+        let _ = self.notifier.set(notifier);
+    }
+
+    /// What makes and reads the handles that go through clients.
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     /// What names a tenant here beside the usual words.

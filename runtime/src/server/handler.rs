@@ -12,20 +12,41 @@ use futures_util::FutureExt;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
-    ErrorData, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
+    CustomRequest, CustomResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse,
+    Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    PromptsCapability, ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+    ToolsCapability, UnsubscribeRequestParams,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 
+use super::beyond::Beyond;
 use super::caller::Caller;
+use super::pages::page;
 use crate::error::{Reference, ToolError};
 use crate::session::Session;
 
 /// What a mistake in the arguments begins with when rmcp itself finds it. The rest of the text
 /// repeats the argument.
 const RMCP_ARGUMENT_ERROR: &str = "failed to deserialize parameters:";
+
+/// The methods that this server may have. Which it has follows from what is registered.
+const KNOWN: &[&str] = &[
+    "completion/complete",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+    "tools/call",
+    "tools/list",
+];
 
 /// The MCP handler of a [`Server`](crate::Server): what rmcp tools that are mounted beside ours
 /// are called through.
@@ -37,6 +58,7 @@ struct Inner {
     router: ToolRouter<McpServer>,
     /// Scopes by tool.
     requires: BTreeMap<String, Vec<String>>,
+    beyond: Beyond,
 }
 
 impl McpServer {
@@ -45,15 +67,31 @@ impl McpServer {
         instructions: Option<String>,
         router: ToolRouter<Self>,
         requires: BTreeMap<String, Vec<String>>,
+        beyond: Beyond,
     ) -> Self {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let tools = !router.list_all().is_empty() || beyond.is_empty();
+        let mut capabilities = ServerCapabilities::default();
+        capabilities.tools = tools.then(ToolsCapability::default);
+        capabilities.prompts = (!beyond.prompts.is_empty()).then(PromptsCapability::default);
+        capabilities.completions = (!beyond.completions.is_empty()).then(Default::default);
+        capabilities.resources = (!beyond.resources().is_empty()).then(|| {
+            let mut resources = ResourcesCapability::default();
+            resources.subscribe = Some(true);
+            resources
+        });
         let mut info = ServerConfig::new(capabilities).with_server_info(implementation);
         info.instructions = instructions;
         Self(Arc::new(Inner {
             info,
             router,
             requires,
+            beyond,
         }))
+    }
+
+    /// What is served beside tools.
+    pub(super) fn beyond(&self) -> &Beyond {
+        &self.0.beyond
     }
 
     /// Every published tool, in the order of names.
@@ -86,21 +124,163 @@ pub(super) fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, Err
         })
 }
 
+/// An error as the protocol has it, under the request's reference.
+fn protocol(caller: &Caller, method: &'static str) -> impl FnOnce(ToolError) -> ErrorData {
+    let reference = caller.reference();
+    move |error| error.into_protocol(reference, method)
+}
+
 impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         self.0.info.clone()
     }
 
+    /// Without legacy sessions nobody can be told of a change within one.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut info = self.negotiate_initialize(&request)?;
+        if let Some(resources) = &mut info.capabilities.resources
+            && !self.0.beyond.follows
+        {
+            resources.subscribe = None;
+        }
+        Ok(info)
+    }
+
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let caller = caller(&context)?;
         let mut tools = self.published();
         tools.retain(|tool| self.may_call(&tool.name, caller.session()));
+        let list = (&caller, "tools/list");
+        let paged = page(tools, self.0.beyond.page, |tool| &tool.name, request, list);
+        let (tools, next) = paged.map_err(protocol(&caller, "tools/list"))?;
         // The list depends on the caller's scopes, so no cache may hand it to anyone else.
-        Ok(ListToolsResult::with_all_items(tools).with_cache_scope(CacheScope::Private))
+        let mut listed =
+            ListToolsResult::with_all_items(tools).with_cache_scope(CacheScope::Private);
+        listed.next_cursor = next;
+        Ok(listed)
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let caller = caller(&context)?;
+        let resources = self.0.beyond.resources().listed(&caller);
+        let list = (&caller, "resources/list");
+        let paged = page(resources, self.0.beyond.page, |it| &it.name, request, list);
+        let (resources, next) = paged.map_err(protocol(&caller, "resources/list"))?;
+        let mut listed =
+            ListResourcesResult::with_all_items(resources).with_cache_scope(CacheScope::Private);
+        listed.next_cursor = next;
+        Ok(listed)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let caller = caller(&context)?;
+        let templates = self.0.beyond.resources().templates(&caller);
+        let list = (&caller, "resources/templates/list");
+        let paged = page(templates, self.0.beyond.page, |it| &it.name, request, list);
+        let (templates, next) = paged.map_err(protocol(&caller, "resources/templates/list"))?;
+        let mut listed = ListResourceTemplatesResult::with_all_items(templates)
+            .with_cache_scope(CacheScope::Private);
+        listed.next_cursor = next;
+        Ok(listed)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let caller = caller(&context)?;
+        let read = self.0.beyond.read(&request.uri, &caller, context).await;
+        read.map(Into::into)
+            .map_err(protocol(&caller, "resources/read"))
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let caller = caller(&context)?;
+        let prompts = self.0.beyond.prompts.listed(&caller);
+        let list = (&caller, "prompts/list");
+        let paged = page(prompts, self.0.beyond.page, |it| &it.name, request, list);
+        let (prompts, next) = paged.map_err(protocol(&caller, "prompts/list"))?;
+        let mut listed =
+            ListPromptsResult::with_all_items(prompts).with_cache_scope(CacheScope::Private);
+        listed.next_cursor = next;
+        Ok(listed)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let caller = caller(&context)?;
+        let made = self.0.beyond.prompt(request, &caller, context).await;
+        made.map(Into::into)
+            .map_err(protocol(&caller, "prompts/get"))
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let caller = caller(&context)?;
+        let completed = self.0.beyond.complete(request, &caller, context).await;
+        completed.map_err(protocol(&caller, "completion/complete"))
+    }
+
+    /// Who asks is not known here; `listen` looks at that.
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        self.0.beyond.accepted(requested)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let caller = caller(context.request_context())?;
+        let listened = self.0.beyond.listen(&caller, &context).await;
+        listened.map_err(protocol(&caller, "subscriptions/listen"))
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let caller = caller(&context)?;
+        let done = self.0.beyond.follow(&caller, &context, &request.uri, true);
+        done.map_err(protocol(&caller, "resources/subscribe"))
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let caller = caller(&context)?;
+        let done = self.0.beyond.follow(&caller, &context, &request.uri, false);
+        done.map_err(protocol(&caller, "resources/unsubscribe"))
     }
 
     async fn call_tool(
@@ -143,7 +323,7 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let reference = caller(&context)?.reference();
-        let known = matches!(request.method.as_str(), "tools/call" | "tools/list");
+        let known = KNOWN.contains(&request.method.as_str());
         tracing::info!(%reference, known, "a request of unknown form");
         let (code, text) = match known {
             true => (ErrorCode::INVALID_PARAMS, "invalid parameters"),

@@ -1,11 +1,13 @@
 //! The server around the tools: who calls is established here, before anything else runs.
 
+mod beyond;
 mod builder;
 mod caller;
 mod error;
 mod guard;
 mod handler;
 mod mount;
+mod pages;
 mod serve;
 mod stdio;
 

@@ -18,6 +18,7 @@ use super::builder::ServerBuilder;
 use super::error::ServerError;
 use super::guard::Guard;
 use super::handler::McpServer;
+use crate::subscription::Notifier;
 
 type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -61,6 +62,7 @@ impl Server {
         json_response: bool,
     ) -> Self {
         let ending = CancellationToken::new();
+        guard.state().notify_by(handler.beyond().notifier());
         Self {
             handler,
             guard,
@@ -79,6 +81,13 @@ impl Server {
     ) -> Self {
         self.shutdown = Some(Box::pin(signal));
         self
+    }
+
+    /// What tells clients that a resource has changed, for changes outside of a call. In a call,
+    /// use [`ToolContext::notify_resource_updated`](crate::ToolContext::notify_resource_updated).
+    #[must_use]
+    pub fn notifier(&self) -> Notifier {
+        self.handler.beyond().notifier()
     }
 
     /// The guard in front of the server.

@@ -119,6 +119,7 @@ pub struct StdioServer {
 
 impl StdioServer {
     pub(super) fn new(handler: McpServer, identity: Identity, state: Arc<ServerState>) -> Self {
+        state.notify_by(handler.beyond().notifier());
         Self {
             handler,
             identity,

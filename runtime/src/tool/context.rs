@@ -128,6 +128,10 @@ impl ToolContext {
         }
     }
 
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     pub(super) fn origin(&self) -> &Origin {
         &self.origin
     }

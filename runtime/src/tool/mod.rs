@@ -5,6 +5,7 @@
 
 mod argument;
 mod arguments;
+mod callable;
 mod compiled;
 mod context;
 mod input;
@@ -17,6 +18,7 @@ mod schema;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tools;
 mod types;
 mod validate;
@@ -24,15 +26,17 @@ mod validate;
 use std::future::Future;
 
 pub use arguments::Arguments;
+pub(crate) use callable::Callable;
 pub use compiled::InvalidTool;
 pub use context::ToolContext;
 pub use input::{Exception, ExceptionKind, TenantIdentifier, ToolInput};
 pub use output::{IntoReply, ToolOutput};
 pub(crate) use record::Record;
 pub use reply::Reply;
-pub(crate) use route::Mounted;
+pub(crate) use route::{Mounted, serve};
 pub(crate) use schema::close;
 pub use spec::ToolSpec;
+pub(crate) use text::TextForm;
 pub use tools::Tools;
 pub(crate) use validate::Validator;
 

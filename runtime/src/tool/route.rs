@@ -16,15 +16,16 @@ use futures_util::future::BoxFuture;
 use rmcp::handler::server::router::tool::ToolRoute;
 use rmcp::model::{CallToolResult, JsonObject, Tool as Published};
 use rmcp::service::{RequestContext, RoleServer};
+use serde::Serialize;
 use serde_json::Map;
 
 use super::Tool;
 use super::arguments::Arguments;
+use super::callable::Callable;
 use super::compiled::{Compiled, InvalidTool};
 use super::context::{ToolContext, unverified};
 use super::output::IntoReply;
 use super::record::Record;
-use super::reply::Reply;
 use crate::audit::Outcome;
 use crate::error::{Reference, ToolError};
 use crate::server::Caller;
@@ -85,7 +86,7 @@ pub fn route<T: Tool, S: Send + Sync + 'static>() -> ToolRoute<S> {
     }
 }
 
-/// Serves one call.
+/// Serves one call of a tool.
 async fn call<T: Tool>(
     tool: Arc<Compiled>,
     request: RequestContext<RoleServer>,
@@ -94,48 +95,48 @@ async fn call<T: Tool>(
     let Some(caller) = Caller::from_extensions(&request.extensions).cloned() else {
         return unverified().into_result(Reference::random(), T::NAME);
     };
-    let reference = caller.reference();
-    let context = ToolContext::new(caller.clone(), Some(T::NAME), &request);
-    let mut record = Record::begin(
-        &caller,
-        context.origin().clone(),
-        &request,
-        T::NAME,
-        &arguments,
-    );
-    let result = match admit(&tool, &caller, arguments, &mut record) {
+    let run = |context, arguments| run::<T>(tool.wrapped, context, arguments);
+    serve(&tool.callable, &caller, &request, arguments, run)
+        .await
+        .unwrap_or_else(|error| error.into_result(caller.reference(), T::NAME))
+}
+
+/// Serves one call of anything that clients call: the function runs, as `work`, only after all
+/// that stands in front of it, and what it returns leaves only after the tripwire.
+pub(crate) async fn serve<R: Serialize, W: Future<Output = Result<R, ToolError>>>(
+    callable: &Callable,
+    caller: &Caller,
+    request: &RequestContext<RoleServer>,
+    arguments: JsonObject,
+    work: impl FnOnce(ToolContext, Arguments) -> W,
+) -> Result<R, ToolError> {
+    let name = callable.name.as_str();
+    let context = ToolContext::new(caller.clone(), Some(name), request);
+    let origin = context.origin().clone();
+    let mut record = Record::begin(caller, origin, request, name, &arguments);
+    let result = match admit(callable, caller, arguments, &mut record) {
         Err(error) => {
             record.end(Outcome::Refused, Some(&error));
-            return error.into_result(reference, T::NAME);
+            return Err(error);
         }
-        Ok(arguments) => {
-            let work = run::<T>(tool.wrapped, context, arguments);
-            limited(work, &request, &mut record).await
-        }
+        Ok(arguments) => limited(work(context, arguments), request, &mut record).await,
     };
-    let result = result
-        .map(Reply::into_result)
-        .and_then(|result| withhold(&caller, result));
-    match result {
-        Ok(result) => {
-            record.end(Outcome::Ok, None);
-            result
-        }
-        Err(error) => {
-            record.end(Outcome::Failed, Some(&error));
-            error.into_result(reference, T::NAME)
-        }
+    let result = result.and_then(|result| withhold(caller, result));
+    match &result {
+        Ok(_) => record.end(Outcome::Ok, None),
+        Err(error) => record.end(Outcome::Failed, Some(error)),
     }
+    result
 }
 
 /// Scopes and arguments: what is refused before the function runs.
 fn admit(
-    tool: &Compiled,
+    callable: &Callable,
     caller: &Caller,
     arguments: JsonObject,
     record: &mut Record,
 ) -> Result<Arguments, ToolError> {
-    if let Some(missing) = tool
+    if let Some(missing) = callable
         .scopes
         .iter()
         .find(|scope| !caller.session().has_scope(scope))
@@ -143,11 +144,11 @@ fn admit(
         return Err(ToolError::denied().because(format!("the scope `{missing}` is not granted")));
     }
     let extra = || caller.state().extra().clone();
-    if let Err(refusal) = tool.validator.check(&arguments, extra) {
+    if let Err(refusal) = callable.validator.check(&arguments, extra) {
         record.audit.probe = refusal.probe;
         return Err(ToolError::invalid_arguments(refusal.text));
     }
-    Arguments::read(&tool.arguments, arguments)
+    Arguments::read(&callable.arguments, arguments)
         .map_err(|name| ToolError::invalid_at(name, "a value that its type can hold"))
 }
 
@@ -156,17 +157,18 @@ async fn run<T: Tool>(
     wrapped: bool,
     context: ToolContext,
     arguments: Arguments,
-) -> Result<Reply, ToolError> {
+) -> Result<CallToolResult, ToolError> {
     let output = T::call(context, arguments).await?;
-    output.into_reply(wrapped).map_err(ToolError::internal)
+    let reply = output.into_reply(wrapped).map_err(ToolError::internal)?;
+    Ok(reply.into_result())
 }
 
 /// Ends work that panics, takes too long or is taken back.
-async fn limited(
-    work: impl Future<Output = Result<Reply, ToolError>>,
+async fn limited<R>(
+    work: impl Future<Output = Result<R, ToolError>>,
     request: &RequestContext<RoleServer>,
     record: &mut Record,
-) -> Result<Reply, ToolError> {
+) -> Result<R, ToolError> {
     let work = AssertUnwindSafe(work).catch_unwind();
     tokio::select! {
         biased;
@@ -194,7 +196,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// The tripwire: a result that contains the caller's own tenant identifier does not leave.
-fn withhold(caller: &Caller, result: CallToolResult) -> Result<CallToolResult, ToolError> {
+fn withhold<R: Serialize>(caller: &Caller, result: R) -> Result<R, ToolError> {
     let bytes = serde_json::to_vec(&result).map_err(ToolError::internal)?;
     if caller.tripwire().finds(&bytes) {
         return Err(ToolError::internal(

@@ -86,6 +86,14 @@ impl ToolSpec {
         self.name
     }
 
+    pub(crate) fn title_text(&self) -> Option<&'static str> {
+        self.title
+    }
+
+    pub(crate) fn description(&self) -> Option<&'static str> {
+        self.description
+    }
+
     /// The scopes that a caller needs.
     #[must_use]
     pub fn scopes(&self) -> &[&'static str] {

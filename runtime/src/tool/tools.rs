@@ -52,7 +52,7 @@ impl Tools {
         let mut found = Vec::new();
         for tool in self.clone().mount()? {
             let name = &tool.compiled.published.name;
-            let own = tool.compiled.exceptions.iter();
+            let own = tool.compiled.callable.exceptions.iter();
             found.extend(own.map(|exception| (name.to_string(), exception.clone())));
         }
         Ok(found)

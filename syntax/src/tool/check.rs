@@ -3,12 +3,12 @@
 use quote::ToTokens;
 use syn::{Expr, ExprLit, ExprUnary, Lit, ReturnType, Type, UnOp};
 
-use super::model::{Argument, Limits, Parameter, Tool};
+use super::model::{Argument, Kind, Limits, Parameter, Tool};
 use crate::errors::Errors;
 use crate::names::{Names, refuse_tenant_name};
 
 /// Checks the whole tool.
-pub(super) fn check(tool: &Tool, names: &Names, errors: &mut Errors) {
+pub(crate) fn check(tool: &Tool, names: &Names, errors: &mut Errors) {
     signature(tool, errors);
     returns(tool, errors);
     options(tool, errors);
@@ -22,17 +22,18 @@ pub(super) fn check(tool: &Tool, names: &Names, errors: &mut Errors) {
             );
         }
         seen.push(&argument.name);
-        self::argument(argument, names, errors);
+        self::argument(tool.kind, argument, names, errors);
     }
 }
 
 fn signature(tool: &Tool, errors: &mut Errors) {
     let sig = &tool.item.sig;
+    let noun = tool.kind.noun();
     if sig.asyncness.is_none() {
         errors.push(
             sig.fn_token,
             format!(
-                "a tool is an `async fn`\nhelp: write `async fn {}`",
+                "a {noun} is an `async fn`\nhelp: write `async fn {}`",
                 sig.ident
             ),
         );
@@ -40,23 +41,29 @@ fn signature(tool: &Tool, errors: &mut Errors) {
     if !sig.generics.params.is_empty() {
         errors.push(
             &sig.generics,
-            "a tool has no generics: its schema is one for all callers",
+            format!("a {noun} has no generics: its schema is one for all callers"),
         );
     } else if let Some(clause) = &sig.generics.where_clause {
-        errors.push(clause, "a tool has no generics and no `where` clause");
+        errors.push(
+            clause,
+            format!("a {noun} has no generics and no `where` clause"),
+        );
     }
     if let Some(constness) = &sig.constness {
-        errors.push(constness, "a tool can't be `const`");
+        errors.push(constness, format!("a {noun} can't be `const`"));
     }
     let safety = sig.safety.to_token_stream();
     if !safety.is_empty() {
-        errors.push(safety, "a tool is called by a model and can't be `unsafe`");
+        errors.push(
+            safety,
+            format!("a {noun} is called by a model and can't be `unsafe`"),
+        );
     }
     if let Some(abi) = &sig.abi {
-        errors.push(abi, "a tool has Rust's own calling convention");
+        errors.push(abi, format!("a {noun} has Rust's own calling convention"));
     }
     if let Some(variadic) = &sig.variadic {
-        errors.push(variadic, "a tool names all its arguments");
+        errors.push(variadic, format!("a {noun} names all its arguments"));
     }
 }
 
@@ -64,18 +71,29 @@ fn returns(tool: &Tool, errors: &mut Errors) {
     if tool.output.is_some() {
         return;
     }
+    let noun = tool.kind.noun();
     match &tool.item.sig.output {
         ReturnType::Default => errors.push(
             &tool.item.sig.ident,
-            "a tool says what it returns\nhelp: add `-> ToolResult<…>`; `ToolResult<()>` if there is nothing to say",
+            format!("a {noun} says what it returns\nhelp: add {}", example(tool.kind)),
         ),
         ReturnType::Type(_, ty) => errors.push(
             ty,
             format!(
-                "a tool returns `ToolResult<T>`, spelled out\nhelp: write `ToolResult<{}>` if this is the value itself",
+                "a {noun} returns `ToolResult<T>`, spelled out\nhelp: write `ToolResult<{}>` if this is the value itself",
                 display(ty)
             ),
         ),
+    }
+}
+
+/// What a function of this kind returns.
+const fn example(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Tool => "`-> ToolResult<…>`; `ToolResult<()>` if there is nothing to say",
+        Kind::Resource => "`-> ToolResult<…>` with the value, or `ToolResult<Contents>`",
+        Kind::Prompt => "`-> ToolResult<Prompt>` or `-> ToolResult<String>`",
+        Kind::Completion => "`-> ToolResult<Vec<String>>`",
     }
 }
 
@@ -89,11 +107,13 @@ fn display(ty: &Type) -> String {
 
 fn options(tool: &Tool, errors: &mut Errors) {
     let options = &tool.options;
-    if tool.description.is_none() {
+    let noun = tool.kind.noun();
+    // Nobody is shown what a completion does.
+    if tool.description.is_none() && tool.kind != Kind::Completion {
         errors.push(
             &tool.item.sig.ident,
             format!(
-                "the tool `{}` has no description, and the model chooses tools by it\n\
+                "the {noun} `{}` has no description, and the model chooses {noun}s by it\n\
                  help: write a doc comment above it: `/// What it does, in one sentence.`",
                 tool.name()
             ),
@@ -104,7 +124,7 @@ fn options(tool: &Tool, errors: &mut Errors) {
     {
         errors.push(
             name,
-            "a tool's name has 1 to 128 letters, digits, `_`, `-` and `.`",
+            format!("a {noun}'s name has 1 to 128 letters, digits, `_`, `-` and `.`"),
         );
     }
     if let (Some(read_only), Some(destructive)) = (options.read_only, options.destructive)
@@ -141,22 +161,26 @@ fn is_tool_name(name: &str) -> bool {
 }
 
 fn contexts(tool: &Tool, errors: &mut Errors) {
+    let noun = tool.kind.noun();
     let mut first = true;
     for parameter in &tool.parameters {
         let Parameter::Context(ty) = parameter else {
             continue;
         };
         if matches!(**ty, Type::Reference(_)) {
-            errors.push(ty, "a tool owns its context\nhelp: write `ToolContext`");
+            errors.push(
+                ty,
+                format!("a {noun} owns its context\nhelp: write `ToolContext`"),
+            );
         }
         if !first {
-            errors.push(ty, "a tool has one context");
+            errors.push(ty, format!("a {noun} has one context"));
         }
         first = false;
     }
 }
 
-fn argument(argument: &Argument, names: &Names, errors: &mut Errors) {
+fn argument(kind: Kind, argument: &Argument, names: &Names, errors: &mut Errors) {
     refuse_tenant_name(
         &argument.name,
         argument.name_span,
@@ -171,7 +195,10 @@ fn argument(argument: &Argument, names: &Names, errors: &mut Errors) {
         };
         errors.push(
             &argument.ty,
-            format!("a tool owns its arguments\nhelp: write `{owned}`"),
+            format!(
+                "a {} owns its arguments\nhelp: write `{owned}`",
+                kind.noun()
+            ),
         );
     }
     if let Type::ImplTrait(ty) = &argument.ty {
@@ -199,7 +226,7 @@ fn argument(argument: &Argument, names: &Names, errors: &mut Errors) {
     }
 }
 
-fn is_option(ty: &Type) -> bool {
+pub(crate) fn is_option(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
 }
 

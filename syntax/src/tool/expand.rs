@@ -8,13 +8,13 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Ident, Lit};
 
-use super::model::{Argument, Item, Limits, Parameter, Tool};
+use super::model::{Argument, Item, Kind, Limits, Parameter, Tool};
 use crate::attributes::conditions;
 
 /// The whole expansion of a tool without mistakes.
 pub(super) fn expand(tool: &Tool) -> TokenStream {
     let function = &tool.item;
-    let marker = marker(&tool.item);
+    let marker = marker(tool.kind, &tool.item);
     let implementation = implementation(tool);
     let route = route(tool);
     quote! {
@@ -38,9 +38,10 @@ impl ToTokens for Item {
 }
 
 /// The type that carries the tool: it bears the function's name in the other namespace.
-pub(super) fn marker(item: &Item) -> TokenStream {
+pub(crate) fn marker(kind: Kind, item: &Item) -> TokenStream {
     let (vis, name, cfg) = (&item.vis, &item.sig.ident, conditions(&item.attrs));
-    let doc = format!(" The tool that calls [`{name}()`]: name it in `tools![{name}]`.");
+    let noun = kind.noun();
+    let doc = format!(" The {noun} that calls [`{name}()`]: name it in `{noun}s![{name}]`.");
     quote! {
         #(#cfg)*
         #[doc = #doc]
@@ -71,7 +72,7 @@ fn implementation(tool: &Tool) -> TokenStream {
     }
 }
 
-fn specification(tool: &Tool, krate: &TokenStream) -> TokenStream {
+pub(crate) fn specification(tool: &Tool, krate: &TokenStream) -> TokenStream {
     let options = &tool.options;
     let description = tool.description.iter();
     let title = options.title.iter();
@@ -157,7 +158,7 @@ fn default_expression(value: &Expr) -> TokenStream {
     }
 }
 
-fn call(tool: &Tool, krate: &TokenStream) -> TokenStream {
+pub(crate) fn call(tool: &Tool, krate: &TokenStream) -> TokenStream {
     let name = &tool.item.sig.ident;
     let has_context = tool
         .parameters
@@ -214,7 +215,7 @@ pub(super) fn route(tool: &Tool) -> TokenStream {
 }
 
 /// The path of the crate as generated code writes it.
-pub(super) fn krate(tool: &Tool) -> TokenStream {
+pub(crate) fn krate(tool: &Tool) -> TokenStream {
     match &tool.options.krate {
         Some(path) => path.to_token_stream(),
         None => quote!(::watertight),

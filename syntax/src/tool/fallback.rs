@@ -11,7 +11,7 @@ use crate::attributes::conditions;
 /// The function, the marker type and an implementation without arguments.
 pub(super) fn expand(tool: &Tool) -> TokenStream {
     let function = &tool.item;
-    let marker = marker(&tool.item);
+    let marker = marker(tool.kind, &tool.item);
     let route = route(tool);
     let krate = krate(tool);
     let name = &tool.item.sig.ident;

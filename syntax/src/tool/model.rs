@@ -1,51 +1,100 @@
 //! The tool that a function describes, once read: every part keeps the user's own tokens, so
 //! that what is wrong with it is underlined where it was written.
+//!
+//! Resources, prompts and completions are functions that clients call as they call tools; they
+//! share the model, and say what they are by their kind.
 
 use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Expr, Ident, LitStr, Path, Signature, Type, Visibility};
 
-/// One annotated function.
-pub(super) struct Tool {
-    pub(super) options: Options,
-    pub(super) item: Item,
+/// What a function is to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tool,
+    Resource,
+    Prompt,
+    Completion,
+}
+
+impl Kind {
+    /// As messages call it.
+    pub(crate) const fn noun(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Resource => "resource",
+            Self::Prompt => "prompt",
+            Self::Completion => "completion",
+        }
+    }
+
+    /// The keys that its attribute knows.
+    pub(super) const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Tool => &[
+                "name",
+                "title",
+                "requires",
+                "read_only",
+                "destructive",
+                "idempotent",
+                "open_world",
+                "crate",
+            ],
+            Self::Resource => &["name", "title", "mime_type", "requires", "crate"],
+            Self::Prompt => &["name", "title", "requires", "crate"],
+            Self::Completion => &["prompt", "resource", "requires", "crate"],
+        }
+    }
+}
+
+/// One annotated function: a tool, or what is called as tools are.
+pub(crate) struct Tool {
+    pub(crate) kind: Kind,
+    pub(crate) options: Options,
+    pub(crate) item: Item,
     /// What the doc comment says; the model chooses tools by it.
-    pub(super) description: Option<String>,
-    pub(super) parameters: Vec<Parameter>,
+    pub(crate) description: Option<String>,
+    pub(crate) parameters: Vec<Parameter>,
     /// `T` of `ToolResult<T>`; `None` if the return type is something else.
-    pub(super) output: Option<Type>,
+    pub(crate) output: Option<Type>,
 }
 
 /// The function itself. The body stays tokens: a half-typed one must come back unharmed.
-pub(super) struct Item {
-    pub(super) attrs: Vec<Attribute>,
-    pub(super) vis: Visibility,
-    pub(super) sig: Signature,
-    pub(super) body: TokenStream,
+pub(crate) struct Item {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    pub(crate) body: TokenStream,
 }
 
-/// What stands in `#[mcp_tool(…)]`.
+/// What stands in `#[mcp_tool(…)]`, or in the attribute of another kind.
 #[derive(Default)]
-pub(super) struct Options {
+pub(crate) struct Options {
     /// The path of the crate, if it is not `::watertight`.
-    pub(super) krate: Option<Path>,
-    pub(super) name: Option<LitStr>,
-    pub(super) title: Option<LitStr>,
-    pub(super) requires: Vec<LitStr>,
-    pub(super) read_only: Option<Hint>,
-    pub(super) destructive: Option<Hint>,
-    pub(super) idempotent: Option<Hint>,
-    pub(super) open_world: Option<Hint>,
+    pub(crate) krate: Option<Path>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) title: Option<LitStr>,
+    pub(crate) requires: Vec<LitStr>,
+    pub(crate) read_only: Option<Hint>,
+    pub(crate) destructive: Option<Hint>,
+    pub(crate) idempotent: Option<Hint>,
+    pub(crate) open_world: Option<Hint>,
+    /// Of a resource.
+    pub(crate) mime_type: Option<LitStr>,
+    /// Of a completion: whose argument it completes.
+    pub(crate) prompt: Option<Path>,
+    pub(crate) resource: Option<Path>,
 }
 
 /// A behaviour hint and where it was written.
 #[derive(Clone, Copy)]
-pub(super) struct Hint {
-    pub(super) value: bool,
-    pub(super) span: Span,
+pub(crate) struct Hint {
+    pub(crate) value: bool,
+    pub(crate) span: Span,
 }
 
 /// One parameter of the function.
-pub(super) enum Parameter {
+pub(crate) enum Parameter {
     /// Filled in by the server, never by the model.
     Context(Box<Type>),
     /// Filled in by the model.
@@ -53,37 +102,37 @@ pub(super) enum Parameter {
 }
 
 /// One argument that the model fills in.
-pub(super) struct Argument {
-    pub(super) ty: Type,
+pub(crate) struct Argument {
+    pub(crate) ty: Type,
     /// The published name and where it was written.
-    pub(super) name: String,
-    pub(super) name_span: Span,
-    pub(super) description: Option<String>,
-    pub(super) default: Option<DefaultValue>,
-    pub(super) range: Option<Limits>,
-    pub(super) length: Option<Limits>,
-    pub(super) pattern: Option<(Ident, LitStr)>,
-    pub(super) not_tenant: Option<LitStr>,
-    pub(super) open: Option<LitStr>,
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    pub(crate) description: Option<String>,
+    pub(crate) default: Option<DefaultValue>,
+    pub(crate) range: Option<Limits>,
+    pub(crate) length: Option<Limits>,
+    pub(crate) pattern: Option<(Ident, LitStr)>,
+    pub(crate) not_tenant: Option<LitStr>,
+    pub(crate) open: Option<LitStr>,
 }
 
 /// `default` or `default = expression`.
-pub(super) struct DefaultValue {
-    pub(super) key: Ident,
+pub(crate) struct DefaultValue {
+    pub(crate) key: Ident,
     /// `None` stands for the type's own default.
-    pub(super) value: Option<Expr>,
+    pub(crate) value: Option<Expr>,
 }
 
 /// `range(1..=100)` or `length(..=200)`: closed at both ends where an end is given.
-pub(super) struct Limits {
-    pub(super) key: Ident,
-    pub(super) least: Option<Expr>,
-    pub(super) most: Option<Expr>,
+pub(crate) struct Limits {
+    pub(crate) key: Ident,
+    pub(crate) least: Option<Expr>,
+    pub(crate) most: Option<Expr>,
 }
 
 impl Tool {
     /// The published name: the function's own unless the attribute gives another.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.options.name {
             Some(name) => name.value(),
             None => plain(&self.item.sig.ident),
@@ -91,7 +140,7 @@ impl Tool {
     }
 
     /// The arguments that the model fills in.
-    pub(super) fn arguments(&self) -> impl Iterator<Item = &Argument> {
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Argument> {
         self.parameters
             .iter()
             .filter_map(|parameter| match parameter {
@@ -102,7 +151,7 @@ impl Tool {
 }
 
 /// An identifier's text without `r#`.
-pub(super) fn plain(ident: &Ident) -> String {
+pub(crate) fn plain(ident: &Ident) -> String {
     let text = ident.to_string();
     text.strip_prefix("r#").map_or(text.clone(), str::to_owned)
 }

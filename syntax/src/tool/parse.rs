@@ -8,7 +8,9 @@ use syn::{
     ReturnType, Signature, Type, Visibility,
 };
 
-use super::model::{Argument, DefaultValue, Hint, Item, Limits, Options, Parameter, Tool, plain};
+use super::model::{
+    Argument, DefaultValue, Hint, Item, Kind, Limits, Options, Parameter, Tool, plain,
+};
 use crate::attributes::{documentation, entries, entries_of, flag, key, path, string, text, value};
 use crate::errors::Errors;
 
@@ -24,15 +26,16 @@ impl Parse for Item {
 }
 
 /// Reads the function and its attribute.
-pub(super) fn tool(attr: TokenStream, mut item: Item, errors: &mut Errors) -> Tool {
-    let options = options(attr, errors);
+pub(crate) fn tool(kind: Kind, attr: TokenStream, mut item: Item, errors: &mut Errors) -> Tool {
+    let options = options(kind, attr, errors);
     let parameters = item
         .sig
         .inputs
         .iter_mut()
-        .filter_map(|input| parameter(input, errors))
+        .filter_map(|input| parameter(kind, input, errors))
         .collect();
     Tool {
+        kind,
         options,
         description: documentation(&item.attrs),
         parameters,
@@ -41,7 +44,7 @@ pub(super) fn tool(attr: TokenStream, mut item: Item, errors: &mut Errors) -> To
     }
 }
 
-fn options(attr: TokenStream, errors: &mut Errors) -> Options {
+fn options(kind: Kind, attr: TokenStream, errors: &mut Errors) -> Options {
     let mut options = Options::default();
     let mut seen = Vec::new();
     for meta in entries(attr, errors) {
@@ -51,30 +54,49 @@ fn options(attr: TokenStream, errors: &mut Errors) -> Options {
             continue;
         }
         match key.as_str() {
+            "description" => errors.push(
+                &meta,
+                format!(
+                    "a {}'s description is its doc comment: write `/// What it does.` above the function",
+                    kind.noun()
+                ),
+            ),
+            known if !kind.keys().contains(&known) => errors.push(
+                meta.path(),
+                format!(
+                    "unknown key `{key}`\nhelp: `#[mcp_{}]` knows {}",
+                    kind.noun(),
+                    list(kind.keys())
+                ),
+            ),
             "crate" => options.krate = path(&meta, errors),
             "name" => options.name = text(&meta, "name = \"list_customers\"", errors),
             "title" => options.title = text(&meta, "title = \"List customers\"", errors),
             "requires" => options.requires = scopes(&meta, errors),
+            "mime_type" => {
+                options.mime_type = text(&meta, "mime_type = \"text/markdown\"", errors);
+            }
+            "prompt" => options.prompt = path(&meta, errors),
+            "resource" => options.resource = path(&meta, errors),
             "read_only" => options.read_only = hint(&meta, errors),
             "destructive" => options.destructive = hint(&meta, errors),
             "idempotent" => options.idempotent = hint(&meta, errors),
             "open_world" => options.open_world = hint(&meta, errors),
-            "description" => errors.push(
-                &meta,
-                "a tool's description is its doc comment: write `/// What it does.` above the function",
-            ),
-            _ => errors.push(
-                meta.path(),
-                format!(
-                    "unknown key `{key}`\n\
-                     help: `#[mcp_tool]` knows `name`, `title`, `requires`, `read_only`, \
-                     `destructive`, `idempotent`, `open_world` and `crate`"
-                ),
-            ),
+            _ => {}
         }
         seen.push(key);
     }
     options
+}
+
+/// `a`, `b` and `c`, in backticks.
+fn list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
 }
 
 fn hint(meta: &Meta, errors: &mut Errors) -> Option<Hint> {
@@ -104,13 +126,16 @@ fn scopes(meta: &Meta, errors: &mut Errors) -> Vec<syn::LitStr> {
 
 /// Reads a parameter and takes from it what only we understand: rustc accepts neither doc
 /// comments nor `#[tool]` there.
-fn parameter(input: &mut FnArg, errors: &mut Errors) -> Option<Parameter> {
+fn parameter(kind: Kind, input: &mut FnArg, errors: &mut Errors) -> Option<Parameter> {
     match input {
         FnArg::Receiver(receiver) => {
             errors.push(
                 &*receiver,
-                "a tool is a free function and has no `self`\n\
-                 help: move it out of the `impl` and take `cx: ToolContext`",
+                format!(
+                    "a {} is a free function and has no `self`\n\
+                     help: move it out of the `impl` and take `cx: ToolContext`",
+                    kind.noun()
+                ),
             );
             None
         }
@@ -124,7 +149,7 @@ fn parameter(input: &mut FnArg, errors: &mut Errors) -> Option<Parameter> {
             if is_context(&typed.ty) {
                 return Some(context(typed, &ours, errors));
             }
-            let argument = argument(typed, &ours, errors)?;
+            let argument = argument(kind, typed, &ours, errors)?;
             Some(Parameter::Argument(Box::new(argument)))
         }
     }
@@ -174,12 +199,20 @@ fn context(typed: &PatType, ours: &[Attribute], errors: &mut Errors) -> Paramete
     Parameter::Context(typed.ty.clone())
 }
 
-fn argument(typed: &PatType, attrs: &[Attribute], errors: &mut Errors) -> Option<Argument> {
+fn argument(
+    kind: Kind,
+    typed: &PatType,
+    attrs: &[Attribute],
+    errors: &mut Errors,
+) -> Option<Argument> {
     let Pat::Ident(pattern) = &*typed.pat else {
         errors.push(
             &typed.pat,
-            "an argument of a tool is a plain name\n\
-             help: the name is what the model sees; take the value apart in the body",
+            format!(
+                "an argument of a {} is a plain name\n\
+                 help: the name is what the model sees; take the value apart in the body",
+                kind.noun()
+            ),
         );
         return None;
     };

@@ -19,6 +19,7 @@ use axum::Router;
 use crate::auth::{Authenticator, DynAuthenticator};
 use crate::db::TenantPool;
 use crate::id::TenantKind;
+use crate::sealed::{Sealer, SealingKey};
 use crate::server::ServerError;
 use crate::server::caller::ServerState;
 
@@ -105,6 +106,7 @@ impl Guard {
             legacy_sessions: false,
             requires: BTreeMap::new(),
             name: None,
+            sealing_keys: Vec::new(),
         }
     }
 
@@ -157,6 +159,7 @@ pub struct GuardBuilder {
     legacy_sessions: bool,
     requires: BTreeMap<String, Vec<String>>,
     name: Option<String>,
+    sealing_keys: Vec<SealingKey>,
 }
 
 impl GuardBuilder {
@@ -236,6 +239,15 @@ impl GuardBuilder {
         self
     }
 
+    /// A key for the handles that clients carry: cursors and the like. The first one seals, all of
+    /// them open: to replace a key, give the new one first and keep the old one for a while.
+    ///
+    /// Without, a key that ends with the process. Instances behind one address need the same keys.
+    pub fn sealing_key(mut self, key: SealingKey) -> Self {
+        self.sealing_keys.push(key);
+        self
+    }
+
     pub(crate) fn dyn_authenticator(&self) -> Option<&Arc<dyn DynAuthenticator>> {
         self.authenticator.as_ref()
     }
@@ -267,7 +279,8 @@ impl GuardBuilder {
                  {wanted:?}; say `.tenant_kind(TenantKind::{wanted:?})` to the authenticator"
             )));
         }
-        Ok(Arc::new(ServerState::new(self.pool.clone())))
+        let state = ServerState::new(self.pool.clone());
+        Ok(Arc::new(state.sealed_with(Sealer::new(&self.sealing_keys))))
     }
 
     /// Checks the settings.

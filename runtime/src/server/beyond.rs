@@ -1,0 +1,282 @@
+//! What a server offers beside tools: resources, prompts, completions and subscriptions.
+//!
+//! Invariant: what a client asks for that is not there is answered in the same words as what is
+//! not the caller's, and leaves a record.
+
+use std::sync::Arc;
+
+use rmcp::RoleServer;
+use rmcp::model::{
+    CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResult, JsonObject,
+    ReadResourceResult, Reference as CompletionOf, SubscriptionFilter,
+};
+use rmcp::service::{RequestContext, SubscriptionContext};
+use watertight_analysis::words::{Extra, Tier, classify};
+
+use super::caller::Caller;
+use crate::audit::{Origin, Outcome};
+use crate::error::ToolError;
+use crate::subscription::{Hub, Notifier, follow, listen};
+use crate::tool::{Callable, ExceptionKind, Record};
+use crate::walk::{Place, Waiver, findings_of};
+use crate::{completion, prompt, resource};
+
+/// Entries of a page of `tools/list` and the like.
+const USUAL_PAGE: usize = 250;
+
+/// Everything beside tools.
+#[derive(Debug)]
+pub(super) struct Beyond {
+    pub(super) prompts: prompt::Registry,
+    pub(super) completions: completion::Registry,
+    hub: Arc<Hub>,
+    /// Whether clients of the older protocols can be told of changes: there are sessions.
+    pub(super) follows: bool,
+    /// Entries of a page.
+    pub(super) page: usize,
+}
+
+/// The parts, as they are registered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parts {
+    pub(super) resources: resource::Resources,
+    pub(super) prompts: prompt::Prompts,
+    pub(super) completions: completion::Completions,
+    pub(super) page: Option<usize>,
+}
+
+impl Parts {
+    /// Compiles everything. The error is for the operator.
+    pub(super) fn build(self, follows: bool) -> Result<Beyond, String> {
+        let resources = self.resources.mount().map_err(|error| error.to_string())?;
+        let prompts = self.prompts.mount().map_err(|error| error.to_string())?;
+        let completions = self
+            .completions
+            .mount()
+            .map_err(|error| error.to_string())?;
+        let resources = Arc::new(resource::Registry::new(resources)?);
+        let beyond = Beyond {
+            prompts: prompt::Registry::new(prompts)?,
+            completions: completion::Registry::new(completions)?,
+            hub: Arc::new(Hub::new(resources)),
+            follows,
+            page: self.page.unwrap_or(USUAL_PAGE).max(1),
+        };
+        beyond.check_targets()?;
+        Ok(beyond)
+    }
+}
+
+impl Beyond {
+    /// A completion of something that is not served completes nothing.
+    fn check_targets(&self) -> Result<(), String> {
+        for completion in self.completions.iter() {
+            let (kind, there) = match completion.target.kind {
+                completion::TargetKind::Prompt(name) => {
+                    (format!("prompt `{name}`"), self.prompts.get(name).is_some())
+                }
+                completion::TargetKind::Resource(uri) => {
+                    let there = self
+                        .resources()
+                        .iter()
+                        .any(|it| it.template.as_str() == uri);
+                    (format!("resource `{uri}`"), there)
+                }
+                completion::TargetKind::Nothing => continue,
+            };
+            if !there {
+                return Err(format!(
+                    "`{}` completes the {kind}, which the server does not have",
+                    completion.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last look before the start finds: in the arguments of everything here, and in what
+    /// the templates call their variables. `judged` says that the macros alone know the catalog.
+    pub(super) fn findings(&self, extra: &Extra, judged: bool, waivers: &[Waiver]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for callable in self.callables() {
+            let waiver = |place| Waiver {
+                tool: callable.name.clone(),
+                place,
+                reason: String::new(),
+            };
+            let mut waivers = waivers.to_vec();
+            let own = callable.exceptions.iter();
+            waivers.extend(own.map(|own| waiver(Place::Attribute(own.clone()))));
+            waivers.extend(judged.then(|| waiver(Place::Judged)));
+            lines.extend(findings_of(
+                &callable.name,
+                &callable.schema,
+                extra,
+                &waivers,
+            ));
+        }
+        for resource in self.resources().iter() {
+            let excepted = |variable: &str| {
+                let mut own = resource.callable.exceptions.iter();
+                own.any(|own| own.argument == variable && own.kind == ExceptionKind::NotTenant)
+            };
+            for variable in resource.template.variables().filter(|it| !excepted(it)) {
+                let label = resource.template.label(variable).unwrap_or_default();
+                let found = classify(label, extra).filter(|found| found.tier == Tier::First);
+                if let Some(found) = found {
+                    lines.push(format!(
+                        "resource `{}`, `{{{variable}}}` in `{}` (tenant-name): `{label}` in front \
+                         of it makes it name a tenant: {}\n    help: leave the part out of the URI",
+                        resource.name, resource.template, found.reason
+                    ));
+                }
+            }
+        }
+        lines
+    }
+
+    /// Everything that clients call here.
+    fn callables(&self) -> impl Iterator<Item = &Callable> {
+        let resources = self.resources().iter().map(|it| &it.callable);
+        let prompts = self.prompts.iter().map(|it| &it.callable);
+        let completions = self.completions.iter().map(|it| &it.callable);
+        resources.chain(prompts).chain(completions)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.prompts.is_empty() && self.completions.is_empty() && self.resources().is_empty()
+    }
+
+    pub(super) fn resources(&self) -> &resource::Registry {
+        self.hub.resources()
+    }
+
+    pub(super) fn notifier(&self) -> Notifier {
+        Notifier::new(Arc::clone(&self.hub))
+    }
+
+    pub(super) async fn read(
+        &self,
+        uri: &str,
+        caller: &Caller,
+        request: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResult, ToolError> {
+        match self.resources().find(uri) {
+            Some(found) => self.resources().read(found, caller, request).await,
+            None => Err(nothing(
+                caller,
+                &request,
+                "resources/read",
+                &JsonObject::new(),
+            )),
+        }
+    }
+
+    pub(super) async fn prompt(
+        &self,
+        asked: GetPromptRequestParams,
+        caller: &Caller,
+        request: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResult, ToolError> {
+        let given = asked.arguments.unwrap_or_default();
+        match self.prompts.get(&asked.name) {
+            Some(prompt) => self.prompts.make(prompt, given, caller, request).await,
+            None => Err(nothing(caller, &request, "prompts/get", &given)),
+        }
+    }
+
+    /// With the scopes of what is completed beside those of the completion.
+    pub(super) async fn complete(
+        &self,
+        asked: CompleteRequestParams,
+        caller: &Caller,
+        request: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ToolError> {
+        let wanted = completion::Wanted::read(asked);
+        let session = caller.session();
+        let admitted = match &wanted.of {
+            CompletionOf::Prompt(prompt) => {
+                let found = self.prompts.get(&prompt.name);
+                found.is_none_or(|prompt| prompt.callable.admits(session))
+            }
+            CompletionOf::Resource(of) => {
+                let mut all = self.resources().iter();
+                let found = all.find(|it| it.template.as_str() == of.uri);
+                found.is_none_or(|resource| resource.callable.admits(session))
+            }
+            // Nothing that this server has.
+            _ => false,
+        };
+        if !admitted {
+            return Err(ToolError::denied().because("a scope is not granted"));
+        }
+        self.completions.complete(&wanted, caller, request).await
+    }
+
+    /// URIs of resources; lists do not change while the server runs.
+    pub(super) fn accepted(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        if self.resources().is_empty() {
+            return None;
+        }
+        let uris = requested.resource_subscriptions.iter().flatten();
+        let known = uris.filter(|uri| self.resources().find(uri).is_some());
+        Some(
+            SubscriptionFilter::builder()
+                .resource_subscriptions(known.cloned())
+                .build(),
+        )
+    }
+
+    pub(super) async fn listen(
+        &self,
+        caller: &Caller,
+        context: &SubscriptionContext,
+    ) -> Result<(), ToolError> {
+        record(caller, context.request_context(), "subscriptions/listen").end(Outcome::Ok, None);
+        listen(&self.hub, caller, context).await
+    }
+
+    /// `resources/subscribe` and its opposite.
+    pub(super) fn follow(
+        &self,
+        caller: &Caller,
+        request: &RequestContext<RoleServer>,
+        uri: &str,
+        on: bool,
+    ) -> Result<(), ToolError> {
+        let over_http = request.extensions.get::<http::request::Parts>().is_some();
+        if over_http && !self.follows {
+            return Err(ToolError::denied().because("there are no legacy sessions to be told in"));
+        }
+        let record = record(caller, request, "resources/subscribe");
+        let done = follow(&self.hub, caller, request, uri, on);
+        match &done {
+            Ok(()) => record.end(Outcome::Ok, None),
+            Err(error) => record.end(Outcome::Refused, Some(error)),
+        }
+        done
+    }
+}
+
+fn record(caller: &Caller, request: &RequestContext<RoleServer>, method: &str) -> Record {
+    let session = caller.session();
+    let origin = Origin::new(caller.reference()).tool(method);
+    let origin = origin.principal(session.issuer(), session.subject());
+    Record::begin(caller, origin, request, method, &JsonObject::new())
+}
+
+/// The answer to what is not there, and its record.
+fn nothing(
+    caller: &Caller,
+    request: &RequestContext<RoleServer>,
+    method: &str,
+    given: &JsonObject,
+) -> ToolError {
+    let mut record = record(caller, request, method);
+    record.audit.probe = given.keys().any(|name| {
+        classify(name, caller.state().extra()).is_some_and(|found| found.tier == Tier::First)
+    });
+    let error = ToolError::not_found();
+    record.end(Outcome::Refused, Some(&error));
+    error
+}

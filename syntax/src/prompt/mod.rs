@@ -1,0 +1,34 @@
+//! `#[mcp_prompt]`: parse, check, expand. The function is read and checked as a tool's is; its
+//! arguments come as texts.
+
+mod expand;
+
+use proc_macro2::TokenStream;
+
+use crate::errors::Errors;
+use crate::names::Names;
+use crate::tool::model::Kind;
+use crate::tool::{self, function, refused};
+
+/// Expands `#[mcp_prompt(attr)] item` with the words of the default configuration.
+#[must_use]
+pub fn expand(attr: TokenStream, item: TokenStream) -> TokenStream {
+    expand_with(attr, item, &Names::default())
+}
+
+/// Expands `#[mcp_prompt(attr)] item`; `names` says what else names a tenant in this project.
+#[must_use]
+pub fn expand_with(attr: TokenStream, item: TokenStream, names: &Names) -> TokenStream {
+    let function = match function(item) {
+        Ok(function) => function,
+        Err(tokens) => return tokens,
+    };
+    let mut errors = Errors::default();
+    let tool = tool::parse::tool(Kind::Prompt, attr, function, &mut errors);
+    tool::check::check(&tool, names, &mut errors);
+    tool::text::check(&tool, &mut errors);
+    if errors.is_empty() {
+        return expand::expand(&tool);
+    }
+    refused(&tool, errors, expand::fallback)
+}
