@@ -8,6 +8,7 @@ mod guard;
 mod handler;
 mod mount;
 mod pages;
+mod round_trip;
 mod serve;
 mod stdio;
 

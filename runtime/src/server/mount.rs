@@ -16,6 +16,7 @@ use rmcp::service::RequestContext;
 
 use super::caller::Caller;
 use super::handler::{McpServer, caller, text_of};
+use super::round_trip::Rounds;
 use crate::audit::{Origin, Outcome};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::tool::{InvalidTool, Record, Validator, close};
@@ -59,8 +60,13 @@ fn route<T: Send + Sync + 'static>(
                     Ok(admitted) => admitted,
                     Err(refused) => return Ok(refused),
                 };
+                let rounds = Rounds::new(&admitted.caller, &request);
+                if let Err(error) = rounds.open(&mut request) {
+                    return Ok(admitted.refuse(Outcome::Refused, error));
+                }
                 let running = call(ToolCallContext::new(&**handler, request, context));
-                admitted.finish(AssertUnwindSafe(running).catch_unwind().await)
+                let ended = AssertUnwindSafe(running).catch_unwind().await;
+                admitted.finish(ended, &rounds)
             })
         },
     ))
@@ -103,7 +109,21 @@ impl Admitted {
         }))
     }
 
-    fn finish(self, ended: std::thread::Result<Answer>) -> Answer {
+    fn refuse(self, outcome: Outcome, error: ToolError) -> CallToolResponse {
+        self.record.end(outcome, Some(&error));
+        error
+            .into_result(self.caller.reference(), &self.tool)
+            .into()
+    }
+
+    fn finish(self, ended: std::thread::Result<Answer>, rounds: &Rounds) -> Answer {
+        let ended = match ended {
+            Ok(Ok(answer)) => match rounds.seal(answer) {
+                Ok(answer) => Ok(Ok(answer)),
+                Err(error) => return Ok(self.refuse(Outcome::Failed, error)),
+            },
+            other => other,
+        };
         let Self {
             caller,
             tool,
