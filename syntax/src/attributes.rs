@@ -1,21 +1,42 @@
 //! Reading of attribute arguments: `key`, `key = value` and `key(tokens)`, each with its span.
 //! A malformed or unknown entry is recorded and the rest is still read.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Path, Token};
+use watertight_analysis::words::reason_problem;
 
 use crate::errors::Errors;
 
-/// Splits the tokens between an attribute's parentheses into its entries.
+/// Splits the tokens between an attribute's parentheses into its entries. Where one is half typed,
+/// each is read by itself, so that it does not take the others with it.
 pub(crate) fn entries(tokens: TokenStream, errors: &mut Errors) -> Vec<Meta> {
-    let parsed = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
-    errors
-        .absorb(parsed)
-        .map(|list| list.into_iter().collect())
-        .unwrap_or_default()
+    let all = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens.clone());
+    if let Ok(all) = all {
+        return all.into_iter().collect();
+    }
+    split(tokens)
+        .into_iter()
+        .filter_map(|entry| errors.absorb(syn::parse2(entry)))
+        .collect()
+}
+
+/// The tokens between the commas; what is in brackets is one token.
+pub(crate) fn split(tokens: TokenStream) -> Vec<TokenStream> {
+    let mut entries = vec![TokenStream::new()];
+    for token in tokens {
+        match (&token, entries.last_mut()) {
+            (TokenTree::Punct(punct), _) if punct.as_char() == ',' => {
+                entries.push(TokenStream::new());
+            }
+            (_, Some(last)) => last.extend([token]),
+            (_, None) => {}
+        }
+    }
+    entries.retain(|entry| !entry.is_empty());
+    entries
 }
 
 /// The entries of every attribute called `name`, such as all `#[serde(…)]` of a field.
@@ -64,6 +85,30 @@ pub(crate) fn text(meta: &Meta, example: &str, errors: &mut Errors) -> Option<Li
     if text.value().trim().is_empty() {
         errors.push(text, format!("`{}` must not be empty", key(meta)));
         return None;
+    }
+    Some(text.clone())
+}
+
+/// The reason of an exception. What is no reason is an error, and stands as one all the same: the
+/// exception was meant, so nothing else is said about its place.
+pub(crate) fn reason(meta: &Meta, example: &str, errors: &mut Errors) -> Option<LitStr> {
+    let value = value(meta, example, errors)?;
+    let Some(text) = string(value) else {
+        errors.push(
+            value,
+            format!("`{}` is a string literal: `{example}`", key(meta)),
+        );
+        return None;
+    };
+    if let Some(problem) = reason_problem(&text.value()) {
+        errors.push(
+            text,
+            format!(
+                "the reason {problem}\n\
+                 note: it is listed in reports, for people who did not write this code\n\
+                 help: say what the value is or why it is needed: `{example}`"
+            ),
+        );
     }
     Some(text.clone())
 }

@@ -2,7 +2,10 @@
 //! stage only says where one was found and what to write instead.
 
 use proc_macro2::Span;
-use watertight_analysis::words::{Extra, Match, Tier, classify};
+use quote::ToTokens;
+use syn::visit::Visit;
+use syn::{GenericArgument, Ident, PathArguments, Type, TypePath};
+use watertight_analysis::words::{Extra, Match, Tier, classify, classify_sql};
 use watertight_analysis::{Catalog, Config};
 
 use crate::errors::Errors;
@@ -36,15 +39,18 @@ impl Names {
             allowed: allowed.collect(),
         }
     }
-}
 
-impl Names {
     /// What `name` names, unless the configuration allows it.
     pub(crate) fn classify(&self, name: &str) -> Option<Match> {
         if self.allowed.iter().any(|allowed| allowed == name) {
             return None;
         }
         classify(name, &self.extra)
+    }
+
+    fn first_tier(&self, name: &str) -> Option<Match> {
+        self.classify(name)
+            .filter(|found| found.tier == Tier::First)
     }
 }
 
@@ -97,12 +103,9 @@ pub(crate) fn refuse_tenant_label(
     names: &Names,
     errors: &mut Errors,
 ) {
-    let Some(found) = classify(label, &names.extra) else {
+    let Some(found) = names.first_tier(label) else {
         return;
     };
-    if found.tier != Tier::First || names.allowed.iter().any(|allowed| allowed == label) {
-        return;
-    }
     errors.push_at(
         span,
         format!(
@@ -113,4 +116,298 @@ pub(crate) fn refuse_tenant_label(
             reason = found.reason
         ),
     );
+}
+
+/// Records an error if a wrapper around one value is called a tenant.
+pub(crate) fn refuse_tenant_type(ident: &Ident, names: &Names, errors: &mut Errors) {
+    let Some(found) = names.first_tier(&ident.to_string()) else {
+        return;
+    };
+    errors.push(
+        ident,
+        format!(
+            "`{ident}` is a tenant identifier by its name, and would be an input\n\
+             note: {reason}\n\
+             help: derive `TenantIdentifier` instead of `ToolInput`: then no argument can contain it\n\
+             help: if it means something else, say what, on the type: `#[tool(not_tenant = \"…\")]`",
+            reason = found.reason
+        ),
+    );
+}
+
+/// Words that end the name of a type whose values name something.
+const FORMS: &[&str] = &[
+    "guid",
+    "handle",
+    "id",
+    "ident",
+    "identifier",
+    "ids",
+    "key",
+    "ref",
+    "slug",
+    "uid",
+    "uuid",
+];
+
+/// Records an error if `ty` is spelled like a tenant identifier anywhere: `OrgId`, `Vec<TenantKey>`,
+/// `Id<Workspace>`. Aliases of plain types are only seen by their name; what has no `ToolInput` is
+/// refused by the type system, whatever it is called.
+pub(crate) fn refuse_type_named_like_tenant(ty: &Type, names: &Names, errors: &mut Errors) {
+    let mut search = TypeNames { names, found: None };
+    search.visit_type(ty);
+    let Some((ident, found)) = search.found else {
+        return;
+    };
+    errors.push(
+        &ident,
+        format!(
+            "`{ident}` is a tenant identifier by its name, and a model must not choose a tenant\n\
+             note: {reason}\n\
+             help: leave it out: the tenant comes from the session, and `cx.read()` and `cx.write()` are bound to it\n\
+             help: if it means something else, say what: `#[tool(not_tenant = \"…\")]`",
+            reason = found.reason
+        ),
+    );
+}
+
+struct TypeNames<'n> {
+    names: &'n Names,
+    found: Option<(Ident, Match)>,
+}
+
+impl<'ast> Visit<'ast> for TypeNames<'_> {
+    fn visit_type_path(&mut self, path: &'ast TypePath) {
+        let Some(last) = path.path.segments.last() else {
+            return;
+        };
+        if self.found.is_none() && is_form(&last.ident) {
+            let marker = marker(&last.arguments);
+            self.found = [Some(&last.ident), marker]
+                .into_iter()
+                .flatten()
+                .find_map(|ident| {
+                    Some((ident.clone(), self.names.first_tier(&ident.to_string())?))
+                });
+        }
+        syn::visit::visit_type_path(self, path);
+    }
+}
+
+/// `OrgId`, `Key`: a name that ends in a word for identifiers.
+fn is_form(ident: &Ident) -> bool {
+    let name = ident.to_string();
+    let start = name.rfind(char::is_uppercase).unwrap_or(0);
+    let start = name
+        .get(..start)
+        .and_then(|head| head.rfind(char::is_lowercase))
+        .map_or(0, |lower| lower + 1);
+    name.get(start..)
+        .is_some_and(|last| FORMS.contains(&last.to_lowercase().as_str()))
+}
+
+/// `Workspace` in `Id<Workspace>`.
+fn marker(arguments: &PathArguments) -> Option<&Ident> {
+    let PathArguments::AngleBracketed(arguments) = arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(Type::Path(path))) => {
+            path.path.segments.last().map(|last| &last.ident)
+        }
+        _ => None,
+    }
+}
+
+/// Records an error if a reference stands anywhere in `ty`, and says so.
+pub(crate) fn refuse_borrowed(ty: &Type, rule: &str, errors: &mut Errors) -> bool {
+    let mut search = References(None);
+    search.visit_type(ty);
+    let Some((whole, inner)) = search.0 else {
+        return false;
+    };
+    let owned = match &inner {
+        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+        Type::Slice(slice) => format!("Vec<{}>", display(&slice.elem)),
+        other => display(other),
+    };
+    errors.push(whole, format!("{rule}\nhelp: write `{owned}`"));
+    true
+}
+
+struct References(Option<(Type, Type)>);
+
+impl<'ast> Visit<'ast> for References {
+    fn visit_type_reference(&mut self, reference: &'ast syn::TypeReference) {
+        if self.0.is_none() {
+            let whole = Type::Reference(reference.clone());
+            self.0 = Some((whole, (*reference.elem).clone()));
+        }
+    }
+}
+
+/// Records an error if a text of this name would be raw SQL.
+pub(crate) fn refuse_raw_sql(name: &str, span: Span, ty: &Type, errors: &mut Errors) {
+    let Some(found) = classify_sql(name) else {
+        return;
+    };
+    let text = holds_text(ty);
+    let message = match (found.tier, text) {
+        (Tier::First, Text::Yes | Text::Unknown) => format!(
+            "`{name}` takes raw SQL, which no proof covers\n\
+             note: {reason}\n\
+             help: take the values as arguments of their own and bind them: `WHERE plan = $plan`\n\
+             help: a choice of filters or sort orders is an enum: see \"Bounded choices\" of `#[tenant_query]`\n\
+             help: if it is never run as SQL, say what it is: `#[tool(open = \"…\")]`",
+            reason = found.reason
+        ),
+        (Tier::Second, Text::Yes) => format!(
+            "`{name}` may take raw SQL, which no proof covers\n\
+             note: {reason}\n\
+             help: if it does, take the values as arguments of their own and bind them: `WHERE plan = $plan`\n\
+             help: if it does not, say what it is: `#[tool(open = \"…\")]`",
+            reason = found.reason
+        ),
+        _ => return,
+    };
+    errors.push_at(span, message);
+}
+
+/// Whether a type holds a text, as far as its name tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    Yes,
+    No,
+    /// A type of the user's own.
+    Unknown,
+}
+
+/// Types that hold no text, whatever they are called in an argument.
+const NO_TEXT: &[&str] = &[
+    "bool",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "Uuid",
+    "NaiveDate",
+    "NaiveTime",
+    "NaiveDateTime",
+    "DateTime",
+    "Decimal",
+    "Duration",
+];
+
+fn holds_text(ty: &Type) -> Text {
+    match ty {
+        Type::Path(path) => {
+            let Some(last) = path.path.segments.last() else {
+                return Text::Unknown;
+            };
+            let name = last.ident.to_string();
+            if matches!(name.as_str(), "String" | "str" | "char") {
+                return Text::Yes;
+            }
+            if NO_TEXT.contains(&name.as_str()) {
+                return Text::No;
+            }
+            let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+                return Text::Unknown;
+            };
+            let inner = arguments.args.iter().filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(holds_text(ty)),
+                _ => None,
+            });
+            inner
+                .max_by_key(|text| {
+                    matches!(text, Text::Yes) as u8 * 2 + matches!(text, Text::Unknown) as u8
+                })
+                .unwrap_or(Text::Unknown)
+        }
+        Type::Array(array) => holds_text(&array.elem),
+        Type::Slice(slice) => holds_text(&slice.elem),
+        Type::Group(group) => holds_text(&group.elem),
+        Type::Paren(paren) => holds_text(&paren.elem),
+        _ => Text::Unknown,
+    }
+}
+
+/// A type as people write it. Tokens print with a space around each of them.
+pub(crate) fn display(ty: &Type) -> String {
+    let text = ty.to_token_stream().to_string();
+    ["< ", " >", " <", " :: ", " ,", "& "]
+        .iter()
+        .fold(text, |text, gap| text.replace(gap, gap.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(ty: &str) -> bool {
+        let mut errors = Errors::default();
+        let ty = syn::parse_str(ty).unwrap();
+        refuse_type_named_like_tenant(&ty, &Names::default(), &mut errors);
+        !errors.is_empty()
+    }
+
+    #[test]
+    fn types_named_like_tenants() {
+        for ty in [
+            "TenantId",
+            "OrgId",
+            "OrgID",
+            "my::TenantKey",
+            "Option<Vec<WorkspaceSlug>>",
+            "(u8, OrganizationUuid)",
+            "Id<Tenant>",
+            "Box<PublicId<models::Workspace>>",
+            "[OrgRef; 3]",
+        ] {
+            assert!(refused(ty), "{ty}");
+        }
+        for ty in [
+            "Uuid",
+            "CustomerId",
+            "Id<Customer>",
+            "Workspace",
+            "OrgFilter",
+            "Vec<Organization>",
+            "Organizer",
+            "TenantReport",
+            "org::Id",
+            "Id",
+            "IDE",
+            "HashMap<Id, Org>",
+        ] {
+            assert!(!refused(ty), "{ty}");
+        }
+    }
+
+    #[test]
+    fn what_holds_a_text() {
+        let text = |ty: &str| holds_text(&syn::parse_str(ty).unwrap());
+        for ty in [
+            "String",
+            "Option<String>",
+            "Vec<Cow<'static, str>>",
+            "HashMap<u8, String>",
+        ] {
+            assert!(text(ty) == Text::Yes, "{ty}");
+        }
+        for ty in ["bool", "Option<u32>", "uuid::Uuid", "[u8; 4]"] {
+            assert!(text(ty) == Text::No, "{ty}");
+        }
+        assert!(text("Statement") == Text::Unknown);
+    }
 }

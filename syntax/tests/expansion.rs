@@ -335,28 +335,70 @@ fn hand_written_reading_needs_a_reason() {
             }
         ),
         quote!(
-            #[serde(from = "B")]
+            #[schemars(transform = f)]
             struct A {
                 a: u64,
             }
         ),
         quote!(
-            #[serde(try_from = "B")]
+            #[serde(remote = "B")]
+            #[tool(open = "never enough")]
             struct A {
+                a: u64,
+            }
+        ),
+        quote!(
+            enum A {
+                #[serde(with = "x")]
+                B(u64),
+            }
+        ),
+        quote!(
+            struct A {
+                #[serde(flatten)]
+                #[schemars(!flatten)]
+                a: B,
+            }
+        ),
+        quote!(
+            struct A {
+                #[serde(rename_the_whole = "x")]
                 a: u64,
             }
         ),
     ] {
         assert_eq!(errors(item.clone()).len(), 1, "{item}");
     }
-    let excused = quote!(
-        #[serde(try_from = "B")]
-        #[tool(open = "checked by B")]
-        struct A {
-            a: u64,
+    for item in [
+        quote!(
+            #[schemars(transform = f)]
+            #[tool(open = "takes out a title")]
+            struct A {
+                a: u64,
+            }
+        ),
+        quote!(
+            struct A {
+                #[serde(with = "time::serde::rfc3339")]
+                #[schemars(with = "String")]
+                due: time::OffsetDateTime,
+            }
+        ),
+    ] {
+        assert_eq!(errors(item.clone()), Vec::<String>::new(), "{item}");
+    }
+}
+
+#[test]
+fn another_type_is_read_in_its_place() {
+    let shown = pretty(input::derive_tool_input(quote! {
+        #[serde(try_from = "Raw")]
+        struct Period {
+            tenant_id: TenantId,
         }
-    );
-    assert_eq!(errors(excused), Vec::<String>::new());
+    }));
+    assert!(shown.contains("fields.read_as::<Raw>();"), "{shown}");
+    assert!(!shown.contains("TenantId"), "{shown}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The lists themselves, each word with the reason why it is there.
 
-/// A word and why it is listed.
+/// A word, or several with a space between them, and why it is listed.
 pub(super) type Entry = (&'static str, &'static str);
 
 /// Words that name a tenant wherever they stand.
@@ -62,6 +62,12 @@ pub(super) const SECOND: &[Entry] = &[
         "owner",
         "the tenant of GitHub; also the person in charge of a row",
     ),
+    ("store", "the tenant of shop systems; also a place"),
+    // Honest nouns that name a tenant only together with the form they are given in.
+    ("cloud id", "the site of Atlassian's cloud"),
+    ("portal id", "the account of HubSpot"),
+    ("hub id", "the account of HubSpot"),
+    ("directory id", "the tenant of Microsoft Entra"),
 ];
 
 /// Words before the noun that leave its meaning.
@@ -134,6 +140,8 @@ pub(super) const SUFFIXES: &[&str] = &[
     "ctx",
     "domain",
     "filter",
+    "gid",
+    "gids",
     "guid",
     "guids",
     "handle",
@@ -154,10 +162,13 @@ pub(super) const SUFFIXES: &[&str] = &[
     "num",
     "number",
     "oid",
+    // `organization_id_or_slug`
+    "or",
     "override",
     "param",
     "pk",
     "ref",
+    "reference",
     "refs",
     "scope",
     "selector",

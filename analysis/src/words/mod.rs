@@ -1,13 +1,21 @@
 //! Words that name a tenant: two tiers as data, and the one algorithm that compares a name.
+//! `sql` does the same for names that ask for raw SQL, `prose` for sentences that ask for a tenant.
 //!
 //! A name is a tenant word if, split into words and stripped of the listed prefixes and suffixes,
 //! every word that is left *equals* a word of the lists. Nothing matches by containment:
 //! `organize`, `tenantless` and `workspace_theme` are honest names.
 
 mod list;
+mod phrase;
+mod prose;
+mod reason;
 mod split;
+mod sql;
 
 use list::{Entry, FIRST, PREFIXES, SECOND, SUFFIXES};
+pub use prose::{ProseMatch, asks_for_tenant};
+pub use reason::reason_problem;
+pub use sql::{SqlMatch, classify_sql};
 
 /// How sure the word is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,12 +78,14 @@ impl Extra {
 /// Says whether `name` names a tenant, and by which word.
 pub fn classify(name: &str, extra: &Extra) -> Option<Match> {
     let words = split::words(name);
-    let core = strip(&words, extra);
-    if core.is_empty() {
-        return None;
-    }
-    let matches: Option<Vec<Match>> = core.iter().map(|word| lookup(word, extra)).collect();
-    let strongest = matches?.into_iter().min_by_key(|found| found.tier)?;
+    let strongest = match phrase::find(&words, extra) {
+        Some(found) => found,
+        None => {
+            let core = strip(&words, extra);
+            let matches: Option<Vec<Match>> = core.iter().map(|word| lookup(word, extra)).collect();
+            matches?.into_iter().min_by_key(|found| found.tier)?
+        }
+    };
     let honest = strongest.tier == Tier::Second
         && extra
             .tables
@@ -119,19 +129,10 @@ fn lookup(word: &str, extra: &Extra) -> Option<Match> {
             });
         }
     }
-    let column = split::words(&extra.tenant_column);
-    let stem: Vec<&String> = column
-        .iter()
-        .filter(|part| !SUFFIXES.contains(&part.as_str()))
-        .collect();
-    if let [stem] = stem.as_slice()
+    if let [stem] = column_stem(extra).as_slice()
         && (same_noun(word, stem) || glued(word, stem))
     {
-        return Some(Match {
-            tier: Tier::First,
-            word: (*stem).clone(),
-            reason: format!("the tenant column is `{}`", extra.tenant_column),
-        });
+        return Some(column_match(extra, stem));
     }
     let listed = |list: &[Entry], tier: Tier| {
         list.iter()
@@ -143,6 +144,21 @@ fn lookup(word: &str, extra: &Extra) -> Option<Match> {
             })
     };
     listed(FIRST, Tier::First).or_else(|| listed(SECOND, Tier::Second))
+}
+
+/// The words of the tenant column without those that only say in which form it is given.
+fn column_stem(extra: &Extra) -> Vec<String> {
+    let mut words = split::words(&extra.tenant_column);
+    words.retain(|word| !SUFFIXES.contains(&word.as_str()));
+    words
+}
+
+fn column_match(extra: &Extra, stem: &str) -> Match {
+    Match {
+        tier: Tier::First,
+        word: stem.to_owned(),
+        reason: format!("the tenant column is `{}`", extra.tenant_column),
+    }
 }
 
 /// Equal up to the English plural.

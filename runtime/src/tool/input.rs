@@ -4,6 +4,7 @@
 
 use std::any::TypeId;
 use std::collections::HashSet;
+use std::marker::PhantomData;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -141,6 +142,16 @@ impl Fields {
         }
     }
 
+    /// A type that is read in the place of this one.
+    pub fn read_as<T: ToolInput>(&mut self) {
+        self.visit::<T>();
+    }
+
+    /// A name that is no field's: a tag, a variant with data.
+    pub fn name(&mut self, name: &'static str) -> Field<'_> {
+        self.field(name)
+    }
+
     /// A field of a type that a model may fill in.
     pub fn add<T: ToolInput>(&mut self, name: &'static str) -> Field<'_> {
         self.visit::<T>();
@@ -196,6 +207,65 @@ impl Field<'_> {
         self.fields
             .except(Some(self.name), ExceptionKind::NotTenant, reason);
     }
+}
+
+/// Tells a tenant identifier from every other type, for types of which nothing else is demanded.
+///
+/// An inherent method is preferred to a trait's where its bounds hold, so `kind` gives [`Tenant`]
+/// for a tenant identifier and [`Input`] for any other type.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Probe<T: ?Sized>(PhantomData<fn() -> Box<T>>);
+
+impl<T: ?Sized> Probe<T> {
+    /// A probe of the type.
+    #[must_use]
+    pub fn of() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: EitherInputOrTenant<Kind = Tenant>> Probe<T> {
+    /// What the type is.
+    #[must_use]
+    pub fn kind(&self) -> PhantomData<Tenant> {
+        PhantomData
+    }
+}
+
+/// What [`Probe`] says of other types.
+#[doc(hidden)]
+pub trait Otherwise {
+    /// What the type is.
+    fn kind(&self) -> PhantomData<Input> {
+        PhantomData
+    }
+}
+impl<T: ?Sized> Otherwise for Probe<T> {}
+
+/// Accepts what [`Probe`] says of any type but a tenant identifier.
+#[doc(hidden)]
+pub fn require_no_tenant<K: NoTenant>(_: PhantomData<K>) {}
+
+/// Of [`Input`] and [`Tenant`], the first.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a tenant identifier can't be read from the arguments of a tool, not even by code of its own",
+    label = "names a tenant, and a model would choose it",
+    note = "a tenant never comes from the model: `cx.read()` and `cx.write()` are bound to the session's tenant"
+)]
+pub trait NoTenant {}
+impl NoTenant for Input {}
+
+/// Does not compile for a tenant identifier.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __refuse_tenant {
+    ($ty:ty) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::Otherwise as _;
+        $crate::__private::require_no_tenant($crate::__private::Probe::<$ty>::of().kind());
+    }};
 }
 
 #[cfg(test)]

@@ -48,9 +48,13 @@ pub mod generated {
     pub use rmcp::handler::server::router::tool::{IntoToolRoute, ToolRoute};
 
     pub use super::argument::{argument, open_argument};
-    pub use super::input::{EitherInputOrTenant, Fields, Input, OpenInput, Readable, Tenant};
+    pub use super::input::{
+        EitherInputOrTenant, Fields, Input, OpenInput, Otherwise, Probe, Readable, Tenant,
+        require_no_tenant,
+    };
     pub use super::output::{EitherOutputOrTenant, OpenOutput, Output, Parts, Writable};
     pub use super::route::route;
+    pub use crate::__refuse_tenant as refuse_tenant;
 }
 
 /// A tool. `#[mcp_tool]` implements it for a type with the function's name.

@@ -1,9 +1,16 @@
 //! The foreign types that a model may fill in, and how their values can be limited. A type that
 //! is missing here is refused; nothing here has free keys or an open form except `opened!`.
+//!
+//! `uuid` and `chrono` are here always, because the crate itself speaks them. Others come with a
+//! cargo feature of their name. The crate `time` has no JSON schema, so its types need a form of
+//! their own: `#[serde(with = "time::serde::rfc3339")] #[schemars(with = "String")]`.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::hash::{BuildHasher, Hash};
+use std::marker::PhantomData;
+use std::ops::{Bound, Range, RangeInclusive};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,20 +28,48 @@ macro_rules! plain {
 }
 
 plain!(
-    bool, char, f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize
+    (),
+    bool,
+    char,
+    f32,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize
 );
-plain!(String, Box<str>, Cow<'static, str>, ());
 plain!(
     std::num::NonZeroU8,
     std::num::NonZeroU16,
     std::num::NonZeroU32,
     std::num::NonZeroU64,
+    std::num::NonZeroU128,
+    std::num::NonZeroUsize,
     std::num::NonZeroI8,
     std::num::NonZeroI16,
     std::num::NonZeroI32,
     std::num::NonZeroI64,
+    std::num::NonZeroI128,
+    std::num::NonZeroIsize,
 );
-plain!(std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
+plain!(String, Box<str>, std::path::PathBuf);
+plain!(
+    std::net::IpAddr,
+    std::net::Ipv4Addr,
+    std::net::Ipv6Addr,
+    std::net::SocketAddr,
+    std::net::SocketAddrV4,
+    std::net::SocketAddrV6,
+);
+plain!(std::time::Duration, std::time::SystemTime);
 plain!(uuid::Uuid);
 plain!(
     chrono::NaiveDate,
@@ -45,19 +80,35 @@ plain!(
     chrono::DateTime<chrono::Local>,
     chrono::Weekday,
 );
+#[cfg(feature = "bytes")]
+plain!(bytes::Bytes, bytes::BytesMut);
+#[cfg(feature = "jiff")]
+plain!(
+    jiff::SignedDuration,
+    jiff::Span,
+    jiff::Timestamp,
+    jiff::Zoned,
+    jiff::civil::Date,
+    jiff::civil::DateTime,
+    jiff::civil::Time,
+);
+#[cfg(feature = "rust_decimal")]
+plain!(rust_decimal::Decimal);
+#[cfg(feature = "url")]
+plain!(url::Url);
 
-/// Containers: what holds of the parts holds of the whole.
+/// Containers of one part: what the part is, an input or a tenant's, the whole is.
 macro_rules! container {
-    ($( ($($generics:tt)*) $ty:ty, $($part:ty),* );* $(;)?) => {$(
-        impl<$($generics)*> EitherInputOrTenant for $ty where $($part: OpenInput),* {
-            type Kind = Input;
+    ($( ($($generics:tt)*) $ty:ty, $part:ty );* $(;)?) => {$(
+        impl<$($generics)*> EitherInputOrTenant for $ty where $part: EitherInputOrTenant {
+            type Kind = <$part as EitherInputOrTenant>::Kind;
         }
         impl<$($generics)*> OpenInput for $ty
-        where $($part: OpenInput,)* $ty: DeserializeOwned + JsonSchema + Send + 'static {
-            fn fields(fields: &mut Fields) { $(fields.visit::<$part>();)* }
+        where $part: OpenInput, $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            fn fields(fields: &mut Fields) { fields.visit::<$part>(); }
         }
         impl<$($generics)*> ToolInput for $ty
-        where $($part: ToolInput,)* $ty: DeserializeOwned + JsonSchema + Send + 'static {}
+        where $part: ToolInput, $ty: DeserializeOwned + JsonSchema + Send + 'static {}
     )*};
 }
 
@@ -65,14 +116,100 @@ container! {
     (T) Option<T>, T;
     (T) Vec<T>, T;
     (T) VecDeque<T>, T;
-    (T) Box<T>, T;
+    (T) LinkedList<T>, T;
+    (T: Ord) BinaryHeap<T>, T;
     (T: Ord) BTreeSet<T>, T;
     (T: Eq + Hash, S: BuildHasher + Default + Send + 'static) HashSet<T, S>, T;
     (T, const N: usize) [T; N], T;
-    (A) (A,), A;
-    (A, B) (A, B), A, B;
-    (A, B, C) (A, B, C), A, B, C;
-    (A, B, C, D) (A, B, C, D), A, B, C, D;
+    (T) Range<T>, T;
+    (T) RangeInclusive<T>, T;
+    (T) Bound<T>, T;
+    (T) std::num::Wrapping<T>, T;
+    (T) std::cmp::Reverse<T>, T;
+    (T) Box<T>, T;
+    (T) Box<[T]>, T;
+}
+
+/// Containers whose part may have no size: a text, a list, any other type.
+macro_rules! shared {
+    ($( ($($generics:tt)*) $ty:ty );* $(;)?) => {$(
+        impl<$($generics)*> EitherInputOrTenant for $ty where T: Part {
+            type Kind = <T::Sized as EitherInputOrTenant>::Kind;
+        }
+        impl<$($generics)*> OpenInput for $ty
+        where T: Part<Sized: OpenInput>, $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            fn fields(fields: &mut Fields) { fields.visit::<T::Sized>(); }
+        }
+        impl<$($generics)*> ToolInput for $ty
+        where T: Part<Sized: ToolInput>, $ty: DeserializeOwned + JsonSchema + Send + 'static {}
+    )*};
+}
+
+shared! {
+    ('a, T: ?Sized + ToOwned) Cow<'a, T>;
+    (T: ?Sized) Arc<T>;
+}
+
+/// What `Cow` and `Arc` hold, as a type with a size.
+#[doc(hidden)]
+pub trait Part {
+    /// `String` for `str`, `Vec<T>` for `[T]`, the type itself otherwise.
+    type Sized: EitherInputOrTenant;
+}
+impl Part for str {
+    type Sized = String;
+}
+impl<T: EitherInputOrTenant> Part for [T] {
+    type Sized = Vec<T>;
+}
+impl<T: EitherInputOrTenant> Part for T {
+    type Sized = T;
+}
+
+// Marks a type and holds no value of it.
+impl<T: ?Sized> EitherInputOrTenant for PhantomData<T> {
+    type Kind = Input;
+}
+impl<T: ?Sized> OpenInput for PhantomData<T>
+where
+    PhantomData<T>: DeserializeOwned + JsonSchema + Send + 'static,
+{
+    fn fields(_: &mut Fields) {}
+}
+impl<T: ?Sized> ToolInput for PhantomData<T> where
+    PhantomData<T>: DeserializeOwned + JsonSchema + Send + 'static
+{
+}
+
+/// Containers of several parts.
+macro_rules! several {
+    ($( ($($part:ident)*) $ty:ty );* $(;)?) => {$(
+        impl<$($part),*> EitherInputOrTenant for $ty where $($part: OpenInput),* {
+            type Kind = Input;
+        }
+        impl<$($part),*> OpenInput for $ty
+        where $($part: OpenInput,)* $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            fn fields(fields: &mut Fields) { $(fields.visit::<$part>();)* }
+        }
+        impl<$($part),*> ToolInput for $ty
+        where $($part: ToolInput,)* $ty: DeserializeOwned + JsonSchema + Send + 'static {}
+    )*};
+}
+
+several! {
+    (T E) Result<T, E>;
+    (A) (A,);
+    (A B) (A, B);
+    (A B C) (A, B, C);
+    (A B C D) (A, B, C, D);
+    (A B C D E) (A, B, C, D, E);
+    (A B C D E F) (A, B, C, D, E, F);
+    (A B C D E F G) (A, B, C, D, E, F, G);
+    (A B C D E F G H) (A, B, C, D, E, F, G, H);
+    (A B C D E F G H I) (A, B, C, D, E, F, G, H, I);
+    (A B C D E F G H I J) (A, B, C, D, E, F, G, H, I, J);
+    (A B C D E F G H I J K) (A, B, C, D, E, F, G, H, I, J, K);
+    (A B C D E F G H I J K L) (A, B, C, D, E, F, G, H, I, J, K, L);
 }
 
 /// Types with free keys: only with a reason, and their parts are inputs all the same.
@@ -91,8 +228,27 @@ macro_rules! opened {
 opened! {
     () serde_json::Value;
     () serde_json::Map<String, serde_json::Value>;
-    (V) BTreeMap<String, V>, V;
-    (V, S: BuildHasher + Default + Send + 'static) HashMap<String, V, S>, V;
+}
+
+/// Maps: keys are read from text, whatever their type.
+macro_rules! maps {
+    ($( ($($generics:tt)*) $ty:ty );* $(;)?) => {$(
+        impl<$($generics)*> EitherInputOrTenant for $ty where K: OpenInput, V: OpenInput {
+            type Kind = Input;
+        }
+        impl<$($generics)*> OpenInput for $ty
+        where K: OpenInput, V: OpenInput, $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            fn fields(fields: &mut Fields) {
+                fields.visit::<K>();
+                fields.visit::<V>();
+            }
+        }
+    )*};
+}
+
+maps! {
+    (K: Ord, V) BTreeMap<K, V>;
+    (K: Eq + Hash, V, S: BuildHasher + Default + Send + 'static) HashMap<K, V, S>;
 }
 
 /// A number, whose values `#[tool(range(…))]` can limit.
@@ -110,7 +266,19 @@ pub trait Ranged {
 macro_rules! ranged {
     ($($ty:ty),* $(,)?) => {$( impl Ranged for $ty { type Number = Self; } )*};
 }
-ranged!(f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
+ranged!(
+    f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
+);
+
+macro_rules! ranged_nonzero {
+    ($($ty:ident => $number:ty),* $(,)?) => {$(
+        impl Ranged for std::num::$ty { type Number = $number; }
+    )*};
+}
+ranged_nonzero!(
+    NonZeroU8 => u8, NonZeroU16 => u16, NonZeroU32 => u32, NonZeroU64 => u64,
+    NonZeroI8 => i8, NonZeroI16 => i16, NonZeroI32 => i32, NonZeroI64 => i64,
+);
 
 impl<T: Ranged> Ranged for Option<T> {
     type Number = T::Number;
@@ -142,9 +310,13 @@ macro_rules! measured {
 measured! {
     () String, TEXT;
     () Box<str>, TEXT;
-    () Cow<'static, str>, TEXT;
+    () Arc<str>, TEXT;
+    () Cow<'_, str>, TEXT;
     (T) Vec<T>, LIST;
+    (T) Box<[T]>, LIST;
     (T) VecDeque<T>, LIST;
+    (T) LinkedList<T>, LIST;
+    (T) BinaryHeap<T>, LIST;
     (T) BTreeSet<T>, LIST;
     (T, S) HashSet<T, S>, LIST;
     (K, V) BTreeMap<K, V>, MAP;
@@ -165,5 +337,6 @@ pub trait Textual {}
 
 impl Textual for String {}
 impl Textual for Box<str> {}
-impl Textual for Cow<'static, str> {}
+impl Textual for Arc<str> {}
+impl Textual for Cow<'_, str> {}
 impl<T: Textual> Textual for Option<T> {}

@@ -1,29 +1,41 @@
 //! The implementations of `ToolInput` and `TenantIdentifier`. Infallible.
 //!
 //! Both implement one more trait, `EitherInputOrTenant`, so a type that derives both is refused
-//! by coherence; `EitherOutputOrTenant` does the same for `ToolOutput`. Each field's type stands verbatim in a call that demands `ToolInput` of it.
+//! by coherence; `EitherOutputOrTenant` does the same for `ToolOutput`. Each field's type stands
+//! verbatim in a call that demands `ToolInput` of it.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::{Generics, Ident, Path, parse_quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Generics, Ident, Path};
 
-use super::model::{Field, Input};
+use super::bounds::bounded;
+use super::model::{Field, Input, Outside, Reading};
 
 /// The implementations for a checked input type.
 pub(super) fn input(input: &Input) -> TokenStream {
     let krate = krate(input.krate.as_ref());
-    let fields: Vec<_> = input.fields.iter().map(field).collect();
-    let open = input.open.iter();
-    let body = match (fields.is_empty(), input.open.is_some()) {
-        (true, false) => quote! {
-            fn fields(_: &mut #krate::__private::Fields) {}
-        },
-        _ => quote! {
-            fn fields(fields: &mut #krate::__private::Fields) {
-                #(fields.open_type(#open);)*
-                #(fields.#fields;)*
-            }
-        },
+    let mut calls = Vec::new();
+    let open_types = input.open.iter();
+    calls.extend(open_types.map(|reason| quote!(fields.open_type(#reason);)));
+    if let Some(reason) = &input.not_tenant {
+        let name = input.ident.to_string();
+        calls.push(quote!(fields.name(#name).not_tenant(#reason);));
+    }
+    calls.extend(input.names.iter().filter_map(outside));
+    calls.extend(input.proxy.iter().map(|proxy| match input.open.first() {
+        Some(_) => quote!(fields.visit::<#proxy>();),
+        None => quote!(fields.read_as::<#proxy>();),
+    }));
+    calls.extend(input.fields.iter().map(|it| field(it, &krate)));
+    let parameter = match calls.is_empty() {
+        true => quote!(_),
+        false => quote!(fields),
+    };
+    let body = quote! {
+        fn fields(#parameter: &mut #krate::__private::Fields) {
+            #(#calls)*
+        }
     };
     implementation(input, &krate, &body)
 }
@@ -39,18 +51,7 @@ pub(super) fn fallback(input: &Input) -> TokenStream {
 
 fn implementation(input: &Input, krate: &TokenStream, fields: &TokenStream) -> TokenStream {
     let ident = &input.ident;
-    let mut generics = input.generics.clone();
-    for parameter in generics.type_params_mut() {
-        parameter.bounds.push(parse_quote!(#krate::ToolInput));
-    }
-    // What the parameters must be for serde to read the type is serde's to say (`default` asks for
-    // more than `ToolInput`), so a generic type is an input where it can be read.
-    if generics.type_params().next().is_some() {
-        let clause = generics.make_where_clause();
-        clause
-            .predicates
-            .push(parse_quote!(Self: #krate::__private::Readable));
-    }
+    let generics = bounded(input, krate);
     let (with, types, clause) = generics.split_for_impl();
     quote! {
         impl #with #krate::__private::EitherInputOrTenant for #ident #types #clause {
@@ -63,24 +64,52 @@ fn implementation(input: &Input, krate: &TokenStream, fields: &TokenStream) -> T
     }
 }
 
-fn field(field: &Field) -> TokenStream {
+/// A name without a field says something only if it is waived.
+fn outside(outside: &Outside) -> Option<TokenStream> {
+    let (name, reason) = (&outside.name.text, outside.not_tenant.as_ref()?);
+    Some(quote!(fields.name(#name).not_tenant(#reason);))
+}
+
+fn field(field: &Field, krate: &TokenStream) -> TokenStream {
     let Field {
-        ty,
-        shown,
-        not_tenant,
-        open,
-        custom,
-        ..
+        ty, shown, open, ..
     } = field;
-    let exception = not_tenant.iter();
-    match (open, custom) {
-        // Custom code reads the field: its type is not what comes from the client.
-        (Some(reason), Some(_)) => quote!(open(#shown, #reason) #(.not_tenant(#exception))*),
-        (Some(reason), None) => {
-            quote!(add_open::<#ty>(#shown, #reason) #(.not_tenant(#exception))*)
+    let exception = field.not_tenant.iter();
+    let exception = quote!(#(.not_tenant(#exception))*);
+    match (&field.reading, open) {
+        (Reading::Own, None) => quote!(fields.add::<#ty>(#shown) #exception;),
+        (Reading::Own, Some(reason)) => {
+            quote!(fields.add_open::<#ty>(#shown, #reason) #exception;)
         }
-        (None, _) => quote!(add::<#ty>(#shown) #(.not_tenant(#exception))*),
+        (Reading::Codec { published }, open) => {
+            let open = open.iter().map(|reason| quote!(open(#shown, #reason)));
+            let published = published.iter().map(|ty| quote!(read_as::<#ty>()));
+            let excepted = field.not_tenant.iter();
+            let honest = honest(field, krate);
+            quote! {
+                #honest
+                #(fields.#published;)*
+                #(fields.#open;)*
+                #(fields.name(#shown).not_tenant(#excepted);)*
+            }
+        }
+        // Code of the user's reads the field: its type is not what comes from the client, but a
+        // tenant identifier it must not be.
+        (Reading::Custom(_), open) => {
+            let open = open.iter();
+            let honest = honest(field, krate);
+            quote! {
+                #honest
+                #(fields.open(#shown, #open) #exception;)*
+            }
+        }
     }
+}
+
+/// Refuses a tenant identifier where nothing is demanded of the type.
+fn honest(field: &Field, krate: &TokenStream) -> TokenStream {
+    let ty = &field.ty;
+    quote_spanned!(ty.span()=> #krate::__private::refuse_tenant!(#ty);)
 }
 
 /// The implementations for a tenant identifier.

@@ -1,6 +1,8 @@
 //! `#[derive(ToolInput)]` and `#[derive(TenantIdentifier)]`: parse, check, expand.
 
+mod bounds;
 mod check;
+mod codec;
 pub(crate) mod expand;
 pub(crate) mod model;
 pub(crate) mod parse;

@@ -9,12 +9,23 @@ pub(crate) struct Input {
     pub(crate) krate: Option<Path>,
     pub(crate) ident: Ident,
     pub(crate) generics: Generics,
+    /// Around one value of another type, without a name of its own for it.
+    pub(crate) newtype: bool,
+    /// The type that is read in its place: serde's `from` and `try_from`.
+    pub(crate) proxy: Option<Type>,
     /// Property names that belong to no field: tags and externally tagged variants.
-    pub(crate) names: Vec<Name>,
+    pub(crate) names: Vec<Outside>,
     pub(crate) fields: Vec<Field>,
-    /// Hand-written code at the container decides what is read or written.
-    pub(crate) custom: Option<Ident>,
-    pub(crate) open: Option<LitStr>,
+    /// Code or schemas by hand at the container decide what is read or written.
+    pub(crate) custom: Vec<Custom>,
+    pub(crate) not_tenant: Option<LitStr>,
+    pub(crate) open: Vec<LitStr>,
+}
+
+/// A property name that belongs to no field.
+pub(crate) struct Outside {
+    pub(crate) name: Name,
+    pub(crate) not_tenant: Option<LitStr>,
 }
 
 /// One field that is read from input or written to output.
@@ -24,9 +35,27 @@ pub(crate) struct Field {
     pub(crate) shown: String,
     /// Every name that a client may use, or sees; none for tuples and flattened fields.
     pub(crate) names: Vec<Name>,
-    pub(crate) custom: Option<Ident>,
+    pub(crate) reading: Reading,
     pub(crate) not_tenant: Option<LitStr>,
     pub(crate) open: Option<LitStr>,
+}
+
+/// What turns the published form into the field's value.
+pub(crate) enum Reading {
+    /// The type's own deserialiser: the type is judged.
+    Own,
+    /// A well-known module, such as `time::serde::rfc3339`, that reads a time, a number or bytes
+    /// from the published type.
+    Codec { published: Option<Type> },
+    /// Code that this check does not see.
+    Custom(Custom),
+}
+
+/// A key that puts hand-written code or schemas between the published form and the value.
+pub(crate) struct Custom {
+    pub(crate) key: Ident,
+    /// Whether a reason admits it.
+    pub(crate) excusable: bool,
 }
 
 /// A name and where it was written.
@@ -37,7 +66,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    pub(crate) fn of(literal: LitStr) -> Self {
+    pub(crate) fn of(literal: &LitStr) -> Self {
         Self {
             text: literal.value(),
             span: literal.span(),

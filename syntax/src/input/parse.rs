@@ -4,29 +4,42 @@
 use proc_macro2::TokenStream;
 use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, Variant};
 
-use super::model::{Field, Input, Name};
-use super::rename::Case;
-use super::serde::{Attributes, Side};
-use crate::attributes::{entries_of, key, path, text};
+use super::model::{Field, Input, Name, Outside};
+use super::serde::{Attributes, Cases, Side};
+use crate::attributes::{entries_of, key, path, reason};
 use crate::errors::Errors;
 
 /// Reads the type, as values of it go this way.
 pub(crate) fn input(item: DeriveInput, side: Side, errors: &mut Errors) -> Input {
-    let container = Attributes::read(&item.attrs, side, errors);
+    let mut container = Attributes::read(&item.attrs, side, errors);
     let ours = Ours::read(&item.attrs, Place::Container, errors);
+    let tags = container.read.tags.iter().chain(&container.published.tags);
     let mut input = Input {
         krate: ours.krate,
         ident: item.ident,
         generics: item.generics,
-        names: container.tags.clone(),
+        newtype: is_newtype(&item.data, container.transparent),
+        names: tags
+            .map(|tag| Outside {
+                name: tag.clone(),
+                not_tenant: ours.not_tenant.clone(),
+            })
+            .collect(),
         fields: Vec::new(),
-        custom: container.custom.clone(),
-        open: ours.open,
+        custom: container.by_hand(),
+        proxy: container.proxy.take(),
+        not_tenant: ours.not_tenant,
+        open: ours.open.into_iter().collect(),
     };
+    if input.proxy.is_some() {
+        // Another type is read: the fields are never filled from input.
+        input.names.clear();
+        return input;
+    }
     match item.data {
         Data::Struct(data) => {
-            let case = container.rename_all.unwrap_or_default();
-            input.fields = fields(data.fields, case, side, errors);
+            let cases = container.cases();
+            input.fields = fields(data.fields, cases, container.transparent, side, errors);
         }
         Data::Enum(data) => {
             for variant in data.variants {
@@ -41,6 +54,18 @@ pub(crate) fn input(item: DeriveInput, side: Side, errors: &mut Errors) -> Input
     input
 }
 
+/// One value in a wrapper: `struct OrgId(Uuid)`.
+fn is_newtype(data: &Data, transparent: bool) -> bool {
+    match data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Unnamed(fields) => fields.unnamed.len() == 1,
+            Fields::Named(_) => transparent,
+            Fields::Unit => false,
+        },
+        _ => false,
+    }
+}
+
 fn variant(
     variant: Variant,
     container: &Attributes,
@@ -48,59 +73,59 @@ fn variant(
     input: &mut Input,
     errors: &mut Errors,
 ) {
-    let attributes = Attributes::read(&variant.attrs, side, errors);
+    let mut attributes = Attributes::read(&variant.attrs, side, errors);
     let ours = Ours::read(&variant.attrs, Place::Variant, errors);
     if attributes.skipped {
         return;
     }
     // Only the external tagging makes a property of a variant's name: `{"Name": {…}}`. A unit
     // variant, and the value of a tag, is a word among listed ones and names nobody's data.
-    let external = !container.tagged && !container.untagged && !attributes.untagged;
+    let external = container.is_external() && !attributes.read.untagged;
     if external && !matches!(variant.fields, Fields::Unit) {
-        let name = || Name {
-            text: container
-                .rename_all
-                .unwrap_or_default()
-                .variant(&plain(&variant.ident)),
+        let cases = container.cases();
+        let names = attributes.names(|read| Name {
+            text: cases.of(read).variant(&plain(&variant.ident)),
             span: variant.ident.span(),
-        };
-        let names = named(&attributes, name);
-        match &ours.not_tenant {
-            Some(_) => {}
-            None => input.names.extend(names),
-        }
+        });
+        input.names.extend(names.into_iter().map(|name| Outside {
+            name,
+            not_tenant: ours.not_tenant.clone(),
+        }));
     }
-    let case = attributes
-        .rename_all
-        .or(container.rename_all_fields)
-        .unwrap_or_default();
-    if let Some(custom) = &attributes.custom {
-        if ours.open.is_none() {
-            input.custom.get_or_insert(custom.clone());
+    let by_hand = attributes.by_hand();
+    if !by_hand.is_empty() {
+        match ours.open {
+            Some(reason) => input.open.push(reason),
+            None => input.custom.extend(by_hand),
         }
         return;
     }
+    let cases = attributes.cases_or(container.cases_of_fields());
     input
         .fields
-        .extend(fields(variant.fields, case, side, errors));
+        .extend(fields(variant.fields, cases, false, side, errors));
 }
 
-fn fields(fields: Fields, case: Case, side: Side, errors: &mut Errors) -> Vec<Field> {
+fn fields(
+    fields: Fields,
+    cases: Cases,
+    transparent: bool,
+    side: Side,
+    errors: &mut Errors,
+) -> Vec<Field> {
     let mut found = Vec::new();
     for (position, field) in fields.into_iter().enumerate() {
-        let attributes = Attributes::read(&field.attrs, side, errors);
+        let mut attributes = Attributes::read(&field.attrs, side, errors);
         let ours = Ours::read(&field.attrs, Place::Field, errors);
         if attributes.skipped {
             continue;
         }
         // A flattened field has no name of its own: its type brings names, and its derive checks
-        // them.
-        let flattened = entries_of(&field.attrs, "serde", errors)
-            .iter()
-            .any(|meta| meta.path().is_ident("flatten"));
+        // them. A transparent type is its field.
+        let nameless = attributes.flattened || transparent;
         let names = match &field.ident {
-            Some(ident) if !flattened => named(&attributes, || Name {
-                text: case.field(&plain(ident)),
+            Some(ident) if !nameless => attributes.names(|read| Name {
+                text: cases.of(read).field(&plain(ident)),
                 span: ident.span(),
             }),
             _ => Vec::new(),
@@ -114,22 +139,12 @@ fn fields(fields: Fields, case: Case, side: Side, errors: &mut Errors) -> Vec<Fi
             ty: field.ty,
             shown,
             names,
-            custom: attributes.custom,
+            reading: attributes.reading(),
             not_tenant: ours.not_tenant,
             open: ours.open,
         });
     }
     found
-}
-
-/// The name after renaming, then the aliases.
-fn named(attributes: &Attributes, own: impl FnOnce() -> Name) -> Vec<Name> {
-    let mut names = attributes.renames.clone();
-    if names.is_empty() {
-        names.push(own());
-    }
-    names.extend(attributes.aliases.iter().cloned());
-    names
 }
 
 fn plain(ident: &syn::Ident) -> String {
@@ -159,10 +174,10 @@ impl Ours {
             let key = key(&meta);
             match key.as_str() {
                 "crate" if place == Place::Container => ours.krate = path(&meta, errors),
-                "not_tenant" if place != Place::Container => {
-                    ours.not_tenant = text(&meta, "not_tenant = \"renter of a flat\"", errors);
+                "not_tenant" => {
+                    ours.not_tenant = reason(&meta, "not_tenant = \"renter of a flat\"", errors);
                 }
-                "open" => ours.open = text(&meta, "open = \"labels that users invent\"", errors),
+                "open" => ours.open = reason(&meta, "open = \"labels that users invent\"", errors),
                 _ => errors.push(
                     meta.path(),
                     format!("unknown key `{key}`\nhelp: {}", known(place)),
@@ -175,7 +190,7 @@ impl Ours {
 
 fn known(place: Place) -> &'static str {
     match place {
-        Place::Container => "a type knows `open` and `crate`",
+        Place::Container => "a type knows `not_tenant`, `open` and `crate`",
         Place::Variant | Place::Field => {
             "a field knows `not_tenant` and `open`; its name and default are serde's: `#[serde(rename = \"…\", default)]`"
         }

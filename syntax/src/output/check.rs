@@ -5,11 +5,11 @@
 //! are what results are made of; an argument of that name chooses whose data is meant, a result
 //! shows the caller's own.
 
-use syn::{GenericParam, Ident};
+use syn::GenericParam;
 use watertight_analysis::words::Tier;
 
 use crate::errors::Errors;
-use crate::input::model::{Input, Name};
+use crate::input::model::{Custom, Input, Name, Reading};
 use crate::names::Names;
 
 /// Checks the whole type.
@@ -23,11 +23,15 @@ pub(super) fn check(output: &Input, names: &Names, errors: &mut Errors) {
             );
         }
     }
-    for name in &output.names {
-        refuse_tenant_name(name, names, errors);
+    for outside in &output.names {
+        if outside.not_tenant.is_none() {
+            refuse_tenant_name(&outside.name, names, errors);
+        }
     }
-    if let (Some(custom), None) = (&output.custom, &output.open) {
-        refuse_custom(custom, errors);
+    for custom in &output.custom {
+        if output.open.is_empty() || !custom.excusable {
+            refuse_custom(custom, errors);
+        }
     }
     for field in &output.fields {
         if field.not_tenant.is_none() {
@@ -35,7 +39,7 @@ pub(super) fn check(output: &Input, names: &Names, errors: &mut Errors) {
                 refuse_tenant_name(name, names, errors);
             }
         }
-        if let (Some(custom), None) = (&field.custom, &field.open) {
+        if let (Reading::Custom(custom), None) = (&field.reading, &field.open) {
             refuse_custom(custom, errors);
         }
     }
@@ -62,11 +66,12 @@ fn refuse_tenant_name(name: &Name, names: &Names, errors: &mut Errors) {
     );
 }
 
-fn refuse_custom(custom: &Ident, errors: &mut Errors) {
+fn refuse_custom(custom: &Custom, errors: &mut Errors) {
+    let key = &custom.key;
     errors.push(
-        custom,
+        key,
         format!(
-            "`{custom}` lets code decide what is written, which neither the schema nor this check sees\n\
+            "`{key}` lets code decide what is written, which neither the schema nor this check sees\n\
              help: if it writes no tenant, say why: `#[tool(open = \"…\")]`"
         ),
     );

@@ -9,15 +9,15 @@ use quote::quote;
 use syn::parse_quote;
 
 use crate::input::expand::krate;
-use crate::input::model::{Field, Input};
+use crate::input::model::{Field, Input, Reading};
 
 /// The implementations for a checked output type.
 pub(super) fn output(output: &Input) -> TokenStream {
     let krate = krate(output.krate.as_ref());
     let fields: Vec<_> = output.fields.iter().map(field).collect();
     let open = output.open.iter();
-    let body = match (fields.is_empty(), output.open.is_some()) {
-        (true, false) => quote! {
+    let body = match (fields.is_empty(), output.open.is_empty()) {
+        (true, true) => quote! {
             fn parts(_: &mut #krate::__private::Parts) {}
         },
         _ => quote! {
@@ -70,14 +70,16 @@ fn field(field: &Field) -> TokenStream {
         shown,
         not_tenant,
         open,
-        custom,
+        reading,
         ..
     } = field;
     let exception = not_tenant.iter();
-    match (open, custom) {
+    match (open, reading) {
         // Custom code writes the field: its type is not what the client sees.
-        (Some(reason), Some(_)) => quote!(open(#shown, #reason) #(.not_tenant(#exception))*),
-        (Some(reason), None) => {
+        (Some(reason), Reading::Custom(_)) => {
+            quote!(open(#shown, #reason) #(.not_tenant(#exception))*)
+        }
+        (Some(reason), _) => {
             quote!(add_open::<#ty>(#shown, #reason) #(.not_tenant(#exception))*)
         }
         (None, _) => quote!(add::<#ty>(#shown) #(.not_tenant(#exception))*),

@@ -5,7 +5,7 @@ use syn::{Expr, ExprLit, ExprUnary, Lit, ReturnType, Type, UnOp};
 
 use super::model::{Argument, Kind, Limits, Parameter, Tool};
 use crate::errors::Errors;
-use crate::names::{Names, refuse_tenant_name};
+use crate::names::{self, Names, display};
 
 /// Checks the whole tool.
 pub(crate) fn check(tool: &Tool, names: &Names, errors: &mut Errors) {
@@ -97,14 +97,6 @@ const fn example(kind: Kind) -> &'static str {
     }
 }
 
-/// A type as people write it. Tokens print with a space around each of them.
-fn display(ty: &Type) -> String {
-    let text = ty.to_token_stream().to_string();
-    ["< ", " >", " <", " :: ", " ,"]
-        .iter()
-        .fold(text, |text, gap| text.replace(gap, gap.trim()))
-}
-
 fn options(tool: &Tool, errors: &mut Errors) {
     let options = &tool.options;
     let noun = tool.kind.noun();
@@ -181,25 +173,16 @@ fn contexts(tool: &Tool, errors: &mut Errors) {
 }
 
 fn argument(kind: Kind, argument: &Argument, names: &Names, errors: &mut Errors) {
-    refuse_tenant_name(
-        &argument.name,
-        argument.name_span,
-        argument.not_tenant.is_some(),
-        names,
-        errors,
-    );
-    if let Type::Reference(reference) = &argument.ty {
-        let owned = match reference.elem.to_token_stream().to_string().as_str() {
-            "str" => "String".to_owned(),
-            _ => display(&reference.elem),
-        };
-        errors.push(
-            &argument.ty,
-            format!(
-                "a {} owns its arguments\nhelp: write `{owned}`",
-                kind.noun()
-            ),
-        );
+    let before = errors.len();
+    let excepted = argument.not_tenant.is_some();
+    names::refuse_tenant_name(&argument.name, argument.name_span, excepted, names, errors);
+    if errors.len() == before && !excepted {
+        names::refuse_type_named_like_tenant(&argument.ty, names, errors);
+    }
+    let rule = format!("a {} owns its arguments", kind.noun());
+    names::refuse_borrowed(&argument.ty, &rule, errors);
+    if argument.open.is_none() {
+        names::refuse_raw_sql(&argument.name, argument.name_span, &argument.ty, errors);
     }
     if let Type::ImplTrait(ty) = &argument.ty {
         errors.push(ty, "an argument has one type: its schema is published");

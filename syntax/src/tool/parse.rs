@@ -11,7 +11,9 @@ use syn::{
 use super::model::{
     Argument, DefaultValue, Hint, Item, Kind, Limits, Options, Parameter, Tool, plain,
 };
-use crate::attributes::{documentation, entries, entries_of, flag, key, path, string, text, value};
+use crate::attributes::{
+    documentation, entries, entries_of, flag, key, path, reason, string, text, value,
+};
 use crate::errors::Errors;
 
 impl Parse for Item {
@@ -266,9 +268,9 @@ impl Argument {
                     text(meta, "pattern = \"^[a-z]+$\"", errors).map(|text| (ident, text));
             }
             "not_tenant" => {
-                self.not_tenant = text(meta, "not_tenant = \"renter of a flat\"", errors);
+                self.not_tenant = reason(meta, "not_tenant = \"renter of a flat\"", errors);
             }
-            "open" => self.open = text(meta, "open = \"labels that users invent\"", errors),
+            "open" => self.open = reason(meta, "open = \"labels that users invent\"", errors),
             "description" => errors.push(
                 meta,
                 "an argument's description is its doc comment: write `/// …` above it",
