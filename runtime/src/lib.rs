@@ -42,8 +42,8 @@ pub use prompt::{Prompt, PromptOutput, PromptTemplate, Prompts};
 pub use resource::{Contents, Resource, ResourceOutput, Resources};
 pub use sealed::{InvalidSealingKey, SealingKey};
 pub use server::{
-    Guard, GuardBuilder, GuardLayer, GuardService, McpServer, Server, ServerBuilder, ServerError,
-    StdioIdentity, StdioServer,
+    ForeignParts, Guard, GuardBuilder, GuardLayer, GuardService, McpServer, Server, ServerBuilder,
+    ServerError, StdioIdentity, StdioServer,
 };
 pub use session::Session;
 pub use statement::{Catalog, Proved};

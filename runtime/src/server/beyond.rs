@@ -8,12 +8,15 @@ use std::sync::Arc;
 use rmcp::RoleServer;
 use rmcp::model::{
     CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResult, JsonObject,
-    ReadResourceResult, Reference as CompletionOf, SubscriptionFilter,
+    Prompt, ReadResourceResult, Reference as CompletionOf, Resource, ResourceTemplate,
+    SubscriptionFilter,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
+use watertight_analysis::uri_template::Template;
 use watertight_analysis::words::{Extra, Tier, classify};
 
 use super::caller::Caller;
+use super::foreign::Foreign;
 use crate::audit::{Origin, Outcome};
 use crate::error::ToolError;
 use crate::subscription::{Hub, Notifier, follow, listen};
@@ -29,6 +32,7 @@ const USUAL_PAGE: usize = 250;
 pub(super) struct Beyond {
     pub(super) prompts: prompt::Registry,
     pub(super) completions: completion::Registry,
+    foreign: Vec<Foreign>,
     hub: Arc<Hub>,
     /// Whether clients of the older protocols can be told of changes: there are sessions.
     pub(super) follows: bool,
@@ -42,6 +46,7 @@ pub(super) struct Parts {
     pub(super) resources: resource::Resources,
     pub(super) prompts: prompt::Prompts,
     pub(super) completions: completion::Completions,
+    pub(super) foreign: Vec<Foreign>,
     pub(super) page: Option<usize>,
 }
 
@@ -58,11 +63,13 @@ impl Parts {
         let beyond = Beyond {
             prompts: prompt::Registry::new(prompts)?,
             completions: completion::Registry::new(completions)?,
+            foreign: self.foreign,
             hub: Arc::new(Hub::new(resources)),
             follows,
             page: self.page.unwrap_or(USUAL_PAGE).max(1),
         };
         beyond.check_targets()?;
+        beyond.check_foreign()?;
         Ok(beyond)
     }
 }
@@ -94,6 +101,65 @@ impl Beyond {
         Ok(())
     }
 
+    /// Handlers that are not ours: with a reason, and beside ours, never in their place.
+    fn check_foreign(&self) -> Result<(), String> {
+        let ours = self.resources().iter();
+        let mut known: Vec<(String, Template)> = ours
+            .map(|it| (it.name.to_owned(), it.template.clone()))
+            .collect();
+        let mut prompts: Vec<&str> = self.prompts.iter().map(|it| it.name).collect();
+        for foreign in &self.foreign {
+            for (name, template) in foreign.check()? {
+                if let Some((other, _)) = known.iter().find(|(_, it)| it.overlaps(&template)) {
+                    return Err(format!(
+                        "one URI could be read by `{other}` and by `{name}` (`{template}`), which \
+                         is mounted"
+                    ));
+                }
+                known.push((name, template));
+            }
+            for name in foreign.prompt_names() {
+                if prompts.contains(&name) {
+                    return Err(format!("two prompts are called `{name}`"));
+                }
+                prompts.push(name);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn listed_resources(&self, caller: &Caller) -> Vec<Resource> {
+        let mut listed = self.resources().listed(caller);
+        listed.extend(self.foreign.iter().flat_map(|it| it.resources(caller)));
+        listed.sort_by(|one, two| one.name.cmp(&two.name));
+        listed
+    }
+
+    pub(super) fn listed_templates(&self, caller: &Caller) -> Vec<ResourceTemplate> {
+        let mut listed = self.resources().templates(caller);
+        listed.extend(self.foreign.iter().flat_map(|it| it.templates(caller)));
+        listed.sort_by(|one, two| one.name.cmp(&two.name));
+        listed
+    }
+
+    pub(super) fn listed_prompts(&self, caller: &Caller) -> Vec<Prompt> {
+        let mut listed = self.prompts.listed(caller);
+        listed.extend(self.foreign.iter().flat_map(|it| it.prompts(caller)));
+        listed.sort_by(|one, two| one.name.cmp(&two.name));
+        listed
+    }
+
+    /// Whether there is anything to read, ours or mounted; and to ask for.
+    pub(super) fn has_resources(&self) -> bool {
+        let mut foreign = self.foreign.iter();
+        !self.resources().is_empty() || foreign.any(Foreign::has_resources)
+    }
+
+    pub(super) fn has_prompts(&self) -> bool {
+        let mut foreign = self.foreign.iter();
+        !self.prompts.is_empty() || foreign.any(|it| it.prompt_names().next().is_some())
+    }
+
     /// What the last look before the start finds: in the arguments of everything here, and in what
     /// the templates call their variables. `judged` says that the macros alone know the catalog.
     pub(super) fn findings(&self, extra: &Extra, judged: bool, waivers: &[Waiver]) -> Vec<String> {
@@ -115,21 +181,29 @@ impl Beyond {
                 &waivers,
             ));
         }
+        for (name, schema) in self.foreign.iter().flat_map(Foreign::schemas) {
+            lines.extend(findings_of(&name, &schema, extra, waivers));
+        }
         for resource in self.resources().iter() {
             let excepted = |variable: &str| {
                 let mut own = resource.callable.exceptions.iter();
                 own.any(|own| own.argument == variable && own.kind == ExceptionKind::NotTenant)
             };
             for variable in resource.template.variables().filter(|it| !excepted(it)) {
-                let label = resource.template.label(variable).unwrap_or_default();
-                let found = classify(label, extra).filter(|found| found.tier == Tier::First);
-                if let Some(found) = found {
-                    lines.push(format!(
-                        "resource `{}`, `{{{variable}}}` in `{}` (tenant-name): `{label}` in front \
-                         of it makes it name a tenant: {}\n    help: leave the part out of the URI",
-                        resource.name, resource.template, found.reason
-                    ));
-                }
+                lines.extend(label(resource.name, &resource.template, variable, extra));
+            }
+        }
+        let mounted = self.foreign.iter().flat_map(Foreign::parsed);
+        for (name, template) in mounted {
+            let of = format!("resource:{name}");
+            let excepted = |variable: &str| {
+                waivers.iter().any(|waiver| {
+                    let here = matches!(&waiver.place, Place::Path(path) if path == variable);
+                    here && waiver.tool == of
+                })
+            };
+            for variable in template.variables().filter(|it| !excepted(it)) {
+                lines.extend(label(&name, &template, variable, extra));
             }
         }
         lines
@@ -144,7 +218,7 @@ impl Beyond {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.prompts.is_empty() && self.completions.is_empty() && self.resources().is_empty()
+        !self.has_prompts() && self.completions.is_empty() && !self.has_resources()
     }
 
     pub(super) fn resources(&self) -> &resource::Registry {
@@ -161,15 +235,21 @@ impl Beyond {
         caller: &Caller,
         request: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResult, ToolError> {
-        match self.resources().find(uri) {
-            Some(found) => self.resources().read(found, caller, request).await,
-            None => Err(nothing(
-                caller,
-                &request,
-                "resources/read",
-                &JsonObject::new(),
-            )),
+        if let Some(found) = self.resources().find(uri) {
+            return self.resources().read(found, caller, request).await;
         }
+        for foreign in &self.foreign {
+            let request = request.clone();
+            if let Some(read) = foreign.read(uri, caller, request).await {
+                return read;
+            }
+        }
+        Err(nothing(
+            caller,
+            &request,
+            "resources/read",
+            &JsonObject::new(),
+        ))
     }
 
     pub(super) async fn prompt(
@@ -178,11 +258,18 @@ impl Beyond {
         caller: &Caller,
         request: RequestContext<RoleServer>,
     ) -> Result<GetPromptResult, ToolError> {
-        let given = asked.arguments.unwrap_or_default();
-        match self.prompts.get(&asked.name) {
-            Some(prompt) => self.prompts.make(prompt, given, caller, request).await,
-            None => Err(nothing(caller, &request, "prompts/get", &given)),
+        if let Some(prompt) = self.prompts.get(&asked.name) {
+            let given = asked.arguments.unwrap_or_default();
+            return self.prompts.make(prompt, given, caller, request).await;
         }
+        for foreign in &self.foreign {
+            let request = request.clone();
+            if let Some(made) = foreign.prompt(&asked, caller, request).await {
+                return made;
+            }
+        }
+        let given = asked.arguments.unwrap_or_default();
+        Err(nothing(caller, &request, "prompts/get", &given))
     }
 
     /// With the scopes of what is completed beside those of the completion.
@@ -232,7 +319,8 @@ impl Beyond {
         caller: &Caller,
         context: &SubscriptionContext,
     ) -> Result<(), ToolError> {
-        record(caller, context.request_context(), "subscriptions/listen").end(Outcome::Ok, None);
+        let request = context.request_context();
+        record(caller, request, "subscriptions/listen", &JsonObject::new()).end(Outcome::Ok, None);
         listen(&self.hub, caller, context).await
     }
 
@@ -248,7 +336,7 @@ impl Beyond {
         if over_http && !self.follows {
             return Err(ToolError::denied().because("there are no legacy sessions to be told in"));
         }
-        let record = record(caller, request, "resources/subscribe");
+        let record = record(caller, request, "resources/subscribe", &JsonObject::new());
         let done = follow(&self.hub, caller, request, uri, on);
         match &done {
             Ok(()) => record.end(Outcome::Ok, None),
@@ -258,11 +346,28 @@ impl Beyond {
     }
 }
 
-fn record(caller: &Caller, request: &RequestContext<RoleServer>, method: &str) -> Record {
+/// A finding about what a template calls a variable.
+fn label(name: &str, template: &Template, variable: &str, extra: &Extra) -> Option<String> {
+    let label = template.label(variable)?;
+    let found = classify(label, extra).filter(|found| found.tier == Tier::First)?;
+    Some(format!(
+        "resource `{name}`, `{{{variable}}}` in `{template}` (tenant-name): `{label}` in front of it \
+         makes it name a tenant: {}\n    help: leave the part out of the URI",
+        found.reason
+    ))
+}
+
+/// The record of a call that `tool::serve` does not see.
+pub(super) fn record(
+    caller: &Caller,
+    request: &RequestContext<RoleServer>,
+    method: &str,
+    given: &JsonObject,
+) -> Record {
     let session = caller.session();
     let origin = Origin::new(caller.reference()).tool(method);
     let origin = origin.principal(session.issuer(), session.subject());
-    Record::begin(caller, origin, request, method, &JsonObject::new())
+    Record::begin(caller, origin, request, method, given)
 }
 
 /// The answer to what is not there, and its record.
@@ -272,7 +377,7 @@ fn nothing(
     method: &str,
     given: &JsonObject,
 ) -> ToolError {
-    let mut record = record(caller, request, method);
+    let mut record = record(caller, request, method, given);
     record.audit.probe = given.keys().any(|name| {
         classify(name, caller.state().extra()).is_some_and(|found| found.tier == Tier::First)
     });

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rmcp::ServerHandler;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::Implementation;
 
 use super::beyond::Parts;
 use super::error::ServerError;
+use super::foreign::{Foreign, ForeignParts};
 use super::guard::{Guard, GuardBuilder};
 use super::handler::McpServer;
 use super::serve::Server;
@@ -144,6 +146,24 @@ impl ServerBuilder {
                 Err(error) => self.mistakes.push(error.to_string()),
             }
         }
+        self
+    }
+
+    /// Mounts resources and prompts of a handler that was written with rmcp alone: the handler, what
+    /// of it is served, and why it may be. It runs behind the same guard, and takes the caller from
+    /// `ToolContext`, as tools do; nothing but your reason says that it keeps tenants apart.
+    ///
+    /// Variables and arguments that name a tenant refuse to start, unless
+    /// [`allow_argument`](ServerBuilder::allow_argument) names them: `"resource:page"` and
+    /// `"prompt:letter"` are what they are called there.
+    pub fn mount_foreign(
+        mut self,
+        handler: impl ServerHandler,
+        parts: ForeignParts,
+        reason: impl Into<String>,
+    ) -> Self {
+        let foreign = Foreign::new(handler, parts, reason.into());
+        self.beyond.foreign.push(foreign);
         self
     }
 

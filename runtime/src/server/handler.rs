@@ -72,11 +72,12 @@ impl McpServer {
         let tools = !router.list_all().is_empty() || beyond.is_empty();
         let mut capabilities = ServerCapabilities::default();
         capabilities.tools = tools.then(ToolsCapability::default);
-        capabilities.prompts = (!beyond.prompts.is_empty()).then(PromptsCapability::default);
+        capabilities.prompts = beyond.has_prompts().then(PromptsCapability::default);
         capabilities.completions = (!beyond.completions.is_empty()).then(Default::default);
-        capabilities.resources = (!beyond.resources().is_empty()).then(|| {
+        capabilities.resources = beyond.has_resources().then(|| {
             let mut resources = ResourcesCapability::default();
-            resources.subscribe = Some(true);
+            // Nobody tells us when what is mounted changes.
+            resources.subscribe = (!beyond.resources().is_empty()).then_some(true);
             resources
         });
         let mut info = ServerConfig::new(capabilities).with_server_info(implementation);
@@ -175,7 +176,7 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let caller = caller(&context)?;
-        let resources = self.0.beyond.resources().listed(&caller);
+        let resources = self.0.beyond.listed_resources(&caller);
         let list = (&caller, "resources/list");
         let paged = page(resources, self.0.beyond.page, |it| &it.name, request, list);
         let (resources, next) = paged.map_err(protocol(&caller, "resources/list"))?;
@@ -191,7 +192,7 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         let caller = caller(&context)?;
-        let templates = self.0.beyond.resources().templates(&caller);
+        let templates = self.0.beyond.listed_templates(&caller);
         let list = (&caller, "resources/templates/list");
         let paged = page(templates, self.0.beyond.page, |it| &it.name, request, list);
         let (templates, next) = paged.map_err(protocol(&caller, "resources/templates/list"))?;
@@ -218,7 +219,7 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         let caller = caller(&context)?;
-        let prompts = self.0.beyond.prompts.listed(&caller);
+        let prompts = self.0.beyond.listed_prompts(&caller);
         let list = (&caller, "prompts/list");
         let paged = page(prompts, self.0.beyond.page, |it| &it.name, request, list);
         let (prompts, next) = paged.map_err(protocol(&caller, "prompts/list"))?;

@@ -4,6 +4,7 @@ mod beyond;
 mod builder;
 mod caller;
 mod error;
+mod foreign;
 mod guard;
 mod handler;
 mod mount;
@@ -17,6 +18,7 @@ pub(crate) use caller::Caller;
 #[cfg(test)]
 pub(crate) use caller::ServerState;
 pub use error::ServerError;
+pub use foreign::ForeignParts;
 pub use guard::{Guard, GuardBuilder, GuardLayer, GuardService};
 pub use handler::McpServer;
 pub use serve::Server;

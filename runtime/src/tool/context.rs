@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Origin;
 use crate::db::{DbError, DbErrorKind, DbResult, Scope, TenantPool, WriteScope};
-use crate::error::{Reference, ToolError};
+use crate::error::{Reference, ToolError, ToolResult};
 use crate::server::Caller;
 use crate::session::Session;
 
@@ -47,6 +47,18 @@ impl ToolContext {
                 .get_progress_token()
                 .map(|token| (request.peer.clone(), token)),
             caller,
+        }
+    }
+
+    /// The context of a request, for handlers that were written with rmcp alone and have no
+    /// extractors, such as `ServerHandler::read_resource`.
+    ///
+    /// # Errors
+    /// An internal error if nothing verified the request: the guard is not mounted.
+    pub fn of_request(request: &RequestContext<RoleServer>) -> ToolResult<Self> {
+        match Caller::from_extensions(&request.extensions) {
+            Some(caller) => Ok(Self::new(caller.clone(), None, request)),
+            None => Err(unverified()),
         }
     }
 
@@ -139,11 +151,7 @@ impl ToolContext {
 
 impl<C: AsRequestContext> FromContextPart<C> for ToolContext {
     fn from_context_part(context: &mut C) -> Result<Self, ErrorData> {
-        let request = context.as_request_context();
-        match Caller::from_extensions(&request.extensions) {
-            Some(caller) => Ok(Self::new(caller.clone(), None, request)),
-            None => Err(unverified().into()),
-        }
+        Self::of_request(context.as_request_context()).map_err(Into::into)
     }
 }
 
