@@ -1,4 +1,4 @@
-"""Lists and calls the tools of a running server with the official Python client.
+"""Uses a running server with the official Python client: tools, a resource, a prompt, a completion.
 
 usage: python_client.py SERVE_JSON MODE      MODE: auto (2026-07-28) or legacy (2025 eras)
 
@@ -11,8 +11,9 @@ import json
 import sys
 
 import httpx2
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import PromptReference
 
 
 def fail(message):
@@ -24,7 +25,11 @@ async def visit(url, org, foreign_ids, mode):
     headers = {"Authorization": f"Bearer {org['token']}"}
     async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
         async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-            tools = (await client.list_tools()).tools
+            page = await client.list_tools()
+            tools = page.tools
+            while page.next_cursor is not None:
+                page = await client.list_tools(cursor=page.next_cursor)
+                tools += page.tools
             if len(tools) < 10:
                 fail(f"{org['name']} sees {len(tools)} tools, expected at least 10")
             called = 0
@@ -47,7 +52,39 @@ async def visit(url, org, foreign_ids, mode):
                     fail(f"{tool.name} accepted a tenant id as an extra argument")
             if called == 0:
                 fail("no read-only tool without required arguments was found")
+            await beside_tools(client, org, foreign_ids)
             return client.protocol_version, len(tools), called
+
+
+async def beside_tools(client, org, foreign_ids):
+    """A resource, a prompt and a completion, of this organisation's own rows."""
+    templates = (await client.list_resource_templates()).resource_templates
+    if [template.uri_template for template in templates] != ["helpdesk://tickets/{id}"]:
+        fail(f"{org['name']} sees the templates {templates}")
+    tickets = await client.call_tool("list_tickets", {"limit": 1})
+    ticket = tickets.structured_content["result"][0]
+    uri = f"helpdesk://tickets/{ticket['id']}"
+    contents = (await client.read_resource(uri)).contents[0]
+    if contents.mime_type != "application/json" or ticket["subject"] not in contents.text:
+        fail(f"{uri} is {contents}")
+    prompt = await client.get_prompt("draft_answer", {"number": str(ticket["number"]), "tone": "brief"})
+    if ticket["subject"] not in prompt.messages[0].content.text:
+        fail(f"the prompt begins with {prompt.messages[0]}")
+    for foreign in [*foreign_ids, org["tenant_id"]]:
+        if foreign in contents.text or foreign in prompt.model_dump_json():
+            fail(f"a ticket shows the tenant id {foreign}")
+    reference = PromptReference(type="ref/prompt", name="draft_answer")
+    completed = await client.complete(reference, {"name": "number", "value": "1"})
+    if not completed.completion.values or not all(v.startswith("1") for v in completed.completion.values):
+        fail(f"the completions are {completed}")
+    for wrong in ["helpdesk://tickets/00000000-0000-4000-8000-000000000000", "helpdesk://nothing"]:
+        try:
+            await client.read_resource(wrong)
+        except MCPError as error:
+            if not str(error).startswith("not found"):
+                fail(f"{wrong}: {error}")
+        else:
+            fail(f"{wrong} was read")
 
 
 async def main():

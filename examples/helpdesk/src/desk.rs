@@ -96,9 +96,14 @@ impl Desk {
             .title("Helpdesk")
             .instructions("The support desk of the organisation that your token belongs to.")
             .tools(tools::all())
+            .resources(tools::resources())
+            .prompts(tools::prompts())
+            .completions(tools::completions())
             .pool(self.pool().await?)
             .authenticator(DeskAuthenticator { tokens, keys })
             .resource(&url)
+            // A small page, so that clients come back with a cursor.
+            .page_size(10)
             .legacy_sessions(true)
             .build()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -134,6 +139,9 @@ impl Desk {
         let server = Server::builder()
             .name("helpdesk")
             .tools(tools::all())
+            .resources(tools::resources())
+            .prompts(tools::prompts())
+            .completions(tools::completions())
             .pool(self.pool().await?);
         Ok(server.build_stdio(launcher)?.serve().await?)
     }

@@ -3,12 +3,16 @@
 
 use anyhow::Context;
 use reqwest::{Method, StatusCode};
-use rmcp::model::{CallToolRequestParams, ProtocolVersion, RequestMetaObject, Tool};
+use rmcp::model::{
+    CallToolRequestParams, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    RequestMetaObject, Tool,
+};
 use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService, ServiceError,
 };
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -150,10 +154,47 @@ impl Client {
         }
     }
 
+    /// Reads a resource.
+    ///
+    /// # Errors
+    /// If there was no answer.
+    pub async fn read(&self, uri: &str) -> anyhow::Result<Answer> {
+        let read = self.peer.read_resource(ReadResourceRequestParams::new(uri));
+        answer(read.await).with_context(|| format!("read {uri}"))
+    }
+
+    /// A page of the tools, and the cursor of the next one.
+    ///
+    /// # Errors
+    /// If there was no answer.
+    pub async fn next_page(
+        &self,
+        cursor: Option<&str>,
+    ) -> anyhow::Result<(Option<String>, Answer)> {
+        let request = PaginatedRequestParams::default().with_cursor(cursor.map(str::to_owned));
+        let page = self.peer.list_tools(Some(request)).await;
+        let next = page.as_ref().ok().and_then(|page| page.next_cursor.clone());
+        Ok((next, answer(page).context("list the tools")?))
+    }
+
     /// Ends the connection.
     pub async fn close(self) {
         let _ = self.peer.cancel().await;
     }
+}
+
+/// A result or a refusal; only a broken connection is an error.
+fn answer<T: Serialize>(result: Result<T, ServiceError>) -> anyhow::Result<Answer> {
+    let (text, is_error) = match result {
+        Ok(result) => (serde_json::to_string(&result)?, false),
+        Err(ServiceError::McpError(error)) => (serde_json::to_string(&error)?, true),
+        Err(other) => return Err(other.into()),
+    };
+    Ok(Answer {
+        text,
+        is_error,
+        value: Value::Null,
+    })
 }
 
 /// A client that can send anything.

@@ -3,12 +3,13 @@
 //! Invariant: no tool names an organisation. Whose rows these are is decided by the token of the
 //! request; the arguments only choose among them.
 
+mod beside;
 mod customers;
 mod prices;
 mod reports;
 mod tickets;
 
-use watertight::{Tools, tools};
+use watertight::{Completions, Prompts, Resources, Tools, completions, prompts, resources, tools};
 
 /// Every tool of the desk.
 pub fn all() -> Tools {
@@ -29,4 +30,19 @@ pub fn all() -> Tools {
         reports::agent_workload,
         prices::price_list,
     ]
+}
+
+/// What clients read by a URI.
+pub fn resources() -> Resources {
+    resources![beside::ticket]
+}
+
+/// What people pick from a list.
+pub fn prompts() -> Prompts {
+    prompts![beside::draft_answer]
+}
+
+/// What is suggested while they type.
+pub fn completions() -> Completions {
+    completions![beside::complete_number]
 }

@@ -1,5 +1,6 @@
 //! Tickets: list, search, read, open, answer, assign, close.
 
+use super::beside::uri_of;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,16 @@ pub(super) struct Message {
     author: String,
     body: String,
     sent_at: DateTime<Utc>,
+}
+
+impl Message {
+    pub(super) fn is_of_customer(&self) -> bool {
+        self.author == "customer"
+    }
+
+    pub(super) fn into_body(self) -> String {
+        self.body
+    }
 }
 
 /// A ticket that was just opened.
@@ -160,12 +171,16 @@ pub(super) async fn get_ticket(
     /// The ticket's id, as other tools return it.
     ticket: Uuid,
 ) -> ToolResult<Ticket> {
-    let mut db = cx.read().await?;
-    let line = ticket_by_id(&mut db, ticket)
+    whole_ticket(&mut cx.read().await?, ticket).await
+}
+
+/// A ticket with what belongs to it.
+pub(super) async fn whole_ticket(db: &mut Scope<'_>, ticket: Uuid) -> ToolResult<Ticket> {
+    let line = ticket_by_id(db, ticket)
         .await?
         .ok_or_else(ToolError::not_found)?;
-    let tags = tags_of(&mut db, ticket).await?;
-    let messages = messages_of(&mut db, ticket).await?;
+    let tags = tags_of(db, ticket).await?;
+    let messages = messages_of(db, ticket).await?;
     Ok(Ticket {
         line,
         tags,
@@ -195,7 +210,7 @@ async fn tags_of(db: &mut Scope<'_>, ticket: Uuid) -> DbResult<Vec<String>>;
     "SELECT author, body, sent_at FROM messages
      WHERE tenant_id = $tenant AND ticket_id = $ticket ORDER BY sent_at, id"
 )]
-async fn messages_of(db: &mut Scope<'_>, ticket: Uuid) -> DbResult<Vec<Message>>;
+pub(super) async fn messages_of(db: &mut Scope<'_>, ticket: Uuid) -> DbResult<Vec<Message>>;
 
 /// Open a ticket for a customer.
 #[mcp_tool(requires = "tickets:write")]
@@ -278,6 +293,7 @@ pub(super) async fn reply_to_ticket(
         return Err(ToolError::not_found());
     }
     db.commit().await?;
+    cx.notify_resource_updated(&uri_of(ticket));
     Ok("sent".to_owned())
 }
 
@@ -295,6 +311,7 @@ pub(super) async fn assign_ticket(
         return Err(ToolError::not_found());
     }
     db.commit().await?;
+    cx.notify_resource_updated(&uri_of(ticket));
     Ok("assigned".to_owned())
 }
 
@@ -321,6 +338,7 @@ pub(super) async fn close_ticket(
     }
     insert_message(&mut db, ticket, "agent", &resolution).await?;
     db.commit().await?;
+    cx.notify_resource_updated(&uri_of(ticket));
     Ok("closed".to_owned())
 }
 

@@ -4,6 +4,7 @@
 mod arguments;
 mod dropped;
 mod errors;
+mod handles;
 mod headers;
 mod planted;
 mod records;
@@ -47,6 +48,20 @@ pub(super) async fn all(world: &World, show: &mut impl FnMut(Row)) {
     show(arguments(world).await);
     show(run("SQL in the arguments of two tools", arguments::sql(world)).await);
     show(records(world).await);
+    show(
+        run(
+            "The URI of Contoso's ticket, to read it",
+            handles::uri(world),
+        )
+        .await,
+    );
+    show(
+        run(
+            "The cursor of a list that Contoso was given",
+            handles::cursor(world),
+        )
+        .await,
+    );
     show(
         run(
             "Its own token on Contoso's session id",
