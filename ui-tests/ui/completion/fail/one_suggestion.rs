@@ -1,0 +1,16 @@
+use watertight::{ToolResult, mcp_completion, mcp_prompt};
+
+/// Write a letter.
+#[mcp_prompt]
+async fn letter(word: String) -> ToolResult<String> {
+    Ok(word)
+}
+
+#[mcp_completion(prompt = letter)]
+async fn complete_word(word: String) -> ToolResult<String> {
+    Ok(word)
+}
+
+fn main() {
+    let _ = watertight::completions![complete_word];
+}
