@@ -193,6 +193,38 @@ pub fn mcp_completion(attr: TokenStream, item: TokenStream) -> TokenStream {
     with_names(|names| watertight_syntax::completion::expand_with(attr.into(), item.into(), names))
 }
 
+/// Makes a method a tool, inside the `impl` that rmcp's `#[tool_router]` reads.
+///
+/// ```ignore
+/// #[rmcp::tool_router]
+/// impl Desk {
+///     /// List customers on a plan.
+///     #[watertight::tool(requires = "customers:read", read_only)]
+///     async fn list_customers(&self, cx: ToolContext, plan: String) -> ToolResult<Vec<Customer>> {
+///         let mut db = cx.read().await?;
+///         Ok(customers_on_plan(&mut db, &plan).await?)
+///     }
+///
+///     /// Counts, as rmcp has it.
+///     #[rmcp::tool]
+///     async fn count(&self, Parameters(Count { to }): Parameters<Count>) -> String {
+///         to.to_string()
+///     }
+/// }
+/// ```
+///
+/// It takes what [`macro@mcp_tool`] takes, with the same keys and the same checks: arguments by
+/// name with `#[tool(…)]`, and a `ToolContext`. Or all arguments at once, as
+/// `Parameters(args): Parameters<T>`; then `T` derives `ToolInput`, and its schema is closed. It
+/// mixes with rmcp's own `#[tool]` in the same `impl`.
+///
+/// rmcp takes the method's name for its route. The method itself is `list_customers_tool_fn` then,
+/// for callers of your own.
+#[proc_macro_attribute]
+pub fn tool(attr: TokenStream, item: TokenStream) -> TokenStream {
+    with_names(|names| watertight_syntax::method::expand_with(attr.into(), item.into(), names))
+}
+
 /// Lets a type be an argument of a tool, or a part of one.
 ///
 /// Every field's type must be an input too, and no field may be named like a tenant, under any of

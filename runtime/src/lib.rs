@@ -19,7 +19,7 @@ pub mod statement;
 mod subscription;
 pub mod tool;
 mod tripwire;
-mod walk;
+pub mod walk;
 
 /// What generated code names. Not for use by hand: a statement made here has no proof.
 #[doc(hidden)]
@@ -43,7 +43,7 @@ pub use resource::{Contents, Resource, ResourceOutput, Resources};
 pub use sealed::{InvalidSealingKey, SealingKey};
 pub use server::{
     ForeignParts, Guard, GuardBuilder, GuardLayer, GuardService, McpServer, Server, ServerBuilder,
-    ServerError, StdioIdentity, StdioServer,
+    ServerError, StdioIdentity, StdioServer, list_tools,
 };
 pub use session::Session;
 pub use statement::{Catalog, Proved};
@@ -54,5 +54,5 @@ pub use tool::{
 };
 pub use watertight_macros::{
     TenantIdentifier, ToolInput, ToolOutput, catalog, mcp_completion, mcp_prompt, mcp_resource,
-    mcp_tool, system_query, tenant_query, unproved,
+    mcp_tool, system_query, tenant_query, tool, unproved,
 };

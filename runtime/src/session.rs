@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::auth::{Reach, ScopeRules};
 use crate::id::TenantId;
 
 /// The verified identity behind one request: tenant, subject, issuer and scopes.
@@ -25,13 +26,19 @@ use crate::id::TenantId;
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Session(Arc<Grant>);
+pub struct Session {
+    grant: Arc<Grant>,
+    /// What the granted scopes amount to, where the server has rules about that.
+    reach: Option<Arc<Reach>>,
+}
 
 /// What an authenticator verified; the private half of a [`Session`].
 pub(crate) struct Grant {
     pub(crate) issuer: String,
     pub(crate) subject: String,
     pub(crate) tenant: TenantId,
+    /// Where the principal belongs, if `tenant` was chosen from several.
+    pub(crate) home: Option<TenantId>,
     pub(crate) scopes: Vec<String>,
     pub(crate) client: Option<String>,
     pub(crate) expires_at: Option<SystemTime>,
@@ -42,51 +49,93 @@ impl Session {
     pub(crate) fn from_grant(mut grant: Grant) -> Self {
         grant.scopes.sort_unstable();
         grant.scopes.dedup();
-        Self(Arc::new(grant))
+        Self {
+            grant: Arc::new(grant),
+            reach: None,
+        }
     }
 
-    /// The tenant that the token names.
+    /// The same identity on a server where some scopes include others.
+    pub(crate) fn under(mut self, rules: &ScopeRules) -> Self {
+        self.reach = rules.reach(&self.grant.scopes).map(Arc::new);
+        self
+    }
+
+    /// The tenant that this request is for: the one that the token names, or the one that was
+    /// chosen from the set that the token grants.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
-        &self.0.tenant
+        &self.grant.tenant
+    }
+
+    /// The tenant that the principal belongs to, where it works for several and the token says
+    /// so. What it may read and write is [`tenant`](Session::tenant)'s all the same.
+    #[must_use]
+    pub fn home_tenant(&self) -> Option<&TenantId> {
+        self.grant.home.as_ref()
     }
 
     /// The user or machine that the token was issued to (`sub`). Unique within the issuer only.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.grant.subject
     }
 
     /// Who vouches for subject and tenant (`iss`).
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.grant.issuer
     }
 
     /// The OAuth client that obtained the token, where the token says so (`client_id`, `azp`).
     #[must_use]
     pub fn client(&self) -> Option<&str> {
-        self.0.client.as_deref()
+        self.grant.client.as_deref()
     }
 
     /// The granted scopes, sorted, each once.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.0.scopes.iter().map(String::as_str)
+        self.grant.scopes.iter().map(String::as_str)
     }
 
-    /// Whether the token grants exactly this scope.
+    /// Whether the token grants this scope: exactly, or by a scope that includes it where the
+    /// server was told so ([`scope_implies`](crate::ServerBuilder::scope_implies)).
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
-        self.0
-            .scopes
-            .binary_search_by(|granted| granted.as_str().cmp(scope))
-            .is_ok()
+        match &self.reach {
+            Some(reach) => reach.covers(scope),
+            None => self
+                .grant
+                .scopes
+                .binary_search_by(|granted| granted.as_str().cmp(scope))
+                .is_ok(),
+        }
     }
 
     /// When the token stops being valid. `None` for identities that do not expire.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.0.expires_at
+        self.grant.expires_at
+    }
+
+    /// What a handle or a cache entry of this session is bound to: issuer, subject, tenant and home
+    /// tenant, each with its length in front, so that no two sessions have the same bytes.
+    pub(crate) fn binding(&self) -> Vec<u8> {
+        let home = self.home_tenant().map(TenantId::as_setting);
+        let kind = [self.tenant().kind() as u8, u8::from(home.is_some())];
+        let parts = [
+            self.issuer().as_bytes(),
+            self.subject().as_bytes(),
+            self.tenant().as_setting().as_bytes(),
+            home.as_deref().unwrap_or_default().as_bytes(),
+        ]
+        .map(<[u8]>::to_vec);
+        let mut bytes = kind.to_vec();
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(&part);
+        }
+        bytes
     }
 
     /// Issuer, subject and tenant: what must be equal for two requests to be of one principal.
@@ -102,19 +151,22 @@ impl fmt::Debug for Session {
             .field("issuer", &self.issuer())
             .field("subject", &self.subject())
             .field("tenant", self.tenant())
-            .field("scopes", &self.0.scopes)
+            .field("scopes", &self.grant.scopes)
             .finish_non_exhaustive()
     }
 }
 
-/// A session seen as the key of what belongs to one principal.
+/// A session seen as the key of what belongs to one principal, as it acts for one tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct Principal(Session);
 
 impl PartialEq for Principal {
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (&self.0, &other.0);
-        a.issuer() == b.issuer() && a.subject() == b.subject() && a.tenant() == b.tenant()
+        a.issuer() == b.issuer()
+            && a.subject() == b.subject()
+            && a.tenant() == b.tenant()
+            && a.home_tenant() == b.home_tenant()
     }
 }
 
@@ -137,6 +189,7 @@ mod tests {
             issuer: issuer.into(),
             subject: subject.into(),
             tenant: TenantId::bigint(tenant),
+            home: None,
             scopes: scopes.iter().map(ToString::to_string).collect(),
             client: None,
             expires_at: None,
@@ -166,6 +219,20 @@ mod tests {
         ] {
             assert_ne!(one, other.principal());
         }
+    }
+
+    #[test]
+    fn a_binding_differs_wherever_the_principal_does() {
+        let bindings = [
+            session("i", "s", 1, &[]),
+            session("is", "", 1, &[]),
+            session("i", "s", 11, &[]),
+            session("j", "s", 1, &[]),
+        ]
+        .map(|session| session.binding());
+        let different: std::collections::HashSet<_> = bindings.iter().collect();
+        assert_eq!(different.len(), bindings.len());
+        assert_eq!(bindings[0], session("i", "s", 1, &["a"]).binding());
     }
 
     #[test]

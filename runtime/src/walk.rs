@@ -1,17 +1,52 @@
-//! The last look before a server starts: every published schema, in its final form, whoever wrote
-//! the tool.
+//! The last look before a server starts: everything that it publishes, in its final form, whoever
+//! wrote it. [`Walk`] is the same look, for tests of your own.
 //!
 //! The macros refuse most of this at compile time. The walk covers what they do not see: tools of
 //! other crates, schemas written by hand, renaming by serde.
 //!
 //! Invariant: a finding is waived only by an exception that names its tool, its place and a reason.
 
-use rmcp::model::Tool;
-use serde_json::{Map, Value};
-use watertight_analysis::schema_walk::{Finding, Rule, walk};
-use watertight_analysis::words::Extra;
+mod look;
+mod uri;
 
-use crate::tool::{Exception, ExceptionKind};
+use std::fmt;
+
+use rmcp::model::{Prompt, Tool};
+use serde_json::{Map, Value, json};
+use watertight_analysis::schema_walk::{self, descriptions, headers, walk};
+use watertight_analysis::words::{Extra, Tier, asks_for_tenant, classify};
+
+use crate::statement::Catalog;
+use crate::tool::{Exception, ExceptionKind, published_by_us};
+pub use look::{Finding, NotAList, Rule, Walk};
+
+/// Something that a server publishes, and that takes something from clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Published {
+    /// A tool.
+    Tool,
+    /// A prompt.
+    Prompt,
+    /// A resource.
+    Resource,
+    /// A template of resources.
+    ResourceTemplate,
+    /// A completion of arguments.
+    Completion,
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tool => "tool",
+            Self::Prompt => "prompt",
+            Self::Resource => "resource",
+            Self::ResourceTemplate => "resource template",
+            Self::Completion => "completion",
+        })
+    }
+}
 
 /// A place of one tool's arguments where a rule is waived.
 #[derive(Clone, Debug)]
@@ -35,13 +70,14 @@ pub(crate) enum Place {
 }
 
 impl Waiver {
-    fn covers(&self, tool: &str, finding: &Finding) -> bool {
-        self.tool == tool
+    fn covers(&self, name: &str, rule: Rule, path: &str) -> bool {
+        self.tool == name
+            && rule != Rule::ReservedHeader
             && match &self.place {
-                Place::Path(path) => *path == finding.path,
-                Place::Judged => finding.rule == Rule::AmbiguousName,
+                Place::Path(own) => own == path,
+                Place::Judged => rule == Rule::AmbiguousName,
                 Place::Attribute(exception) => {
-                    is_of_kind(exception.kind, finding.rule) && is_at(exception, finding)
+                    is_of_kind(exception.kind, rule) && is_at(exception, path)
                 }
             }
     }
@@ -56,14 +92,12 @@ fn is_of_kind(kind: ExceptionKind, rule: Rule) -> bool {
     }
 }
 
-/// The finding lies in the argument, and at the field if the exception is about one. What is open
+/// The path lies in the argument, and at the field if the exception is about one. What is open
 /// is open all the way down; a name is waived where it stands and nowhere else.
-fn is_at(exception: &Exception, finding: &Finding) -> bool {
-    let mut steps = finding
-        .path
-        .split('.')
-        .map(|step| step.trim_end_matches("[]"));
-    if steps.next() != Some(exception.argument) {
+fn is_at(exception: &Exception, path: &str) -> bool {
+    let mut steps = path.split('.').map(|step| step.trim_end_matches("[]"));
+    // Where one type holds all arguments, the path begins with a field of it.
+    if !exception.argument.is_empty() && steps.next() != Some(exception.argument) {
         return false;
     }
     match (exception.field, exception.kind) {
@@ -74,41 +108,237 @@ fn is_at(exception: &Exception, finding: &Finding) -> bool {
     }
 }
 
-/// Every finding that no waiver covers, as a line each: the tool, the place, the rule and what to
-/// do about it.
-pub(crate) fn findings(tools: &[Tool], extra: &Extra, waivers: &[Waiver]) -> Vec<String> {
-    tools
+/// These waivers, and those that the attributes of our own tools are. `judged` says that names
+/// that only may be a tenant's were judged at compile time, by a catalog that is not at hand here.
+pub(crate) fn waivers_of(tools: &[Tool], waivers: &[Waiver], judged: bool) -> Vec<Waiver> {
+    let mut all = waivers.to_vec();
+    for (tool, own) in tools
         .iter()
-        .flat_map(|tool| findings_of(&tool.name, &tool.input_schema, extra, waivers))
+        .filter_map(|it| Some((it, published_by_us(it)?)))
+    {
+        let waiver = |reason: &str, place| Waiver {
+            tool: tool.name.to_string(),
+            reason: reason.to_owned(),
+            place,
+        };
+        let exceptions = own.callable.exceptions.iter();
+        all.extend(exceptions.map(|it| waiver(it.reason, Place::Attribute(it.clone()))));
+        all.extend(judged.then(|| waiver("judged at compile time", Place::Judged)));
+    }
+    all
+}
+
+/// What names a tenant beside the usual words, as far as the embedded catalog tells.
+pub(crate) fn extra_of(catalog: Option<&Catalog>) -> Extra {
+    let Some(catalog) = catalog else {
+        return Extra {
+            tenant_column: "tenant_id".to_owned(),
+            ..Extra::default()
+        };
+    };
+    let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+    let relations = catalog.relations().iter();
+    let of_tenants = relations.filter(|relation| relation.tenant_column.is_some());
+    Extra {
+        tenant_column: catalog.settings.tenant_column.to_owned(),
+        words: owned(catalog.settings.words),
+        tables: of_tenants
+            .map(|relation| relation.name.to_owned())
+            .collect(),
+        allowed: owned(catalog.settings.not_tenant),
+    }
+}
+
+/// Looks at what one thing takes. Its waivers are by the name of its records: a tool's is its own,
+/// a prompt's is `prompt:NAME`.
+fn look_at(
+    (kind, name): (Published, &str),
+    record: &str,
+    schema: &Map<String, Value>,
+    extra: &Extra,
+    waivers: &[Waiver],
+) -> Vec<Finding> {
+    let covered = |found: &schema_walk::Finding| {
+        let mut waivers = waivers.iter();
+        waivers.any(|waiver| waiver.covers(record, found.rule, &found.path))
+    };
+    walk(&Value::Object(schema.clone()), extra, &|_| false)
+        .into_iter()
+        .filter(|found| !covered(found))
+        .map(|found| Finding {
+            kind,
+            name: name.to_owned(),
+            path: found.path,
+            rule: found.rule,
+            message: found.message,
+        })
         .collect()
+}
+
+/// A tool's arguments, and the headers that they are copied into. `reserved` are the headers that
+/// the authenticator reads.
+fn tool(tool: &Tool, extra: &Extra, reserved: &[String], waivers: &[Waiver]) -> Vec<Finding> {
+    let (kind, schema) = (Published::Tool, &tool.input_schema);
+    let mut found = look_at((kind, &tool.name), &tool.name, schema, extra, waivers);
+    for (path, header) in headers(&Value::Object((**schema).clone())) {
+        let reserved = reserved.iter().map(String::as_str).chain(["authorization"]);
+        if let Some(reserved) = reserved.into_iter().find(|own| begins(&header, own)) {
+            found.push(Finding {
+                kind,
+                name: tool.name.to_string(),
+                path,
+                rule: Rule::ReservedHeader,
+                message: format!(
+                    "clients copy it into the header `{header}`, and the caller is established \
+                     from `{reserved}`: an argument may not come near it"
+                ),
+            });
+        }
+    }
+    found
+}
+
+/// Texts of a tool that ask the model for a tenant: its description, and its arguments'.
+fn prose(tool: &Tool, extra: &Extra) -> Vec<Finding> {
+    let own = tool.description.iter();
+    let own = own.map(|text| (String::new(), text.to_string()));
+    let inner = descriptions(&Value::Object((*tool.input_schema).clone()));
+    own.chain(inner)
+        .filter_map(|(path, text)| {
+            let asked = asks_for_tenant(&text, extra)?;
+            Some(Finding {
+                kind: Published::Tool,
+                name: tool.name.to_string(),
+                path,
+                rule: Rule::Prose,
+                message: format!(
+                    "its description asks the model for a tenant: \"{}\" ({})",
+                    asked.excerpt, asked.reason
+                ),
+            })
+        })
+        .collect()
+}
+
+/// Tells the operator of such texts. No schema follows from them, so they stop nothing.
+pub(crate) fn warn_of_prose(tools: &[Tool], extra: &Extra) {
+    for finding in tools.iter().flat_map(|tool| prose(tool, extra)) {
+        tracing::warn!(%finding, "a description asks for a tenant");
+    }
+}
+
+/// Whether a header's annotation begins with what the authenticator reads, whatever stands in
+/// front of both: clients put `Mcp-Param-` there, and many headers begin with `X-`.
+fn begins(annotation: &str, reserved: &str) -> bool {
+    let plain = |text: &str| {
+        let text = text.to_ascii_lowercase().replace('_', "-");
+        let text = text.strip_prefix("mcp-param-").unwrap_or(&text);
+        text.strip_prefix("x-").unwrap_or(text).to_owned()
+    };
+    plain(annotation).starts_with(&plain(reserved))
+}
+
+/// A prompt's arguments, which are texts.
+fn prompt(prompt: &Prompt, extra: &Extra, waivers: &[Waiver]) -> Vec<Finding> {
+    let arguments = prompt.arguments.iter().flatten();
+    let names: Vec<&str> = arguments.map(|it| it.name.as_str()).collect();
+    let record = format!("prompt:{}", prompt.name);
+    let kind = Published::Prompt;
+    look_at(
+        (kind, &prompt.name),
+        &record,
+        &texts(&names),
+        extra,
+        waivers,
+    )
+}
+
+/// The variables of an address, and the words in front of them.
+fn address(
+    (kind, name): (Published, &str),
+    template: &str,
+    extra: &Extra,
+    waivers: &[Waiver],
+) -> Vec<Finding> {
+    let variables = uri::variables(template);
+    let names: Vec<&str> = variables.iter().map(|it| it.name.as_str()).collect();
+    let record = format!("resource:{name}");
+    let mut found = look_at((kind, name), &record, &texts(&names), extra, waivers);
+    for variable in variables {
+        let labelled = classify(&variable.label, extra).filter(|it| it.tier == Tier::First);
+        let Some(word) = labelled else { continue };
+        let rule = Rule::TenantName;
+        if found.iter().any(|it| it.path == variable.name)
+            || waivers
+                .iter()
+                .any(|waiver| waiver.covers(&record, rule, &variable.name))
+        {
+            continue;
+        }
+        found.push(Finding {
+            kind,
+            name: name.to_owned(),
+            message: format!(
+                "`{}` in front of it in `{template}` makes it name a tenant ({})",
+                variable.label, word.reason
+            ),
+            path: variable.name,
+            rule,
+        });
+    }
+    found
+}
+
+/// The schema of arguments that are texts.
+fn texts(names: &[&str]) -> Map<String, Value> {
+    let text = |name: &&str| ((*name).to_owned(), json!({ "type": "string" }));
+    let properties: Map<String, Value> = names.iter().map(text).collect();
+    let mut schema = Map::new();
+    schema.insert("type".into(), "object".into());
+    schema.insert("properties".into(), Value::Object(properties));
+    schema.insert("additionalProperties".into(), false.into());
+    schema
+}
+
+/// Every finding in tools that no waiver covers, as a line each: the tool, the place, the rule and
+/// what to do about it.
+pub(crate) fn findings(
+    tools: &[Tool],
+    extra: &Extra,
+    reserved: &[String],
+    waivers: &[Waiver],
+) -> Vec<String> {
+    let look = |it| tool(it, extra, reserved, waivers);
+    let found = tools.iter().flat_map(look);
+    found.map(|it| line(&it, &it.name)).collect()
 }
 
 /// The same for one thing that clients call, by the name of its records: a tool's is its own, a
 /// resource's is `resource:ticket`.
 pub(crate) fn findings_of(
-    name: &str,
+    record: &str,
     schema: &Map<String, Value>,
     extra: &Extra,
     waivers: &[Waiver],
 ) -> Vec<String> {
-    let covered = |finding: &Finding| waivers.iter().any(|waiver| waiver.covers(name, finding));
-    walk(&Value::Object(schema.clone()), extra, &|_| false)
-        .iter()
-        .filter(|finding| !covered(finding))
-        .map(|finding| line(name, finding))
-        .collect()
+    let (kind, name) = match record.split_once(':') {
+        Some(("prompt", name)) => (Published::Prompt, name),
+        Some(("resource", name)) => (Published::Resource, name),
+        Some((_, name)) => (Published::Completion, name),
+        None => (Published::Tool, record),
+    };
+    let found = look_at((kind, name), record, schema, extra, waivers);
+    found.iter().map(|it| line(it, record)).collect()
 }
 
-fn line(tool: &str, finding: &Finding) -> String {
-    let (place, path) = match finding.path.as_str() {
-        "" => ("its arguments".to_owned(), ""),
-        path => (format!("`{path}`"), path),
-    };
-    let Finding { rule, message, .. } = finding;
-    let (kind, name) = tool.split_once(':').unwrap_or(("tool", tool));
+fn line(finding: &Finding, record: &str) -> String {
+    if finding.rule == Rule::ReservedHeader {
+        return format!("{finding}\n    help: take the annotation `x-mcp-header` out");
+    }
     format!(
-        "{kind} `{name}`, {place} ({rule}): {message}\n    help: take it out, or say \
-         `.allow_argument(\"{tool}\", \"{path}\", \"why it names no tenant\")`"
+        "{finding}\n    help: take it out, or say \
+         `.allow_argument(\"{record}\", \"{}\", \"why it names no tenant\")`",
+        finding.path
     )
 }
 
@@ -147,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_finding_names_tool_path_and_rule() {
-        let lines = findings(&[tool("list", &schema())], &extra(), &[]);
+        let lines = findings(&[tool("list", &schema())], &extra(), &[], &[]);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(
             lines[0].starts_with("tool `list`, `filter.tenant_id` (tenant-name): "),
@@ -164,7 +394,7 @@ mod tests {
             reason: "x".into(),
         };
         let left =
-            |waivers: &[Waiver]| findings(&[tool("list", &schema())], &extra(), waivers).len();
+            |waivers: &[Waiver]| findings(&[tool("list", &schema())], &extra(), &[], waivers).len();
         assert_eq!(left(&[waiver("list", "filter.tenant_id")]), 1);
         assert_eq!(
             left(&[
@@ -194,7 +424,7 @@ mod tests {
             }),
             reason: "x".into(),
         };
-        let left = |waiver| findings(&[tool("list", &schema())], &extra(), &[waiver]).len();
+        let left = |waiver| findings(&[tool("list", &schema())], &extra(), &[], &[waiver]).len();
         assert_eq!(left(exception(None, ExceptionKind::Open)), 2);
         assert_eq!(left(exception(None, ExceptionKind::NotTenant)), 2);
         assert_eq!(
@@ -207,7 +437,7 @@ mod tests {
     #[test]
     fn open_doors_are_found() {
         let open = json!({ "type": "object", "properties": { "x": { "type": "object" } } });
-        let lines = findings(&[tool("t", &open)], &extra(), &[]);
+        let lines = findings(&[tool("t", &open)], &extra(), &[], &[]);
         assert!(
             lines
                 .iter()
@@ -216,6 +446,112 @@ mod tests {
         );
         assert!(
             lines.iter().any(|line| line.contains("`x` (open-object)")),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn an_annotation_near_what_the_authenticator_reads() {
+        let annotated = |header: &str| {
+            let schema = json!({
+                "type": "object",
+                "properties": { "x": { "type": "string", "x-mcp-header": header } },
+                "additionalProperties": false,
+            });
+            let waiver = Waiver {
+                tool: "t".into(),
+                place: Place::Path("x".into()),
+                reason: "x".into(),
+            };
+            findings(
+                &[tool("t", &schema)],
+                &extra(),
+                &["x-desk".into()],
+                &[waiver],
+            )
+        };
+        for header in [
+            "Desk",
+            "X-Desk",
+            "desk-id",
+            "Mcp-Param-X_DESK",
+            "Authorization",
+        ] {
+            let lines = annotated(header);
+            assert_eq!(lines.len(), 1, "{header}");
+            assert!(
+                lines[0].contains("tool `t`, `x` (reserved-header): "),
+                "{lines:?}"
+            );
+        }
+        for header in ["Region", "Des", "Help-Desk"] {
+            assert!(annotated(header).is_empty(), "{header}");
+        }
+    }
+
+    #[test]
+    fn prompts_and_addresses() {
+        let walk = Walk::new().allow("resource:b", "id", "the organisation of a contact");
+        let arguments = ["topic", "workspace"].map(rmcp::model::PromptArgument::new);
+        let prompt = Prompt::new("p", None::<String>, Some(arguments.to_vec()));
+        let found = walk.prompts([&prompt]);
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0]
+                .to_string()
+                .starts_with("prompt `p`, `workspace` (tenant-name): ")
+        );
+        let template = rmcp::model::ResourceTemplate::new;
+        let found = walk.resource_templates([
+            &template("crm://tickets/{id}{?page}", "fine"),
+            &template("crm://orgs/{id}", "a"),
+            &template("crm://orgs/{id}", "b"),
+            &template("crm://x{?tenant_id}", "c"),
+        ]);
+        let places: Vec<_> = found
+            .iter()
+            .map(|it| (it.name.as_str(), it.path.as_str()))
+            .collect();
+        assert_eq!(places, [("a", "id"), ("c", "tenant_id")]);
+    }
+
+    #[test]
+    fn descriptions_that_ask_for_a_tenant_are_warnings() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "note": { "type": "string", "description": "Specify the workspace." },
+                "plan": { "type": "string", "description": "The plan's name." },
+            },
+            "additionalProperties": false,
+        });
+        let walk = Walk::new();
+        let tool = tool("t", &schema);
+        assert_eq!(walk.tools([&tool]), []);
+        let warnings = walk.warnings([&tool]);
+        assert_eq!(warnings.len(), 1, "{warnings:#?}");
+        assert!(
+            warnings[0]
+                .to_string()
+                .starts_with("tool `t`, `note` (prose): ")
+        );
+    }
+
+    #[test]
+    fn words_and_allowed_names_of_the_configuration_count_at_start_up_too() {
+        let properties =
+            json!({ "clinic_id": { "type": "string" }, "account": { "type": "string" } });
+        let schema =
+            json!({ "type": "object", "properties": properties, "additionalProperties": false });
+        let extra = Extra {
+            words: vec!["clinic".into()],
+            allowed: vec!["account".into()],
+            ..extra()
+        };
+        let lines = findings(&[tool("t", &schema)], &extra, &[], &[]);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].starts_with("tool `t`, `clinic_id` (tenant-name): "),
             "{lines:?}"
         );
     }

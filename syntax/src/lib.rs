@@ -5,6 +5,7 @@ mod attributes;
 pub mod completion;
 mod errors;
 pub mod input;
+pub mod method;
 mod names;
 pub mod output;
 pub mod project;

@@ -113,9 +113,18 @@ impl Endpoint {
         authenticator: impl FnOnce(&str) -> A,
         configure: impl FnOnce(ServerBuilder) -> ServerBuilder,
     ) -> Self {
+        Self::start_at("/mcp", authenticator, configure).await
+    }
+
+    /// The same under another path.
+    pub async fn start_at<A: Authenticator>(
+        path: &str,
+        authenticator: impl FnOnce(&str) -> A,
+        configure: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let url = format!("{origin}/mcp");
+        let url = format!("{origin}{path}");
         let builder = Server::builder()
             .name("test")
             .version("1.2.3")
@@ -136,6 +145,17 @@ impl Endpoint {
             url,
             origin,
             stop: Some(stop),
+            served,
+        }
+    }
+
+    /// A server that is served already, under this address.
+    pub fn of(url: String, served: JoinHandle<()>) -> Self {
+        let origin = url.trim_end_matches("/mcp").to_owned();
+        Self {
+            url,
+            origin,
+            stop: None,
             served,
         }
     }

@@ -26,6 +26,8 @@ pub enum Rule {
     AmbiguousName,
     /// A header annotation that names a tenant.
     Header,
+    /// A header annotation near a header that decides who is calling, or for which tenant.
+    ReservedHeader,
     /// An object that takes arguments which the schema does not name.
     OpenObject,
     /// A map whose keys the caller chooses.
@@ -34,6 +36,8 @@ pub enum Rule {
     AnyValue,
     /// A reference that can't be followed.
     Unresolved,
+    /// A description that asks the model for a tenant. A warning: no schema follows from it.
+    Prose,
 }
 
 impl Rule {
@@ -43,10 +47,12 @@ impl Rule {
             Rule::TenantName => "tenant-name",
             Rule::AmbiguousName => "ambiguous-name",
             Rule::Header => "header",
+            Rule::ReservedHeader => "reserved-header",
             Rule::OpenObject => "open-object",
             Rule::FreeKeys => "free-keys",
             Rule::AnyValue => "any-value",
             Rule::Unresolved => "unresolved",
+            Rule::Prose => "prose",
         }
     }
 }
@@ -84,6 +90,43 @@ pub fn walk(schema: &Value, extra: &Extra, allowed: &dyn Fn(&str) -> bool) -> Ve
     };
     walk.schema(schema, "", false, &mut Vec::new());
     walk.findings
+}
+
+/// Every header that clients copy an argument into (`x-mcp-header`), and the place of the
+/// annotation, wherever in the schema it stands.
+pub fn headers(schema: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    collect("x-mcp-header", schema, "", &mut found);
+    found
+}
+
+/// Every description in a schema, and its place.
+pub fn descriptions(schema: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    collect("description", schema, "", &mut found);
+    found
+}
+
+/// Goes by the form of the document alone, so that no keyword hides an annotation.
+fn collect(keyword: &str, value: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(text) = object.get(keyword).and_then(Value::as_str) {
+                found.push((path.to_owned(), text.to_owned()));
+            }
+            for (key, inner) in object {
+                let place = match key.as_str() {
+                    "properties" | "items" | "$defs" => path.to_owned(),
+                    name => join(path, name),
+                };
+                collect(keyword, inner, &place, found);
+            }
+        }
+        Value::Array(list) => list
+            .iter()
+            .for_each(|inner| collect(keyword, inner, path, found)),
+        _ => {}
+    }
 }
 
 struct Walk<'a> {

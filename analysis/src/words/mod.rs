@@ -48,20 +48,20 @@ pub struct Extra {
     /// Names of tables that hold a tenant's rows: a second-tier word that names one of them is an
     /// honest argument (`customer_id` where there is a table `customers`).
     pub tables: Vec<String>,
+    /// Names that the configuration allows everywhere, exactly as they are.
+    pub allowed: Vec<String>,
 }
 
 impl Extra {
     /// What a catalog adds: the configured column and words, and the tables of tenants.
     pub fn from_catalog(catalog: &crate::Catalog) -> Self {
-        let tenant = &catalog.config().tenant;
         Self {
-            tenant_column: tenant.column.clone(),
-            words: tenant.words.clone(),
             tables: catalog
                 .relations()
                 .filter(|relation| relation.is_table() && relation.tenant_column.is_some())
                 .map(|relation| relation.name.clone())
                 .collect(),
+            ..Self::from_config(catalog.config())
         }
     }
 
@@ -71,12 +71,16 @@ impl Extra {
             tenant_column: config.tenant.column.clone(),
             words: config.tenant.words.clone(),
             tables: Vec::new(),
+            allowed: config.not_tenant.iter().map(|it| it.name.clone()).collect(),
         }
     }
 }
 
 /// Says whether `name` names a tenant, and by which word.
 pub fn classify(name: &str, extra: &Extra) -> Option<Match> {
+    if extra.allowed.iter().any(|allowed| allowed == name) {
+        return None;
+    }
     let words = split::words(name);
     let strongest = match phrase::find(&words, extra) {
         Some(found) => found,

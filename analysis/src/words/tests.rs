@@ -185,6 +185,18 @@ fn configured_words() {
 }
 
 #[test]
+fn names_that_the_configuration_allows() {
+    let extra = Extra {
+        allowed: vec!["account".to_owned()],
+        ..Extra::default()
+    };
+    assert!(classify("account", &extra).is_none());
+    // Exactly as it stands, and nothing else that means the same.
+    assert!(classify("account_id", &extra).is_some());
+    assert!(classify("Account", &extra).is_some());
+}
+
+#[test]
 fn a_table_of_the_tenant_makes_a_second_tier_word_honest() {
     let extra = Extra {
         tables: vec![

@@ -15,13 +15,20 @@ pub(crate) struct Origin {
     tool: Option<Arc<str>>,
     issuer: Option<Arc<str>>,
     subject: Option<Arc<str>>,
+    home_tenant: Option<Arc<str>>,
     rows: Arc<AtomicU64>,
 }
 
 impl Origin {
     /// A scope that was opened by hand, outside of a call: it makes its own reference.
     pub(crate) fn of_session(session: &Session) -> Self {
-        Self::new(Reference::random()).principal(session.issuer(), session.subject())
+        Self::new(Reference::random()).on_behalf_of(session)
+    }
+
+    /// Whom the session names, and where they belong if that is not plain from the tenant.
+    pub(crate) fn on_behalf_of(mut self, session: &Session) -> Self {
+        self.home_tenant = session.home_tenant().map(|home| home.as_setting().into());
+        self.principal(session.issuer(), session.subject())
     }
 
     /// `reference` is what the client is told and what joins the records of a call.
@@ -31,6 +38,7 @@ impl Origin {
             tool: None,
             issuer: None,
             subject: None,
+            home_tenant: None,
             rows: Arc::default(),
         }
     }
@@ -60,6 +68,10 @@ impl Origin {
 
     pub(crate) fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
+    }
+
+    pub(crate) fn home_tenant(&self) -> Option<&str> {
+        self.home_tenant.as_deref()
     }
 
     /// Adds to the rows that the call has read or changed so far.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::error::Reference;
 use crate::id::TenantId;
+use crate::session::Session;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +58,8 @@ pub struct AuditRecord {
     pub issuer: Option<String>,
     /// Whom the token names.
     pub subject: Option<String>,
+    /// Where the caller belongs, if it chose the tenant from several that its token grants.
+    pub home_tenant: Option<TenantId>,
     /// The client's own name for itself.
     pub client: Option<String>,
     /// The names of the arguments that were given.
@@ -75,6 +79,15 @@ pub struct AuditRecord {
 }
 
 impl AuditRecord {
+    /// The same for a session: its tenant, and who is calling.
+    pub(crate) fn of_session(session: &Session, reference: Reference, tool: &str) -> Self {
+        let mut record = Self::new(session.tenant().clone(), reference.to_string(), tool);
+        record.issuer = Some(session.issuer().to_owned());
+        record.subject = Some(session.subject().to_owned());
+        record.home_tenant = session.home_tenant().cloned();
+        record
+    }
+
     /// A record of a call that begins now and, until told otherwise, was cancelled: so that a call
     /// whose future is dropped is recorded as what it was.
     #[must_use]
@@ -86,6 +99,7 @@ impl AuditRecord {
             at: Utc::now(),
             issuer: None,
             subject: None,
+            home_tenant: None,
             client: None,
             arguments: Vec::new(),
             outcome: Outcome::Cancelled,

@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS watertight.audit (
     protocol    text,
     probe       boolean NOT NULL DEFAULT false
 );
+-- Where a caller belongs that works for several tenants. Added later, hence not above.
+ALTER TABLE watertight.audit ADD COLUMN IF NOT EXISTS home_tenant text;
 CREATE INDEX IF NOT EXISTS audit_tenant_id_id ON watertight.audit (tenant_id, id);
 -- A batch is sent again when its answer was lost; the second copy changes nothing.
 CREATE UNIQUE INDEX IF NOT EXISTS audit_completion ON watertight.audit (tenant_id, reference)
@@ -46,7 +48,7 @@ CREATE POLICY tenant_select ON watertight.audit FOR SELECT TO {application_role}
 REVOKE ALL ON watertight.audit FROM PUBLIC, {application_role};
 GRANT USAGE ON SCHEMA watertight TO {application_role};
 GRANT SELECT ON watertight.audit TO {application_role};
-GRANT INSERT (kind, reference, at, tool, issuer, subject, client, arguments, outcome, error, rows,
+GRANT INSERT (kind, reference, at, tool, issuer, subject, home_tenant, client, arguments, outcome, error, rows,
               duration_us, protocol, probe) ON watertight.audit TO {application_role};
 
 -- What happens before there is a tenant: every system statement, by the role that ran it.

@@ -10,6 +10,7 @@ use sqlx::Row as _;
 
 use super::record::AuditRecord;
 use crate::db::{DbResult, TenantPool, push_text};
+use crate::id::TenantId;
 use crate::session::Session;
 
 /// Longer texts are cut: most of these come from tokens and clients.
@@ -33,6 +34,8 @@ pub struct AuditEntry {
     pub issuer: Option<String>,
     /// Whom the token names.
     pub subject: Option<String>,
+    /// Where the caller belongs, if it chose the tenant from several that its token grants.
+    pub home_tenant: Option<String>,
     /// The client's own name for itself.
     pub client: Option<String>,
     /// The names of the arguments.
@@ -56,16 +59,16 @@ pub struct AuditEntry {
 pub(super) fn insert(records: &[AuditRecord]) -> String {
     let rows: Vec<_> = records.iter().map(row).collect();
     let mut sql = String::from(
-        "INSERT INTO watertight.audit (kind, reference, at, tool, issuer, subject, client, \
+        "INSERT INTO watertight.audit (kind, reference, at, tool, issuer, subject, home_tenant, client, \
          arguments, outcome, error, rows, duration_us, protocol, probe) \
-         SELECT 'completion', reference, at, tool, issuer, subject, client, arguments, outcome, \
+         SELECT 'completion', reference, at, tool, issuer, subject, home_tenant, client, arguments, outcome, \
          error, rows, duration_us, protocol, probe \
          FROM pg_catalog.jsonb_to_recordset(",
     );
     push_text(&mut sql, &serde_json::Value::Array(rows).to_string());
     sql.push_str(
         "::pg_catalog.jsonb) AS r(reference text, at timestamptz, tool text, issuer text, \
-         subject text, client text, arguments text[], outcome text, error text, rows bigint, \
+         subject text, home_tenant text, client text, arguments text[], outcome text, error text, rows bigint, \
          duration_us bigint, protocol text, probe boolean) ON CONFLICT DO NOTHING",
     );
     sql
@@ -85,6 +88,7 @@ fn row(record: &AuditRecord) -> serde_json::Value {
         "tool": clean(&record.tool),
         "issuer": optional(&record.issuer),
         "subject": optional(&record.subject),
+        "home_tenant": record.home_tenant.as_ref().map(TenantId::as_setting),
         "client": optional(&record.client),
         "arguments": arguments,
         "outcome": record.outcome.as_str(),
@@ -110,7 +114,7 @@ pub(super) async fn recent(
     let catalog = pool.catalog().id();
     let mut statement = scope.statement(catalog, false)?;
     let rows = sqlx::query(
-        "SELECT kind, reference, at, tool, issuer, subject, client, arguments, outcome, error, \
+        "SELECT kind, reference, at, tool, issuer, subject, home_tenant, client, arguments, outcome, error, \
                 rows, duration_us, protocol, probe \
          FROM watertight.audit ORDER BY id DESC LIMIT $1",
     )
@@ -133,6 +137,7 @@ fn entry(row: &sqlx::postgres::PgRow) -> Result<AuditEntry, sqlx::Error> {
         tool: row.try_get("tool")?,
         issuer: row.try_get("issuer")?,
         subject: row.try_get("subject")?,
+        home_tenant: row.try_get("home_tenant")?,
         client: row.try_get("client")?,
         arguments: arguments.unwrap_or_default(),
         outcome: row.try_get("outcome")?,

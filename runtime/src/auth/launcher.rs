@@ -42,6 +42,7 @@ impl LauncherAuthenticator {
             issuer: format!("launcher:{name}"),
             subject: subject.into(),
             tenant,
+            home: None,
             scopes: scopes.into_iter().map(Into::into).collect(),
             client: None,
             expires_at: None,

@@ -4,9 +4,11 @@
 //! and nowhere else; both are easy to find with a text search. An `AuthRequest` is handed out only
 //! while a request is being authenticated, so code that runs later can't make a session.
 
+mod choice;
 mod jwt;
 mod launcher;
 mod request;
+mod scopes;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -17,10 +19,12 @@ use std::pin::Pin;
 use crate::id::TenantKind;
 use crate::session::Session;
 
+pub use choice::{InvalidChoice, TenantChoice};
 pub use jsonwebtoken::Algorithm;
 pub use jwt::{JwtAuthenticator, JwtAuthenticatorBuilder, JwtConfigError};
 pub use launcher::LauncherAuthenticator;
 pub use request::{AuthRequest, Verified};
+pub(crate) use scopes::{Reach, ScopeRules, is_scope};
 
 /// Turns the credentials of one request into a [`Session`].
 ///
@@ -66,6 +70,12 @@ pub trait Authenticator: Send + Sync + 'static {
     fn tenant_kind(&self) -> Option<TenantKind> {
         None
     }
+
+    /// How a request says which of several tenants it is for, if it does. A server refuses to start
+    /// if a tool's argument could reach the same place.
+    fn tenant_choice(&self) -> Option<TenantChoice> {
+        None
+    }
 }
 
 /// An [`Authenticator`] behind a pointer.
@@ -102,6 +112,8 @@ pub enum AuthErrorKind {
     Rejected,
     /// Whether they are valid can't be found out now: 503.
     Unavailable,
+    /// The credentials are valid, and do not allow what the request chose: 403.
+    Forbidden,
 }
 
 impl AuthError {
@@ -130,6 +142,17 @@ impl AuthError {
     pub fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind: AuthErrorKind::Unavailable,
+            reason: reason.into(),
+            cause: None,
+        }
+    }
+
+    /// The credentials are valid and do not grant the tenant that the request chose, or it chose
+    /// none. The reason is logged; it must not contain what the client sent.
+    #[must_use]
+    pub fn forbidden(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind: AuthErrorKind::Forbidden,
             reason: reason.into(),
             cause: None,
         }

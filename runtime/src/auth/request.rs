@@ -53,7 +53,9 @@ impl<'a> AuthRequest<'a> {
     ///
     /// Before calling it, an authenticator must have established, from this request alone, that
     /// - the credentials were issued by `issuer`, for this server, and are valid now, and
-    /// - `tenant` follows from what the issuer says, and not from anything that the client chose.
+    /// - `tenant` follows from what the issuer says, and not from anything that the client chose;
+    ///   or the client chose it ([`TenantChoice`](super::TenantChoice)) from the set that these
+    ///   very credentials grant, and the choice was checked against the set.
     pub fn verified(
         &self,
         issuer: impl Into<String>,
@@ -64,6 +66,7 @@ impl<'a> AuthRequest<'a> {
             issuer: issuer.into(),
             subject: subject.into(),
             tenant,
+            home: None,
             scopes: Vec::new(),
             client: None,
             expires_at: None,
@@ -88,6 +91,13 @@ impl Verified {
     /// The scopes that were granted. None, unless this is called.
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.0.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where the principal belongs, if the tenant was chosen from several that the credentials
+    /// grant. It is recorded beside the tenant in the audit trail.
+    pub fn home_tenant(mut self, tenant: TenantId) -> Self {
+        self.0.home = Some(tenant);
         self
     }
 

@@ -146,7 +146,12 @@ impl Messages {
 fn push_effect(text: &mut String, table: &str, origin: &Origin) {
     text.push_str("INSERT INTO ");
     text.push_str(table);
-    text.push_str(" (kind, reference, tool, issuer, subject) VALUES ('effect', ");
+    text.push_str(" (kind, reference, tool, issuer, subject");
+    // The trail of system work has no such column, and no tenants to belong to.
+    if origin.home_tenant().is_some() {
+        text.push_str(", home_tenant");
+    }
+    text.push_str(") VALUES ('effect', ");
     push_origin(text, origin);
     text.push_str("); ");
 }
@@ -160,6 +165,10 @@ fn push_origin(text: &mut String, origin: &Origin) {
             Some(value) => push_text(text, value),
             None => text.push_str("NULL"),
         }
+    }
+    if let Some(home) = origin.home_tenant() {
+        text.push_str(", ");
+        push_text(text, home);
     }
 }
 
@@ -209,6 +218,8 @@ mod tests {
             application_role: "app",
             require_rls: false,
             relax_force: false,
+            words: &[],
+            not_tenant: &[],
         };
         let catalog = Catalog::new("c", settings, &[], &[]);
         Messages::new(

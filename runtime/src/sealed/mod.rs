@@ -36,13 +36,9 @@ pub(crate) struct Binding(Vec<u8>);
 impl Binding {
     /// Issuer, subject and tenant of the session, and what the handle is for.
     pub(crate) fn new(session: &Session, purpose: &str) -> Self {
-        let tenant = session.tenant();
         Self(b"watertight handle".to_vec())
             .and(purpose.as_bytes())
-            .and(session.issuer().as_bytes())
-            .and(session.subject().as_bytes())
-            .and(tenant.kind().sql_type().as_bytes())
-            .and(tenant.as_setting().as_bytes())
+            .and(&session.binding())
     }
 
     /// And this, such as the arguments of the request.
@@ -146,6 +142,7 @@ mod tests {
             issuer: issuer.into(),
             subject: subject.into(),
             tenant,
+            home: None,
             scopes: Vec::new(),
             client: None,
             expires_at: None,

@@ -364,9 +364,8 @@ pub(super) fn record(
     method: &str,
     given: &JsonObject,
 ) -> Record {
-    let session = caller.session();
     let origin = Origin::new(caller.reference()).tool(method);
-    let origin = origin.principal(session.issuer(), session.subject());
+    let origin = origin.on_behalf_of(caller.session());
     Record::begin(caller, origin, request, method, given)
 }
 

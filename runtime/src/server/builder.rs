@@ -17,13 +17,13 @@ use super::guard::{Guard, GuardBuilder};
 use super::handler::McpServer;
 use super::serve::Server;
 use super::stdio::{StdioIdentity, StdioServer};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, TenantChoice};
 use crate::completion::Completions;
 use crate::db::TenantPool;
 use crate::prompt::Prompts;
 use crate::resource::Resources;
 use crate::sealed::SealingKey;
-use crate::tool::{Mounted, Tools};
+use crate::tool::{Compiled, Mounted, Tools, published_by_us};
 use crate::walk::{self, Place, Waiver};
 
 /// Collects the parts of a [`Server`].
@@ -120,29 +120,40 @@ impl ServerBuilder {
     }
 
     fn add_own(&mut self, tool: Mounted) {
-        let name = tool.compiled.published.name.to_string();
+        self.note(&tool.compiled);
+        self.add(tool.into_route());
+    }
+
+    /// What one of our own tools says about itself: the scopes that it needs, and where its
+    /// attributes waive a rule.
+    fn note(&mut self, tool: &Compiled) {
+        let name = tool.published.name.to_string();
         self.own.push(name.clone());
-        let callable = &tool.compiled.callable;
+        let callable = &tool.callable;
+        self.waivers
+            .extend(callable.exceptions.iter().map(|exception| Waiver {
+                tool: name.clone(),
+                reason: exception.reason.to_owned(),
+                place: Place::Attribute(exception.clone()),
+            }));
         if !callable.scopes.is_empty() {
             let scopes: Vec<String> = callable.scopes.iter().map(|s| (*s).to_owned()).collect();
             self.require(name, scopes);
         }
-        self.waivers
-            .extend(callable.exceptions.iter().map(|exception| Waiver {
-                tool: tool.compiled.published.name.to_string(),
-                reason: exception.reason.to_owned(),
-                place: Place::Attribute(exception.clone()),
-            }));
-        self.add(tool.into_route());
     }
 
-    /// Mounts tools that were written with rmcp alone: the handler that has them, and their
-    /// router, which `#[tool_router]` generates. They run behind the same guard, and
+    /// Mounts tools that are methods, of rmcp's `#[tool]` and of ours: the handler that has them,
+    /// and their router, which `#[tool_router]` generates. They run behind the same guard, and
     /// `ToolContext` works in them as a parameter.
     pub fn mount<T: Send + Sync + 'static>(mut self, handler: T, router: ToolRouter<T>) -> Self {
         for route in super::mount::routes(&Arc::new(handler), router) {
             match route {
-                Ok(route) => self.add(route),
+                Ok(route) => {
+                    if let Some(own) = published_by_us(&route.attr) {
+                        self.note(&own);
+                    }
+                    self.add(route);
+                }
                 Err(error) => self.mistakes.push(error.to_string()),
             }
         }
@@ -205,6 +216,22 @@ impl ServerBuilder {
     fn require(&mut self, tool: String, scopes: Vec<String>) {
         self.guard.require(tool.clone(), scopes.clone());
         self.requires.insert(tool, scopes);
+    }
+
+    /// See [`GuardBuilder::scope_implies`].
+    pub fn scope_implies<S: Into<String>>(
+        mut self,
+        scope: impl Into<String>,
+        implied: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.guard = self.guard.scope_implies(scope, implied);
+        self
+    }
+
+    /// See [`GuardBuilder::scope_separator`].
+    pub fn scope_separator(mut self, separator: char) -> Self {
+        self.guard = self.guard.scope_separator(separator);
+        self
     }
 
     /// The database that the tools read and write.
@@ -321,6 +348,8 @@ impl ServerBuilder {
             tracing::info!(tool, reason, "a rule about tenants is waived");
         }
         let state = self.guard.state_for(None)?;
+        let choice = self.guard.choice();
+        let reserved: Vec<String> = choice.map(TenantChoice::reserved).unwrap_or_default();
         let mut waivers = self.waivers.clone();
         if state.pool().is_none() {
             waivers.extend(self.own.iter().map(|tool| Waiver {
@@ -329,7 +358,8 @@ impl ServerBuilder {
                 reason: "judged at compile time".to_owned(),
             }));
         }
-        let mut findings = walk::findings(&handler.published(), state.extra(), &waivers);
+        walk::warn_of_prose(&handler.published(), state.extra());
+        let mut findings = walk::findings(&handler.published(), state.extra(), &reserved, &waivers);
         let judged = state.pool().is_none();
         findings.extend(handler.beyond().findings(state.extra(), judged, &waivers));
         if findings.is_empty() {

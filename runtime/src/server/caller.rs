@@ -3,17 +3,21 @@
 //! Invariant: a `Caller` is put into a request by the guard (HTTP) or by the stdio transport, both
 //! after verification. The type is private to this crate, so no other code can put one there.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use watertight_analysis::words::Extra;
 
 use crate::audit::{AuditLimits, AuditWriter};
+use crate::auth::ScopeRules;
 use crate::db::TenantPool;
 use crate::error::Reference;
 use crate::sealed::Sealer;
 use crate::session::Session;
 use crate::subscription::Notifier;
 use crate::tripwire::{Tripwire, Tripwires};
+use crate::walk::extra_of;
 
 /// What all requests of one server share.
 #[derive(Debug)]
@@ -21,31 +25,27 @@ pub(crate) struct ServerState {
     pool: Option<TenantPool>,
     tripwires: Tripwires,
     extra: Extra,
+    scope_rules: ScopeRules,
+    /// Scopes by tool, where they do not stand at the tool itself.
+    requires: BTreeMap<String, Vec<String>>,
     audit: OnceLock<AuditWriter>,
+    probes: AtomicU64,
     sealer: Sealer,
     /// Of the server around it; a guard in front of another service has none.
     notifier: OnceLock<Notifier>,
 }
 
 impl ServerState {
-    pub(crate) fn new(pool: Option<TenantPool>) -> Self {
-        let column = pool
-            .as_ref()
-            .map_or("tenant_id", |pool| pool.catalog().settings.tenant_column);
-        let relations = pool.iter().flat_map(|pool| pool.catalog().relations());
-        let of_tenants = relations.filter(|relation| relation.tenant_column.is_some());
-        let extra = Extra {
-            tenant_column: column.to_owned(),
-            tables: of_tenants
-                .map(|relation| relation.name.to_owned())
-                .collect(),
-            ..Extra::default()
-        };
+    pub(crate) fn new(pool: Option<TenantPool>, scope_rules: ScopeRules) -> Self {
+        let extra = extra_of(pool.as_ref().map(TenantPool::catalog));
         Self {
-            tripwires: Tripwires::new(column),
+            tripwires: Tripwires::new(&extra.tenant_column),
             pool,
             extra,
+            scope_rules,
+            requires: BTreeMap::new(),
             audit: OnceLock::new(),
+            probes: AtomicU64::new(0),
             sealer: Sealer::new(&[]),
             notifier: OnceLock::new(),
         }
@@ -55,6 +55,18 @@ impl ServerState {
     pub(crate) fn sealed_with(mut self, sealer: Sealer) -> Self {
         self.sealer = sealer;
         self
+    }
+
+    /// The same, with the scopes that tools need.
+    pub(crate) fn requiring(mut self, requires: BTreeMap<String, Vec<String>>) -> Self {
+        self.requires = requires;
+        self
+    }
+
+    /// Whether the session has every scope that the tool needs.
+    pub(crate) fn may_call(&self, tool: &str, session: &Session) -> bool {
+        let needed = self.requires.get(tool);
+        needed.is_none_or(|scopes| scopes.iter().all(|scope| session.has_scope(scope)))
     }
 
     /// The database; `None` in a server that has none.
@@ -87,6 +99,16 @@ impl ServerState {
         &self.sealer
     }
 
+    /// One more call that named a tenant.
+    pub(crate) fn count_probe(&self) {
+        self.probes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(crate) fn probes(&self) -> u64 {
+        self.probes.load(Ordering::Relaxed)
+    }
+
     /// What names a tenant here beside the usual words.
     pub(crate) fn extra(&self) -> &Extra {
         &self.extra
@@ -107,9 +129,10 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// From here on the session's scopes are those that it amounts to on this server.
     pub(crate) fn new(session: Session, state: Arc<ServerState>, reference: Reference) -> Self {
         Self {
-            session,
+            session: session.under(&state.scope_rules),
             state,
             reference,
         }

@@ -7,6 +7,7 @@ mod error;
 mod foreign;
 mod guard;
 mod handler;
+mod list;
 mod mount;
 mod pages;
 mod round_trip;
@@ -14,12 +15,11 @@ mod serve;
 mod stdio;
 
 pub use builder::ServerBuilder;
-pub(crate) use caller::Caller;
-#[cfg(test)]
-pub(crate) use caller::ServerState;
+pub(crate) use caller::{Caller, ServerState};
 pub use error::ServerError;
 pub use foreign::ForeignParts;
 pub use guard::{Guard, GuardBuilder, GuardLayer, GuardService};
 pub use handler::McpServer;
+pub use list::list_tools;
 pub use serve::Server;
 pub use stdio::{StdioIdentity, StdioServer};

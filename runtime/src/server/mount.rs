@@ -19,7 +19,7 @@ use super::handler::{McpServer, caller, text_of};
 use super::round_trip::Rounds;
 use crate::audit::{Origin, Outcome};
 use crate::error::{ToolError, ToolErrorKind};
-use crate::tool::{InvalidTool, Record, Validator, close};
+use crate::tool::{InvalidTool, Record, Validator, close, published_by_us};
 
 /// The routes of a router over another handler, for ours. Calls reach `handler`, as there.
 pub(super) fn routes<T: Send + Sync + 'static>(
@@ -36,6 +36,9 @@ fn route<T: Send + Sync + 'static>(
     handler: Arc<T>,
     route: ToolRoute<T>,
 ) -> Result<ToolRoute<McpServer>, InvalidTool> {
+    if published_by_us(&route.attr).is_some() {
+        return Ok(own(handler, route));
+    }
     let mut published = route.attr;
     let name = published.name.clone();
     let schema = close((*published.input_schema).clone());
@@ -72,6 +75,24 @@ fn route<T: Send + Sync + 'static>(
     ))
 }
 
+/// A method that is a tool by our own attribute passes all of this by itself.
+fn own<T: Send + Sync + 'static>(handler: Arc<T>, route: ToolRoute<T>) -> ToolRoute<McpServer> {
+    let shared = Arc::new((handler, route.call));
+    ToolRoute::new_dyn(
+        route.attr,
+        move |context: ToolCallContext<'_, McpServer>| {
+            let shared = Arc::clone(&shared);
+            let mut request = CallToolRequestParams::new(context.name);
+            request.arguments = context.arguments;
+            let context = context.request_context;
+            Box::pin(async move {
+                let (handler, call) = &*shared;
+                call(ToolCallContext::new(&**handler, request, context)).await
+            })
+        },
+    )
+}
+
 /// A call whose arguments fit.
 struct Admitted {
     caller: Caller,
@@ -89,12 +110,12 @@ impl Admitted {
         validator: &Validator,
     ) -> Result<Result<Self, CallToolResponse>, ErrorData> {
         let caller = caller(context)?;
-        let (session, reference) = (caller.session(), caller.reference());
+        let reference = caller.reference();
         let tool = request.name.to_string();
         let none = JsonObject::new();
         let arguments = request.arguments.as_ref().unwrap_or(&none);
         let origin = Origin::new(reference).tool(&tool);
-        let origin = origin.principal(session.issuer(), session.subject());
+        let origin = origin.on_behalf_of(caller.session());
         let mut record = Record::begin(&caller, origin, context, &tool, arguments);
         if let Err(refusal) = validator.check(arguments, || caller.state().extra().clone()) {
             record.audit.probe = refusal.probe;

@@ -89,6 +89,10 @@ pub struct Settings {
     pub require_rls: bool,
     /// Accept row-level security that is enabled but not forced.
     pub relax_force: bool,
+    /// Further words for a tenant.
+    pub words: &'static [&'static str],
+    /// Names of arguments that are allowed everywhere although they look like a tenant's.
+    pub not_tenant: &'static [&'static str],
 }
 
 /// A relation of the migrations, as far as a proof relies on it.

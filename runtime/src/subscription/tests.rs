@@ -24,6 +24,7 @@ fn session(subject: &str, tenant: i64, left: Option<Duration>) -> Session {
         issuer: "i".into(),
         subject: subject.into(),
         tenant: TenantId::bigint(tenant),
+        home: None,
         scopes: Vec::new(),
         client: None,
         expires_at: left.map(|left| SystemTime::now() + left),

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use super::input::{Exception, ExceptionKind, Fields, OpenInput, ToolInput};
 use super::types::{Measured, Ranged, Textual};
 
+/// What stands for the name where one type holds all arguments. No argument is called so.
+pub(super) const ALL: &str = "";
+
 /// Starts an argument of a type that a model may fill in.
 #[doc(hidden)]
 pub fn argument<T: ToolInput>(name: &'static str) -> Argument<T> {

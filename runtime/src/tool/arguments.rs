@@ -33,6 +33,25 @@ impl Arguments {
         Ok(Self { values })
     }
 
+    /// Reads validated arguments as one value.
+    pub(super) fn read_all(
+        all: &AnyArgument,
+        given: Map<String, Value>,
+    ) -> Result<Self, &'static str> {
+        let value = (all.read)(Value::Object(given)).ok_or("the arguments")?;
+        Ok(Self {
+            values: vec![(all.name, value)],
+        })
+    }
+
+    /// Takes all arguments as the one value that they are.
+    ///
+    /// # Errors
+    /// As [`take`](Arguments::take).
+    pub fn take_all<T: Any>(&mut self) -> ToolResult<T> {
+        self.take(super::argument::ALL)
+    }
+
     /// Takes the value of an argument.
     ///
     /// # Errors

@@ -21,6 +21,8 @@ pub(crate) struct Callable {
     /// The closed schema of its arguments.
     pub(crate) schema: Map<String, Value>,
     pub(super) arguments: Vec<AnyArgument>,
+    /// All arguments as one type, in the place of the list.
+    pub(super) whole: Option<AnyArgument>,
     pub(super) validator: Validator,
 }
 
@@ -36,7 +38,10 @@ impl Callable {
                 )));
             }
         }
-        let schema = schema::input(&spec.arguments);
+        let schema = match &spec.whole {
+            Some(whole) => schema::whole(whole).map_err(refused)?,
+            None => schema::input(&spec.arguments),
+        };
         let validator = Validator::new(&schema)
             .map_err(|error| refused(format!("its input schema is wrong: {error}")))?;
         for argument in &spec.arguments {
@@ -51,6 +56,7 @@ impl Callable {
             scopes: spec.scopes.clone(),
             exceptions: spec.exceptions().cloned().collect(),
             arguments: spec.arguments,
+            whole: spec.whole,
             validator,
             schema,
         })

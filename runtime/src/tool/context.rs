@@ -34,8 +34,7 @@ impl ToolContext {
         tool: Option<&str>,
         request: &RequestContext<RoleServer>,
     ) -> Self {
-        let session = caller.session();
-        let origin = Origin::new(caller.reference()).principal(session.issuer(), session.subject());
+        let origin = Origin::new(caller.reference()).on_behalf_of(caller.session());
         Self {
             origin: match tool {
                 Some(tool) => origin.tool(tool),
@@ -103,7 +102,7 @@ impl ToolContext {
         self.session().subject()
     }
 
-    /// Whether the caller's token grants exactly this scope.
+    /// Whether the caller's token grants this scope; see [`Session::has_scope`].
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
         self.session().has_scope(scope)

@@ -9,9 +9,11 @@ mod callable;
 mod compiled;
 mod context;
 mod input;
+mod method;
 mod output;
 mod output_types;
 mod record;
+mod registry;
 mod reply;
 mod route;
 mod schema;
@@ -27,11 +29,13 @@ use std::future::Future;
 
 pub use arguments::Arguments;
 pub(crate) use callable::Callable;
+pub(crate) use compiled::Compiled;
 pub use compiled::InvalidTool;
 pub use context::ToolContext;
 pub use input::{Exception, ExceptionKind, TenantIdentifier, ToolInput};
 pub use output::{IntoReply, ToolOutput};
 pub(crate) use record::Record;
+pub(crate) use registry::published_by_us;
 pub use reply::Reply;
 pub(crate) use route::{Mounted, serve};
 pub(crate) use schema::close;
@@ -46,11 +50,16 @@ use crate::error::ToolResult;
 #[doc(hidden)]
 pub mod generated {
     pub use rmcp::handler::server::router::tool::{IntoToolRoute, ToolRoute};
+    pub use rmcp::handler::server::wrapper::Parameters;
+    pub use rmcp::model::Tool as PublishedTool;
 
     pub use super::argument::{argument, open_argument};
     pub use super::input::{
         EitherInputOrTenant, Fields, Input, OpenInput, Otherwise, Probe, Readable, Tenant,
         require_no_tenant,
+    };
+    pub use super::method::{
+        MethodAnswer, MethodCall, MethodSpec, method_spec, published, refused_tool,
     };
     pub use super::output::{EitherOutputOrTenant, OpenOutput, Output, Parts, Writable};
     pub use super::route::route;

@@ -2,14 +2,15 @@
 //!
 //! Invariant: a call that began has a record, also one that panics or whose future is dropped.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rmcp::model::JsonObject;
 use rmcp::service::{RequestContext, RoleServer};
 
-use crate::audit::{AuditRecord, AuditWriter, Origin, Outcome};
+use crate::audit::{AuditRecord, Origin, Outcome};
 use crate::error::ToolError;
-use crate::server::Caller;
+use crate::server::{Caller, ServerState};
 
 /// Argument names kept in a record, and letters of each: both come from the client.
 const MOST_NAMES: usize = 32;
@@ -19,7 +20,7 @@ const LONGEST_NAME: usize = 64;
 /// was cancelled.
 pub(crate) struct Record {
     pub(crate) audit: AuditRecord,
-    writer: AuditWriter,
+    state: Arc<ServerState>,
     origin: Origin,
     begun: Instant,
     settled: bool,
@@ -34,11 +35,7 @@ impl Record {
         tool: &str,
         arguments: &JsonObject,
     ) -> Self {
-        let session = caller.session();
-        let reference = caller.reference().to_string();
-        let mut audit = AuditRecord::new(session.tenant().clone(), reference, tool);
-        audit.issuer = Some(session.issuer().to_owned());
-        audit.subject = Some(session.subject().to_owned());
+        let mut audit = AuditRecord::of_session(caller.session(), caller.reference(), tool);
         audit.client = request.client_info().map(|client| shortened(&client.name));
         audit.protocol = request
             .protocol_version()
@@ -50,7 +47,7 @@ impl Record {
             .collect();
         Self {
             audit,
-            writer: caller.state().audit().clone(),
+            state: Arc::clone(caller.state()),
             origin,
             begun: Instant::now(),
             settled: false,
@@ -76,7 +73,16 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.audit.rows = self.origin.rows();
         self.audit.duration = self.begun.elapsed();
-        self.writer.record(self.audit.clone());
+        if self.audit.probe {
+            self.state.count_probe();
+            let reference = &self.audit.reference;
+            tracing::warn!(
+                reference,
+                tool = self.audit.tool,
+                "probe: the call named a tenant"
+            );
+        }
+        self.state.audit().record(self.audit.clone());
     }
 }
 

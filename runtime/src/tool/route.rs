@@ -26,6 +26,7 @@ use super::compiled::{Compiled, InvalidTool};
 use super::context::{ToolContext, unverified};
 use super::output::IntoReply;
 use super::record::Record;
+use super::registry;
 use crate::audit::Outcome;
 use crate::error::{Reference, ToolError};
 use crate::server::Caller;
@@ -48,7 +49,7 @@ impl Mounted {
     /// Compiles a tool.
     pub(crate) fn of<T: Tool>() -> Result<Self, InvalidTool> {
         Ok(Self {
-            compiled: Arc::new(Compiled::of::<T>()?),
+            compiled: registry::once::<T>(Compiled::of::<T>)?,
             call: |tool, request, arguments| Box::pin(call::<T>(tool, request, arguments)),
         })
     }
@@ -74,16 +75,26 @@ impl Mounted {
 pub fn route<T: Tool, S: Send + Sync + 'static>() -> ToolRoute<S> {
     match Mounted::of::<T>() {
         Ok(mounted) => mounted.into_route(),
-        Err(error) => {
-            tracing::error!(%error, "this tool refuses every call");
-            let nothing = Map::from_iter([("type".to_owned(), "object".into())]);
-            ToolRoute::new_dyn(Published::new_with_raw(T::NAME, None, nothing), move |_| {
-                let error = ToolError::internal(error.clone());
-                let result = error.into_result(Reference::random(), T::NAME);
-                Box::pin(std::future::ready(Ok(result.into())))
-            })
-        }
+        Err(error) => ToolRoute::new_dyn(refused(T::NAME, &error), move |_| {
+            let result = refusal(&error, T::NAME);
+            Box::pin(std::future::ready(Ok(result.into())))
+        }),
     }
+}
+
+/// What is published of a tool that contradicts itself.
+pub(super) fn refused(name: &str, error: &InvalidTool) -> Published {
+    tracing::error!(%error, "this tool refuses every call");
+    let nothing = Map::from_iter([
+        ("type".to_owned(), "object".into()),
+        ("additionalProperties".to_owned(), false.into()),
+    ]);
+    Published::new_with_raw(name.to_owned(), None, nothing)
+}
+
+/// What a call of it is answered with.
+pub(super) fn refusal(error: &InvalidTool, name: &str) -> CallToolResult {
+    ToolError::internal(error.clone()).into_result(Reference::random(), name)
 }
 
 /// Serves one call of a tool.
@@ -92,13 +103,24 @@ async fn call<T: Tool>(
     request: RequestContext<RoleServer>,
     arguments: JsonObject,
 ) -> CallToolResult {
-    let Some(caller) = Caller::from_extensions(&request.extensions).cloned() else {
-        return unverified().into_result(Reference::random(), T::NAME);
-    };
     let run = |context, arguments| run::<T>(tool.wrapped, context, arguments);
-    serve(&tool.callable, &caller, &request, arguments, run)
+    serve_tool(&tool, &request, arguments, run).await
+}
+
+/// Serves one call of a tool, whose errors are results.
+pub(super) async fn serve_tool<W: Future<Output = Result<CallToolResult, ToolError>>>(
+    tool: &Compiled,
+    request: &RequestContext<RoleServer>,
+    arguments: JsonObject,
+    work: impl FnOnce(ToolContext, Arguments) -> W,
+) -> CallToolResult {
+    let name = tool.published.name.as_ref();
+    let Some(caller) = Caller::from_extensions(&request.extensions) else {
+        return unverified().into_result(Reference::random(), name);
+    };
+    serve(&tool.callable, caller, request, arguments, work)
         .await
-        .unwrap_or_else(|error| error.into_result(caller.reference(), T::NAME))
+        .unwrap_or_else(|error| error.into_result(caller.reference(), name))
 }
 
 /// Serves one call of anything that clients call: the function runs, as `work`, only after all
@@ -148,8 +170,11 @@ fn admit(
         record.audit.probe = refusal.probe;
         return Err(ToolError::invalid_arguments(refusal.text));
     }
-    Arguments::read(&callable.arguments, arguments)
-        .map_err(|name| ToolError::invalid_at(name, "a value that its type can hold"))
+    let read = match &callable.whole {
+        Some(whole) => Arguments::read_all(whole, arguments),
+        None => Arguments::read(&callable.arguments, arguments),
+    };
+    read.map_err(|name| ToolError::invalid_at(name, "a value that its type can hold"))
 }
 
 /// The function and its result's form; both are the user's code.

@@ -2,8 +2,8 @@
 
 use rmcp::model::ToolAnnotations;
 
-use super::argument::{AnyArgument, Argument};
-use super::input::Exception;
+use super::argument::{ALL, AnyArgument, Argument, argument};
+use super::input::{Exception, ToolInput};
 
 /// The description of a tool: name, texts, hints, scopes and arguments.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct ToolSpec {
     pub(super) scopes: Vec<&'static str>,
     pub(super) annotations: Option<ToolAnnotations>,
     pub(super) arguments: Vec<AnyArgument>,
+    /// All arguments as one type, in the place of the list.
+    pub(super) whole: Option<AnyArgument>,
 }
 
 impl ToolSpec {
@@ -27,6 +29,7 @@ impl ToolSpec {
             scopes: Vec::new(),
             annotations: None,
             arguments: Vec::new(),
+            whole: None,
         }
     }
 
@@ -80,6 +83,13 @@ impl ToolSpec {
         self
     }
 
+    /// Takes all arguments from the fields of one type.
+    #[doc(hidden)]
+    pub fn arguments_of<T: ToolInput>(mut self) -> Self {
+        self.whole = Some(argument::<T>(ALL).erase());
+        self
+    }
+
     /// The tool's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -102,6 +112,10 @@ impl ToolSpec {
 
     /// Where a rule about tenants was waived, and why: in the arguments and inside their types.
     pub fn exceptions(&self) -> impl Iterator<Item = &Exception> {
-        self.arguments.iter().flat_map(|it| &it.exceptions)
+        let whole = self.whole.iter();
+        self.arguments
+            .iter()
+            .chain(whole)
+            .flat_map(|it| &it.exceptions)
     }
 }

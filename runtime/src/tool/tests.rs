@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use watertight_macros::mcp_tool;
 
+use crate::auth::ScopeRules;
 use crate::error::{Reference, ToolError, ToolResult};
 use crate::server::{Caller, ServerState};
 use crate::session::{Grant, Session};
@@ -89,11 +90,12 @@ impl Desk {
             issuer: "https://id.example.com".into(),
             subject: "ada".into(),
             tenant: TenantId::uuid(TENANT.parse().unwrap()),
+            home: None,
             scopes: vec!["customers:read".into()],
             client: None,
             expires_at: None,
         });
-        let state = Arc::new(ServerState::new(None));
+        let state = Arc::new(ServerState::new(None, ScopeRules::default()));
         let mut router = tools![list_customers, fail, locked, reads]
             .into_router::<Self>()
             .unwrap();

@@ -82,9 +82,9 @@ macro_rules! tools {
     };
 }
 
-/// One tool as a value, for an rmcp router: `router.with_route(tool!(list_customers))`.
+/// One tool as a value, for an rmcp router: `router.with_route(route!(list_customers))`.
 #[macro_export]
-macro_rules! tool {
+macro_rules! route {
     // A path fragment can't start a struct expression, tokens can.
     ($($tool:tt)+) => {
         $($tool)+ {}

@@ -75,6 +75,8 @@ fn settings(krate: &Path, project: &Project) -> TokenStream {
                 .iter()
                 .any(|found| found.schema == **schema)
     });
+    let words = &config.tenant.words;
+    let not_tenant = config.not_tenant.iter().map(|it| &it.name);
     let (require_rls, relax_force) = (config.require_rls, config.relax_force);
     quote! {
         #krate::__private::Settings {
@@ -85,6 +87,8 @@ fn settings(krate: &Path, project: &Project) -> TokenStream {
             application_role: #role,
             require_rls: #require_rls,
             relax_force: #relax_force,
+            words: &[#(#words),*],
+            not_tenant: &[#(#not_tenant),*],
         }
     }
 }

@@ -24,6 +24,19 @@ pub(crate) fn check(tool: &Tool, names: &Names, errors: &mut Errors) {
         seen.push(&argument.name);
         self::argument(tool.kind, argument, names, errors);
     }
+    if let Some(whole) = tool.wholes().nth(1) {
+        errors.push(
+            whole,
+            "a tool has one `Parameters`, which holds all arguments",
+        );
+    }
+    if let (Some(whole), Some(_)) = (tool.wholes().next(), tool.arguments().next()) {
+        errors.push(
+            whole,
+            "`Parameters` holds all arguments, and there are others beside it\n\
+             help: make them fields of this type, or take every argument by its name",
+        );
+    }
 }
 
 fn signature(tool: &Tool, errors: &mut Errors) {
@@ -90,7 +103,9 @@ fn returns(tool: &Tool, errors: &mut Errors) {
 /// What a function of this kind returns.
 const fn example(kind: Kind) -> &'static str {
     match kind {
-        Kind::Tool => "`-> ToolResult<…>`; `ToolResult<()>` if there is nothing to say",
+        Kind::Tool | Kind::Method => {
+            "`-> ToolResult<…>`; `ToolResult<()>` if there is nothing to say"
+        }
         Kind::Resource => "`-> ToolResult<…>` with the value, or `ToolResult<Contents>`",
         Kind::Prompt => "`-> ToolResult<Prompt>` or `-> ToolResult<String>`",
         Kind::Completion => "`-> ToolResult<Vec<String>>`",

@@ -73,6 +73,10 @@ fn implementation(tool: &Tool) -> TokenStream {
 }
 
 pub(crate) fn specification(tool: &Tool, krate: &TokenStream) -> TokenStream {
+    let name = match tool.kind {
+        Kind::Method => tool.name().to_token_stream(),
+        _ => quote!(Self::NAME),
+    };
     let options = &tool.options;
     let description = tool.description.iter();
     let title = options.title.iter();
@@ -90,13 +94,15 @@ pub(crate) fn specification(tool: &Tool, krate: &TokenStream) -> TokenStream {
         Some(quote!(.#name(#value)))
     });
     let arguments = tool.arguments().map(|it| argument(it, krate));
+    let wholes = tool.wholes();
     quote! {
-        #krate::ToolSpec::new(Self::NAME)
+        #krate::ToolSpec::new(#name)
             #(.title(#title))*
             #(.describe(#description))*
             #(.requires(#scopes))*
             #(#hints)*
             #(.argument(#arguments))*
+            #(.arguments_of::<#wholes>())*
     }
 }
 
@@ -158,39 +164,63 @@ fn default_expression(value: &Expr) -> TokenStream {
     }
 }
 
+/// The call of the user's function, and what it needs of the call's context and arguments.
+pub(crate) struct Call {
+    pub(crate) context: Ident,
+    /// `mut arguments`, or `_arguments` where there are none.
+    pub(crate) arguments: TokenStream,
+    pub(crate) expression: TokenStream,
+}
+
+impl Call {
+    /// A call of `function`, which is the user's function as the generated code reaches it.
+    pub(crate) fn of(tool: &Tool, function: &TokenStream, krate: &TokenStream) -> Self {
+        let is_context = |it: &Parameter| matches!(it, Parameter::Context(_));
+        let has_context = tool.parameters.iter().any(is_context);
+        let has_arguments = !tool.parameters.iter().all(is_context);
+        // Mixed-site spans keep our locals apart from whatever the user's module has in scope.
+        let local = |text: &str| Ident::new(text, Span::mixed_site());
+        let arguments = local(if has_arguments {
+            "arguments"
+        } else {
+            "_arguments"
+        });
+        let mutable = has_arguments.then(|| quote!(mut));
+        let values = tool.parameters.iter().map(|parameter| match parameter {
+            // The user's span: if the type only bears the name, the mismatch is shown there.
+            Parameter::Context(ty) => {
+                let cx = Ident::new("cx", Span::mixed_site().located_at(ty.span()));
+                quote!(#cx)
+            }
+            Parameter::Argument(argument) => {
+                let name = &argument.name;
+                quote!(#arguments.take(#name)?)
+            }
+            Parameter::Whole(_) => quote!(#krate::__private::Parameters(#arguments.take_all()?)),
+        });
+        // A result with another error type is a mismatch, shown at the return type.
+        let span = Span::mixed_site().located_at(tool.item.sig.output.span());
+        Self {
+            expression: quote_spanned!(span=> #function(#(#values),*).await),
+            context: local(if has_context { "cx" } else { "_cx" }),
+            arguments: quote!(#mutable #arguments),
+        }
+    }
+}
+
 pub(crate) fn call(tool: &Tool, krate: &TokenStream) -> TokenStream {
-    let name = &tool.item.sig.ident;
-    let has_context = tool
-        .parameters
-        .iter()
-        .any(|it| matches!(it, Parameter::Context(_)));
-    // Mixed-site spans keep our locals apart from whatever the user's module has in scope.
-    let local = |text: &str| Ident::new(text, Span::mixed_site());
-    let cx = local(if has_context { "cx" } else { "_cx" });
-    let (mutable, arguments) = match tool.arguments().next() {
-        Some(_) => (Some(quote!(mut)), local("arguments")),
-        None => (None, local("_arguments")),
-    };
-    let values = tool.parameters.iter().map(|parameter| match parameter {
-        // The user's span: if the type only bears the name, the mismatch is shown there.
-        Parameter::Context(ty) => {
-            let cx = Ident::new("cx", Span::mixed_site().located_at(ty.span()));
-            quote!(#cx)
-        }
-        Parameter::Argument(argument) => {
-            let name = &argument.name;
-            quote!(#arguments.take(#name)?)
-        }
-    });
-    // A result with another error type is a mismatch, shown at the return type.
-    let span = Span::mixed_site().located_at(tool.item.sig.output.span());
-    let call = quote_spanned!(span=> #name(#(#values),*).await);
+    let name = tool.item.sig.ident.to_token_stream();
+    let Call {
+        context,
+        arguments,
+        expression,
+    } = Call::of(tool, &name, krate);
     quote! {
         async fn call(
-            #cx: #krate::ToolContext,
-            #mutable #arguments: #krate::Arguments,
+            #context: #krate::ToolContext,
+            #arguments: #krate::Arguments,
         ) -> #krate::ToolResult<Self::Output> {
-            #call
+            #expression
         }
     }
 }

@@ -11,6 +11,8 @@ use syn::{Attribute, Expr, Ident, LitStr, Path, Signature, Type, Visibility};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Tool,
+    /// A tool that is a method, within rmcp's `#[tool_router]`.
+    Method,
     Resource,
     Prompt,
     Completion,
@@ -20,17 +22,28 @@ impl Kind {
     /// As messages call it.
     pub(crate) const fn noun(self) -> &'static str {
         match self {
-            Self::Tool => "tool",
+            Self::Tool | Self::Method => "tool",
             Self::Resource => "resource",
             Self::Prompt => "prompt",
             Self::Completion => "completion",
         }
     }
 
+    /// The attribute's name.
+    pub(crate) const fn attribute(self) -> &'static str {
+        match self {
+            Self::Tool => "mcp_tool",
+            Self::Method => "tool",
+            Self::Resource => "mcp_resource",
+            Self::Prompt => "mcp_prompt",
+            Self::Completion => "mcp_completion",
+        }
+    }
+
     /// The keys that its attribute knows.
     pub(super) const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Tool => &[
+            Self::Tool | Self::Method => &[
                 "name",
                 "title",
                 "requires",
@@ -99,6 +112,8 @@ pub(crate) enum Parameter {
     Context(Box<Type>),
     /// Filled in by the model.
     Argument(Box<Argument>),
+    /// Everything that the model fills in, as one struct: rmcp's `Parameters<T>`.
+    Whole(Box<Type>),
 }
 
 /// One argument that the model fills in.
@@ -139,13 +154,23 @@ impl Tool {
         }
     }
 
+    /// `T` of each parameter `Parameters<T>`.
+    pub(crate) fn wholes(&self) -> impl Iterator<Item = &Type> {
+        self.parameters
+            .iter()
+            .filter_map(|parameter| match parameter {
+                Parameter::Whole(ty) => Some(&**ty),
+                _ => None,
+            })
+    }
+
     /// The arguments that the model fills in.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Argument> {
         self.parameters
             .iter()
             .filter_map(|parameter| match parameter {
                 Parameter::Argument(argument) => Some(&**argument),
-                Parameter::Context(_) => None,
+                Parameter::Context(_) | Parameter::Whole(_) => None,
             })
     }
 }

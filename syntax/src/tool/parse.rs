@@ -66,8 +66,8 @@ fn options(kind: Kind, attr: TokenStream, errors: &mut Errors) -> Options {
             known if !kind.keys().contains(&known) => errors.push(
                 meta.path(),
                 format!(
-                    "unknown key `{key}`\nhelp: `#[mcp_{}]` knows {}",
-                    kind.noun(),
+                    "unknown key `{key}`\nhelp: `#[{}]` knows {}",
+                    kind.attribute(),
                     list(kind.keys())
                 ),
             ),
@@ -130,6 +130,8 @@ fn scopes(meta: &Meta, errors: &mut Errors) -> Vec<syn::LitStr> {
 /// comments nor `#[tool]` there.
 fn parameter(kind: Kind, input: &mut FnArg, errors: &mut Errors) -> Option<Parameter> {
     match input {
+        // Which kinds of `self` there may be is judged where methods are expanded.
+        FnArg::Receiver(_) if kind == Kind::Method => None,
         FnArg::Receiver(receiver) => {
             errors.push(
                 &*receiver,
@@ -150,6 +152,17 @@ fn parameter(kind: Kind, input: &mut FnArg, errors: &mut Errors) -> Option<Param
             refuse_attributes(typed, errors);
             if is_context(&typed.ty) {
                 return Some(context(typed, &ours, errors));
+            }
+            if let Some(all) = parameters(&typed.ty)
+                && matches!(kind, Kind::Tool | Kind::Method)
+            {
+                refuse_tool_attribute(
+                    &ours,
+                    "`Parameters` holds all arguments\n\
+                     help: put the attribute on the field that it is about",
+                    errors,
+                );
+                return Some(Parameter::Whole(Box::new(all.clone())));
             }
             let argument = argument(kind, typed, &ours, errors)?;
             Some(Parameter::Argument(Box::new(argument)))
@@ -191,14 +204,34 @@ fn is_context(ty: &Type) -> bool {
     }
 }
 
-fn context(typed: &PatType, ours: &[Attribute], errors: &mut Errors) -> Parameter {
-    for attr in ours.iter().filter(|attr| attr.path().is_ident("tool")) {
-        errors.push(
-            attr,
-            "the context is not an argument of the model and takes no `#[tool]`",
-        );
+/// `T` of rmcp's `Parameters<T>`. The name is a hint alone, as for the context.
+fn parameters(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match (last.ident == "Parameters", arguments.args.first()) {
+        (true, Some(GenericArgument::Type(all))) => Some(all),
+        _ => None,
     }
+}
+
+fn context(typed: &PatType, ours: &[Attribute], errors: &mut Errors) -> Parameter {
+    refuse_tool_attribute(
+        ours,
+        "the context is not an argument of the model and takes no `#[tool]`",
+        errors,
+    );
     Parameter::Context(typed.ty.clone())
+}
+
+fn refuse_tool_attribute(attrs: &[Attribute], message: &str, errors: &mut Errors) {
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("tool")) {
+        errors.push(attr, message);
+    }
 }
 
 fn argument(

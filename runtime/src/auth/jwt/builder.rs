@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 
-use super::JwtAuthenticator;
 use super::claims::ClaimNames;
 use super::keys::{Key, KeySet};
+use super::{JwtAuthenticator, TENANT_PLACE};
+use crate::auth::TenantChoice;
 use crate::id::TenantKind;
 
 /// More than that is no clock skew.
@@ -47,6 +48,9 @@ pub struct JwtAuthenticatorBuilder {
     algorithms: Option<Vec<Algorithm>>,
     leeway: Option<Duration>,
     tenant_claim: Option<String>,
+    tenants_claim: Option<String>,
+    tenant_header: Option<String>,
+    tenant_path: Option<String>,
     tenant_kind: Option<TenantKind>,
     scopes_claim: Option<String>,
     pems: Vec<(Option<String>, Algorithm, Vec<u8>)>,
@@ -66,7 +70,8 @@ impl JwtAuthenticatorBuilder {
     }
 
     /// A value that the `aud` claim must contain: the server's own resource URL. Required; call it
-    /// again for further names of the same server.
+    /// again for further names of the same server. Where the tenant is in the path, write
+    /// `{tenant}` there: then a token for one tenant's URL is good for that tenant's URL alone.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
@@ -85,9 +90,50 @@ impl JwtAuthenticatorBuilder {
         self
     }
 
-    /// The claim that names the tenant: a name, or a JSON pointer such as `/org/id`. Required.
+    /// The claim that names the tenant: a name, or a JSON pointer such as `/org/id`. Required,
+    /// unless [`tenants_claim`](JwtAuthenticatorBuilder::tenants_claim) is given; then it names the
+    /// tenant that the principal belongs to, which the audit trail records beside the chosen one.
     pub fn tenant_claim(mut self, name: impl Into<String>) -> Self {
         self.tenant_claim = Some(name.into());
+        self
+    }
+
+    /// The claim that lists the tenants that a principal may work for: operators of a managed
+    /// service, staff. Off unless called.
+    ///
+    /// Every request then says which of them it is for, in a header or in its path, and is answered
+    /// with 403 if it names none, several, or one that is not on its token's list: there is no
+    /// default, not even for a list of one. The model has no part in the choice.
+    ///
+    /// ```
+    /// # use watertight::auth::{Algorithm, JwtAuthenticator};
+    /// let auth = JwtAuthenticator::builder()
+    ///     .issuer("https://id.example.com")
+    ///     .audience("https://mcp.example.com/mcp")
+    ///     .shared_secret([7; 32]) // or `.jwks_url(…)`
+    ///     .tenant_claim("org_id") // where the operator belongs
+    ///     .tenants_claim("orgs") // where the operator may work
+    ///     .tenant_from_header("X-Org")
+    ///     .build()?;
+    /// # Ok::<(), watertight::auth::JwtConfigError>(())
+    /// ```
+    pub fn tenants_claim(mut self, name: impl Into<String>) -> Self {
+        self.tenants_claim = Some(name.into());
+        self
+    }
+
+    /// The header that says which of the granted tenants a request is for. It can't begin with
+    /// `Mcp-`, because clients copy arguments of tools into such headers.
+    pub fn tenant_from_header(mut self, name: impl Into<String>) -> Self {
+        self.tenant_header = Some(name.into());
+        self
+    }
+
+    /// The segment of the path that says which of the granted tenants a request is for:
+    /// `/t/{tenant}/mcp`. The server's resource is `https://mcp.example.com/t/{tenant}/mcp` then.
+    /// With a header as well, the two must agree.
+    pub fn tenant_from_path(mut self, template: impl Into<String>) -> Self {
+        self.tenant_path = Some(template.into());
         self
     }
 
@@ -165,9 +211,36 @@ impl JwtAuthenticatorBuilder {
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
             return mistake("no audience; add `.audience(…)`, this server's resource URL");
         }
-        let Some(tenant) = self.tenant_claim.filter(|name| !name.is_empty()) else {
-            return mistake("no tenant claim; add `.tenant_claim(\"…\")`");
+        let choice = choice(self.tenant_header.as_deref(), self.tenant_path.as_deref())?;
+        let tenants = match (self.tenants_claim.filter(|name| !name.is_empty()), choice) {
+            (Some(claim), Some(choice)) => Some((claim, choice)),
+            (None, None) => None,
+            (Some(_), None) => {
+                return mistake(
+                    "a token lists tenants and nothing says which one a request is for; add \
+                     `.tenant_from_header(\"X-Org\")` or `.tenant_from_path(\"/t/{tenant}/mcp\")`",
+                );
+            }
+            (None, Some(choice)) => {
+                return mistake(format!(
+                    "a request would choose its tenant by {choice}, and nothing says which ones \
+                     its token grants; add `.tenants_claim(\"…\")`"
+                ));
+            }
         };
+        let in_path = |(_, choice): &(String, TenantChoice)| choice.path().is_some();
+        if let Some(audience) = self.audiences.iter().find(|it| it.contains(TENANT_PLACE))
+            && !tenants.as_ref().is_some_and(in_path)
+        {
+            return mistake(format!(
+                "the audience `{audience}` depends on the tenant in the path, and none is taken \
+                 from there; add `.tenant_from_path(\"…\")`"
+            ));
+        }
+        let tenant = self.tenant_claim.filter(|name| !name.is_empty());
+        if tenant.is_none() && tenants.is_none() {
+            return mistake("no tenant claim; add `.tenant_claim(\"…\")`");
+        }
         let leeway = self.leeway.unwrap_or(Duration::from_secs(60));
         if leeway > MAX_LEEWAY {
             return mistake("a leeway of more than ten minutes is no clock skew");
@@ -208,6 +281,7 @@ impl JwtAuthenticatorBuilder {
             leeway: leeway.as_secs(),
             claims: ClaimNames {
                 tenant,
+                tenants,
                 tenant_kind: self.tenant_kind.unwrap_or(TenantKind::Uuid),
                 scopes: self.scopes_claim,
             },
@@ -216,6 +290,24 @@ impl JwtAuthenticatorBuilder {
             jwks,
         })
     }
+}
+
+/// What the two settings say together.
+fn choice(
+    header: Option<&str>,
+    path: Option<&str>,
+) -> Result<Option<TenantChoice>, JwtConfigError> {
+    let choice = match (header, path) {
+        (None, None) => return Ok(None),
+        (Some(header), None) => TenantChoice::from_header(header),
+        (None, Some(path)) => TenantChoice::from_path(path),
+        (Some(header), Some(path)) => {
+            TenantChoice::from_path(path).and_then(|choice| choice.or_header(header))
+        }
+    };
+    choice
+        .map(Some)
+        .map_err(|error| JwtConfigError(error.to_string()))
 }
 
 /// The algorithms, all symmetric or all asymmetric, as the keys are.

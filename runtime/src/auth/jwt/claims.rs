@@ -7,13 +7,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use crate::auth::{AuthError, AuthRequest};
+use crate::auth::{AuthError, AuthRequest, TenantChoice};
 use crate::id::{TenantId, TenantKind};
 use crate::session::Session;
 
 /// Where tenant and scopes are found.
 pub(super) struct ClaimNames {
-    pub(super) tenant: String,
+    /// The tenant; the principal's own, where `tenants` lists those that it may work for.
+    pub(super) tenant: Option<String>,
+    /// The claim that lists tenants, and how a request chooses one of them.
+    pub(super) tenants: Option<(String, TenantChoice)>,
     pub(super) tenant_kind: TenantKind,
     /// `None`: the two usual ones, `scope` and `scp`.
     pub(super) scopes: Option<String>,
@@ -43,7 +46,7 @@ impl ClaimNames {
             .and_then(Value::as_str)
             .filter(|sub| !sub.is_empty());
         let subject = subject.ok_or_else(|| AuthError::rejected("the token has no subject"))?;
-        let tenant = self.tenant(claims)?;
+        let (tenant, home) = self.tenants(claims, request)?;
         let scopes = self.scopes(claims)?;
         let expires_at = expiry(claims)
             .ok_or_else(|| AuthError::rejected("the token's expiry is out of range"))?;
@@ -51,6 +54,9 @@ impl ClaimNames {
             .verified(issuer, subject, tenant)
             .scopes(scopes)
             .expires_at(expires_at);
+        if let Some(home) = home {
+            verified = verified.home_tenant(home);
+        }
         let client = claims.get("client_id").or_else(|| claims.get("azp"));
         if let Some(client) = client.and_then(Value::as_str) {
             verified = verified.client(client);
@@ -58,10 +64,40 @@ impl ClaimNames {
         Ok(verified.into_session())
     }
 
-    fn tenant(&self, claims: &Map<String, Value>) -> Result<TenantId, AuthError> {
-        let value = self
-            .lookup_tenant(claims)
-            .ok_or_else(|| AuthError::rejected("the token has no tenant claim"))?;
+    /// The tenant that the request is for, and the principal's own if that is another question.
+    fn tenants(
+        &self,
+        claims: &Map<String, Value>,
+        request: &AuthRequest<'_>,
+    ) -> Result<(TenantId, Option<TenantId>), AuthError> {
+        let own = match &self.tenant {
+            Some(claim) => {
+                let value = lookup(claims, claim)
+                    .ok_or_else(|| AuthError::rejected("the token has no tenant claim"))?;
+                Some(self.tenant(value)?)
+            }
+            None => None,
+        };
+        match (&self.tenants, own) {
+            (Some((claim, choice)), home) => {
+                let granted = lookup(claims, claim)
+                    .and_then(Value::as_array)
+                    .ok_or_else(|| AuthError::rejected("the token has no list of tenants"))?;
+                // One that can't be read makes the list another than the issuer meant.
+                let granted: Vec<TenantId> = granted
+                    .iter()
+                    .map(|value| self.tenant(value))
+                    .collect::<Result<_, _>>()?;
+                let chosen = choice.among(&granted, request, self.tenant_kind)?;
+                Ok((chosen, home))
+            }
+            (None, Some(tenant)) => Ok((tenant, None)),
+            // `build` demands one of the two.
+            (None, None) => Err(AuthError::rejected("no claim names a tenant")),
+        }
+    }
+
+    fn tenant(&self, value: &Value) -> Result<TenantId, AuthError> {
         let tenant = match (self.tenant_kind, value) {
             // Only the hyphenated form: the parser would also take braces and a URN.
             (TenantKind::Uuid, Value::String(text)) if text.len() != 36 => None,
@@ -72,21 +108,6 @@ impl ClaimNames {
             _ => None,
         };
         tenant.ok_or_else(|| AuthError::rejected("the tenant claim is not of the configured type"))
-    }
-
-    fn lookup_tenant<'c>(&self, claims: &'c Map<String, Value>) -> Option<&'c Value> {
-        match self.tenant.strip_prefix('/') {
-            None => claims.get(&self.tenant),
-            Some(path) => {
-                let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-                let value = claims.get(first)?;
-                if rest.is_empty() {
-                    Some(value)
-                } else {
-                    value.pointer(&format!("/{rest}"))
-                }
-            }
-        }
     }
 
     /// A text of words (RFC 8693, 4.2), or a list of texts, as several issuers write it.
@@ -106,6 +127,22 @@ impl ClaimNames {
                 items.iter().map(scope).collect()
             }
             Some(_) => Err(malformed()),
+        }
+    }
+}
+
+/// A claim by its name, or by a JSON pointer.
+fn lookup<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
+    match name.strip_prefix('/') {
+        None => claims.get(name),
+        Some(path) => {
+            let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+            let value = claims.get(first)?;
+            if rest.is_empty() {
+                Some(value)
+            } else {
+                value.pointer(&format!("/{rest}"))
+            }
         }
     }
 }

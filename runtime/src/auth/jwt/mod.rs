@@ -15,7 +15,7 @@ use std::fmt;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde_json::{Map, Value};
 
-use super::{AuthError, AuthRequest, Authenticator};
+use super::{AuthError, AuthRequest, Authenticator, TenantChoice};
 use crate::id::TenantKind;
 use crate::session::Session;
 
@@ -25,6 +25,9 @@ use keys::{Key, KeySet};
 
 /// Longer tokens are refused unread. Far above what authorization servers issue.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// What stands for the tenant of the path in an audience.
+const TENANT_PLACE: &str = "{tenant}";
 
 /// Verifies JSON web tokens: signature, algorithm, issuer, audience, expiry and not-before, and
 /// takes tenant, subject and scopes from the claims.
@@ -71,8 +74,24 @@ impl JwtAuthenticator {
             AuthError::rejected("the token's header is malformed").because(error)
         })?;
         self.check_header(&header)?;
-        let claims = self.check_signature(token, &header).await?;
+        let audiences = self.audiences(request);
+        let claims = self.check_signature(token, &header, &audiences).await?;
         self.claims.session(&self.issuer, &claims, request)
+    }
+
+    /// The audiences that are right for this request: `{tenant}` stands for the tenant in its path,
+    /// whether or not the caller may use it.
+    fn audiences(&self, request: &AuthRequest<'_>) -> Vec<String> {
+        let named = || {
+            let (_, choice) = self.claims.tenants.as_ref()?;
+            let parts = request.http_parts()?;
+            choice.named_in_path(&parts.uri, &parts.extensions, self.claims.tenant_kind)
+        };
+        let fill = |audience: &String| match audience.contains(TENANT_PLACE) {
+            false => Some(audience.clone()),
+            true => Some(audience.replace(TENANT_PLACE, &named()?.as_setting())),
+        };
+        self.audiences.iter().filter_map(fill).collect()
     }
 
     fn check_header(&self, header: &Header) -> Result<(), AuthError> {
@@ -106,16 +125,18 @@ impl JwtAuthenticator {
         &self,
         token: &str,
         header: &Header,
+        audiences: &[String],
     ) -> Result<Map<String, Value>, AuthError> {
         let (kid, algorithm) = (header.kid.as_deref(), header.alg);
-        let mut failure = match self.try_keys(token, self.fixed_keys.candidates(kid, algorithm)) {
-            Ok(claims) => return Ok(claims),
-            Err(failure) => failure,
-        };
+        let mut failure =
+            match self.try_keys(token, audiences, self.fixed_keys.candidates(kid, algorithm)) {
+                Ok(claims) => return Ok(claims),
+                Err(failure) => failure,
+            };
         #[cfg(feature = "jwks")]
         if let Some(jwks) = &self.jwks {
             let fetched = jwks.keys_for(kid, algorithm).await?;
-            failure = match self.try_keys(token, fetched.candidates(kid, algorithm)) {
+            failure = match self.try_keys(token, audiences, fetched.candidates(kid, algorithm)) {
                 Ok(claims) => return Ok(claims),
                 Err(error) => error.or(failure),
             };
@@ -129,6 +150,7 @@ impl JwtAuthenticator {
     fn try_keys<'k>(
         &self,
         token: &str,
+        audiences: &[String],
         keys: impl Iterator<Item = &'k Key>,
     ) -> Result<Map<String, Value>, Failure> {
         let mut failure = Failure(None);
@@ -136,7 +158,7 @@ impl JwtAuthenticator {
             match jsonwebtoken::decode::<Map<String, Value>>(
                 token,
                 key.decoding(),
-                &self.validation(key),
+                &self.validation(key, audiences),
             ) {
                 Ok(data) => return Ok(data.claims),
                 Err(error) => failure = Failure(Some(error)),
@@ -146,7 +168,7 @@ impl JwtAuthenticator {
     }
 
     /// The rules for one key: the algorithms on the allow-list that this key is for.
-    fn validation(&self, key: &Key) -> Validation {
+    fn validation(&self, key: &Key, audiences: &[String]) -> Validation {
         // The argument is a placeholder for the list that replaces it.
         let mut rules = Validation::new(Algorithm::RS256);
         rules.algorithms = key.algorithms().to_vec();
@@ -154,7 +176,7 @@ impl JwtAuthenticator {
         rules.validate_exp = true;
         rules.validate_nbf = true;
         rules.validate_aud = true;
-        rules.set_audience(&self.audiences);
+        rules.set_audience(audiences);
         rules.set_issuer(&[&self.issuer]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         rules
@@ -182,6 +204,11 @@ impl Authenticator for JwtAuthenticator {
 
     fn tenant_kind(&self) -> Option<TenantKind> {
         Some(self.claims.tenant_kind)
+    }
+
+    fn tenant_choice(&self) -> Option<TenantChoice> {
+        let (_, choice) = self.claims.tenants.as_ref()?;
+        Some(choice.clone())
     }
 }
 

@@ -158,7 +158,9 @@ pub(super) async fn check_audit(
          WHERE n.nspname = 'watertight' AND c.relname = $1 AND c.relrowsecurity \
            AND c.relforcerowsecurity \
            AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
-           AND pg_catalog.has_any_column_privilege(c.oid, 'INSERT'))",
+           AND pg_catalog.has_any_column_privilege(c.oid, 'INSERT') \
+           AND (c.relname <> 'audit' OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a \
+                WHERE a.attrelid = c.oid AND a.attname = 'home_tenant' AND NOT a.attisdropped)))",
     )
     .persistent(false)
     .bind(table)
@@ -169,7 +171,7 @@ pub(super) async fn check_audit(
         let role = role.sql();
         findings.push(Finding::new(
             format!(
-                "the audit trail watertight.{table} is missing, unprotected or not {role}'s to write"
+                "the audit trail watertight.{table} is missing, older than this version, unprotected or not {role}'s to write"
             ),
             format!(
                 "run watertight::migrate as the owner, naming {role} as application or system role; \

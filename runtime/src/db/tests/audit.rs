@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 use watertight_devdb::Database;
 
-use super::harness::{as_admin, change, database, pool, read, session, tenant, texts, write};
+use super::harness::{
+    as_admin, change, database, pool, read, session, session_from, tenant, texts, write,
+};
 use super::proxy::Proxy;
 use crate::audit::{AuditLimits, AuditRecord, AuditWriter, Outcome};
 use crate::db::DbErrorKind;
@@ -50,6 +52,27 @@ async fn the_effect_commits_with_the_write() {
     assert_eq!(entry.issuer.as_deref(), Some("https://issuer.test"));
     assert_eq!(entry.subject.as_deref(), Some("user of 1"));
     assert_eq!(audit.recent(&session(2), 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn both_records_say_where_an_operator_belongs() {
+    let database = database().await;
+    let pool = pool(database.app_url(), 1).await;
+    let audit = AuditWriter::start(pool.clone(), AuditLimits::default());
+    const ANOTHER: &str = "INSERT INTO notes (body) VALUES ('newer') RETURNING body";
+    for (home, expected, sql) in [(Some(9), Some("9"), INSERT), (None, None, ANOTHER)] {
+        let session = session_from(1, home);
+        let mut scope = pool.write(&session).await.unwrap();
+        change(&mut scope, sql).await.unwrap();
+        scope.commit().await.unwrap();
+        audit.record(AuditRecord::of_session(&session, Reference::random(), "t"));
+        audit.flush().await;
+        let entries = audit.recent(&session, 2).await.unwrap();
+        let homes = entries.iter().map(|entry| entry.home_tenant.as_deref());
+        assert_eq!(homes.collect::<Vec<_>>(), [expected, expected]);
+    }
+    // The trail is the chosen tenant's; the operator's own has nothing.
+    assert_eq!(audit.recent(&session(9), 10).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ pub(super) const SETTINGS: Settings = Settings {
     application_role: "app",
     require_rls: false,
     relax_force: false,
+    words: &[],
+    not_tenant: &[],
 };
 
 pub(super) const CATALOG: Catalog = Catalog::new(
@@ -88,10 +90,16 @@ pub(super) fn tenant(id: i64) -> TenantId {
 }
 
 pub(super) fn session(id: i64) -> Session {
+    session_from(id, None)
+}
+
+/// The session of someone who belongs to another tenant than the one that it is for.
+pub(super) fn session_from(id: i64, home: Option<i64>) -> Session {
     Session::from_grant(Grant {
         issuer: "https://issuer.test".to_owned(),
         subject: format!("user of {id}"),
         tenant: tenant(id),
+        home: home.map(tenant),
         scopes: Vec::new(),
         client: None,
         expires_at: None,

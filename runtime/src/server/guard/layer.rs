@@ -24,7 +24,7 @@ use super::outgoing::Outgoing;
 use super::refusal::{INVALID_REQUEST, Refusal, json_response, rpc_error};
 use super::sessions::{self, Presented};
 use crate::audit::{AuditRecord, Outcome};
-use crate::auth::{AuthError, AuthRequest};
+use crate::auth::{AuthError, AuthRequest, TenantChoice};
 use crate::error::{Reference, ToolErrorKind};
 use crate::server::caller::Caller;
 use crate::session::Session;
@@ -76,13 +76,14 @@ where
         let (inner, shared) = (self.inner.clone(), Arc::clone(&self.shared));
         Box::pin(async move {
             let reference = Reference::random();
+            let metadata_url = shared.metadata_url(&request);
             let answer = match shared.admit(request, reference).await {
                 Ok(admitted) => admitted.run(inner, &shared).await,
                 Err(refusal) => Err(refusal),
             };
             Ok(answer.unwrap_or_else(|refusal| {
                 refusal.log(reference);
-                refusal.respond(reference, &shared.metadata_url)
+                refusal.respond(reference, metadata_url.as_deref())
             }))
         })
     }
@@ -98,6 +99,16 @@ struct Admitted {
 }
 
 impl Shared {
+    /// Where a client that is refused learns which tokens are wanted.
+    fn metadata_url<B>(&self, request: &Request<B>) -> Option<String> {
+        if !self.resource.is_per_tenant() {
+            return self.resource.metadata_url_for(None);
+        }
+        let (choice, kind) = (self.choice.as_ref()?, self.tenant_kind?);
+        let tenant = choice.named_in_path(request.uri(), request.extensions(), kind);
+        self.resource.metadata_url_for(tenant.as_ref())
+    }
+
     async fn admit<B>(
         self: &Arc<Self>,
         request: Request<B>,
@@ -113,6 +124,8 @@ impl Shared {
             .authenticate(&parts)
             .await
             .map_err(Refusal::Unauthorized)?;
+        let caller = Caller::new(session, Arc::clone(&self.state), reference);
+        let session = caller.session().clone();
         let session_id = self.session_id(&parts, &session)?;
         let (body, asked) = if parts.method == Method::POST {
             let body = incoming::read(&parts, body, self.max_body_bytes).await?;
@@ -130,7 +143,10 @@ impl Shared {
         }
         // Tokens are for this server alone: what runs behind it can't hand them on.
         parts.headers.remove(AUTHORIZATION);
-        let caller = Caller::new(session.clone(), Arc::clone(&self.state), reference);
+        // What was chosen is the session's tenant from here on, and nothing else.
+        if let Some(header) = self.choice.as_ref().and_then(TenantChoice::header) {
+            parts.headers.remove(header);
+        }
         parts.extensions.insert(caller);
         parts.extensions.insert(session.clone());
         let request = Request::from_parts(parts, Body::from(body));
@@ -148,10 +164,7 @@ impl Shared {
         let tool = asked
             .and_then(|asked| asked.name.as_deref())
             .unwrap_or_default();
-        let tenant = session.tenant().clone();
-        let mut record = AuditRecord::new(tenant, reference.to_string(), tool);
-        record.issuer = Some(session.issuer().to_owned());
-        record.subject = Some(session.subject().to_owned());
+        let mut record = AuditRecord::of_session(session, reference, tool);
         record.outcome = Outcome::Refused;
         record.error = Some(ToolErrorKind::Denied.as_str().to_owned());
         self.state.audit().record(record);

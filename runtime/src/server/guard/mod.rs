@@ -15,13 +15,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use rmcp::handler::server::router::tool::ToolRouter;
+use rmcp::model::Tool;
 
-use crate::auth::{Authenticator, DynAuthenticator};
+use crate::auth::{Authenticator, DynAuthenticator, ScopeRules, TenantChoice, is_scope};
 use crate::db::TenantPool;
 use crate::id::TenantKind;
 use crate::sealed::{Sealer, SealingKey};
 use crate::server::ServerError;
 use crate::server::caller::ServerState;
+use crate::tool::published_by_us;
+use crate::walk::{Place, Waiver, findings, waivers_of, warn_of_prose};
 
 use hosts::Hosts;
 pub use layer::{GuardLayer, GuardService};
@@ -64,15 +68,18 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Guard {
     shared: Arc<Shared>,
-    resource: Resource,
     metadata: serde_json::Value,
+    metadata_url: String,
 }
 
 /// What all clones of the layer share.
 pub(crate) struct Shared {
     authenticator: Arc<dyn DynAuthenticator>,
     hosts: Hosts,
-    metadata_url: String,
+    resource: Resource,
+    /// How requests choose among several tenants, if they do; and the tenants' kind.
+    choice: Option<TenantChoice>,
+    tenant_kind: Option<TenantKind>,
     max_body_bytes: usize,
     /// Present if legacy sessions are on.
     sessions: Option<Sessions>,
@@ -84,7 +91,7 @@ pub(crate) struct Shared {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guard")
-            .field("metadata_url", &self.metadata_url)
+            .field("resource", &self.resource)
             .finish_non_exhaustive()
     }
 }
@@ -97,6 +104,7 @@ impl Guard {
             authenticator: None,
             issuers: Vec::new(),
             tenant_kind: None,
+            choice: None,
             pool: None,
             resource: None,
             authorization_servers: Vec::new(),
@@ -105,8 +113,11 @@ impl Guard {
             max_body_bytes: MAX_BODY_BYTES,
             legacy_sessions: false,
             requires: BTreeMap::new(),
+            scope_rules: ScopeRules::default(),
             name: None,
             sealing_keys: Vec::new(),
+            published: Vec::new(),
+            waivers: Vec::new(),
         }
     }
 
@@ -124,19 +135,32 @@ impl Guard {
     /// The route of the protected resource metadata (RFC 9728). It is public; mount it outside of
     /// the layer.
     pub fn metadata_routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        self.resource.metadata_router(&self.metadata)
+        let Shared {
+            resource,
+            tenant_kind,
+            ..
+        } = &*self.shared;
+        resource.metadata_router(&self.metadata, *tenant_kind)
     }
 
-    /// Where clients find the metadata.
+    /// Where clients find the metadata; with `{tenant}` in it where the tenant is in the path.
     #[must_use]
     pub fn metadata_url(&self) -> &str {
-        &self.shared.metadata_url
+        &self.metadata_url
     }
 
-    /// The path of the resource, where the MCP service belongs.
+    /// The path of the resource, where the MCP service belongs: `/mcp`, or `/t/{tenant}/mcp`,
+    /// which is a route of axum's as it stands.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.resource.path()
+        self.shared.resource.path()
+    }
+
+    /// How many calls so far named a tenant among arguments that the tool does not take: something
+    /// that no honest client sends. Each is in the audit trail of its tenant as a probe.
+    #[must_use]
+    pub fn probes(&self) -> u64 {
+        self.shared.state.probes()
     }
 
     pub(crate) fn state(&self) -> &Arc<ServerState> {
@@ -150,6 +174,7 @@ pub struct GuardBuilder {
     authenticator: Option<Arc<dyn DynAuthenticator>>,
     issuers: Vec<String>,
     tenant_kind: Option<TenantKind>,
+    choice: Option<TenantChoice>,
     pool: Option<TenantPool>,
     resource: Option<String>,
     authorization_servers: Vec<String>,
@@ -158,8 +183,12 @@ pub struct GuardBuilder {
     max_body_bytes: usize,
     legacy_sessions: bool,
     requires: BTreeMap<String, Vec<String>>,
+    scope_rules: ScopeRules,
     name: Option<String>,
     sealing_keys: Vec<SealingKey>,
+    /// Tools of the server behind the guard, where it is another than ours.
+    published: Vec<Tool>,
+    waivers: Vec<Waiver>,
 }
 
 impl GuardBuilder {
@@ -167,6 +196,7 @@ impl GuardBuilder {
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
         self.issuers = authenticator.issuers();
         self.tenant_kind = authenticator.tenant_kind();
+        self.choice = authenticator.tenant_choice();
         self.authenticator = Some(Arc::new(authenticator));
         self
     }
@@ -233,6 +263,75 @@ impl GuardBuilder {
         self.requires.insert(tool, scopes);
     }
 
+    /// Tells the guard of the tools in front of which it stands, if they are served by an rmcp
+    /// handler of your own. It looks at them as a [`Server`](crate::Server) looks at its tools,
+    /// and `build` refuses what would let a client name a tenant; calls of methods with
+    /// `#[watertight::tool(requires = "…")]` are answered with 403 where the scope is missing.
+    ///
+    /// What the handler lists is the handler's own: [`list_tools`](crate::list_tools) lists what
+    /// the caller may call.
+    pub fn tools<S: Send + Sync + 'static>(mut self, router: &ToolRouter<S>) -> Self {
+        for tool in router.list_all() {
+            if let Some(own) = published_by_us(&tool) {
+                let scopes = own.callable.scopes.iter().map(|scope| (*scope).to_owned());
+                let scopes: Vec<String> = scopes.collect();
+                if !scopes.is_empty() {
+                    self.require(tool.name.to_string(), scopes);
+                }
+            }
+            self.published.push(tool);
+        }
+        self
+    }
+
+    /// Accepts what the look at those tools finds at one place, as its message prints it, and says
+    /// why.
+    pub fn allow_argument(
+        mut self,
+        tool: impl Into<String>,
+        path: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        self.waivers.push(Waiver {
+            tool: tool.into(),
+            place: Place::Path(path.into()),
+            reason: reason.into(),
+        });
+        self
+    }
+
+    fn look(&self, state: &ServerState) -> Result<(), ServerError> {
+        let reserved = self.choice().map(TenantChoice::reserved);
+        let judged = state.pool().is_none();
+        let waivers = waivers_of(&self.published, &self.waivers, judged);
+        let reserved = reserved.unwrap_or_default();
+        warn_of_prose(&self.published, state.extra());
+        let found = findings(&self.published, state.extra(), &reserved, &waivers);
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(ServerError::Boundary(found)),
+        }
+    }
+
+    /// Whoever is granted `scope` has these scopes as well. Off unless called: then every scope
+    /// stands for itself alone. Rules that go round in a circle are refused by `build`.
+    pub fn scope_implies<S: Into<String>>(
+        mut self,
+        scope: impl Into<String>,
+        implied: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.scope_rules
+            .imply(scope.into(), implied.into_iter().map(Into::into));
+        self
+    }
+
+    /// A granted scope includes every scope that begins with it and this separator: with `':'`,
+    /// `customers` includes `customers:read`. Off unless called.
+    pub fn scope_separator(mut self, separator: char) -> Self {
+        self.scope_rules.separate(separator);
+        self
+    }
+
     /// The server's name for people, in the metadata.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -246,6 +345,11 @@ impl GuardBuilder {
     pub fn sealing_key(mut self, key: SealingKey) -> Self {
         self.sealing_keys.push(key);
         self
+    }
+
+    /// How requests choose among several tenants, if they do.
+    pub(crate) fn choice(&self) -> Option<&TenantChoice> {
+        self.choice.as_ref()
     }
 
     pub(crate) fn dyn_authenticator(&self) -> Option<&Arc<dyn DynAuthenticator>> {
@@ -279,7 +383,11 @@ impl GuardBuilder {
                  {wanted:?}; say `.tenant_kind(TenantKind::{wanted:?})` to the authenticator"
             )));
         }
-        let state = ServerState::new(self.pool.clone());
+        self.scope_rules
+            .check()
+            .map_err(ServerError::configuration)?;
+        let state = ServerState::new(self.pool.clone(), self.scope_rules.clone());
+        let state = state.requiring(self.requires.clone());
         Ok(Arc::new(state.sealed_with(Sealer::new(&self.sealing_keys))))
     }
 
@@ -290,12 +398,14 @@ impl GuardBuilder {
     /// database has.
     pub fn build(self) -> Result<Guard, ServerError> {
         let state = self.state_for(None)?;
+        self.look(&state)?;
         let resource = self.parse_resource()?;
         let Some(authenticator) = self.authenticator else {
             return Err(ServerError::configuration(
                 "no authenticator; add `.authenticator(JwtAuthenticator::builder()…)`",
             ));
         };
+        check_path(&resource, self.choice.as_ref(), self.tenant_kind)?;
         let hosts = Hosts::new(&resource, &self.hosts, &self.origins);
         let hosts = hosts.map_err(ServerError::configuration)?;
         let mut scopes: Vec<String> = self.requires.values().flatten().cloned().collect();
@@ -313,27 +423,52 @@ impl GuardBuilder {
             self.authorization_servers
         };
         let metadata = resource.document(&servers, &scopes, self.name.as_deref());
+        let metadata_url = resource.metadata_url();
         Ok(Guard {
             shared: Arc::new(Shared {
                 authenticator,
                 hosts,
-                metadata_url: resource.metadata_url(),
+                resource,
+                choice: self.choice,
+                tenant_kind: self.tenant_kind,
                 max_body_bytes: self.max_body_bytes,
                 sessions: self.legacy_sessions.then(Sessions::default),
                 requires: self.requires,
                 state,
             }),
-            resource,
             metadata,
+            metadata_url,
         })
     }
 }
 
-fn is_scope(scope: &str) -> bool {
-    !scope.is_empty()
-        && scope
-            .bytes()
-            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+/// The resource has the tenant in its path if and only if the authenticator takes it from there.
+fn check_path(
+    resource: &Resource,
+    choice: Option<&TenantChoice>,
+    kind: Option<TenantKind>,
+) -> Result<(), ServerError> {
+    let taken = choice.and_then(TenantChoice::path);
+    let what = match (&taken, resource.is_per_tenant()) {
+        (None, false) => return Ok(()),
+        (Some(path), _) if path != resource.path() => format!(
+            "the authenticator takes the tenant from the path `{path}`, and the resource's path is \
+             `{}`; say `.resource(\"https://…{path}\")`",
+            resource.path()
+        ),
+        (None, _) => format!(
+            "the resource has the tenant in its path, and the authenticator does not take it from \
+             there; say `.tenant_from_path(\"{}\")` to it",
+            resource.path()
+        ),
+        (Some(_), _) if kind.is_none() => {
+            "the authenticator takes the tenant from the path and does not say its kind; give \
+             `Authenticator::tenant_kind`"
+                .to_owned()
+        }
+        (Some(_), _) => return Ok(()),
+    };
+    Err(ServerError::configuration(what))
 }
 
 impl std::fmt::Debug for GuardBuilder {

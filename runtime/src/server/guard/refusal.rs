@@ -39,6 +39,10 @@ impl Refusal {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
                 tracing::error!(%reference, reason = %error, cause, "credentials can't be checked");
             }
+            Self::Unauthorized(error) if error.kind() == AuthErrorKind::Forbidden => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                tracing::warn!(%reference, reason = %error, cause, "request for a tenant that its credentials do not grant");
+            }
             Self::Unauthorized(error) => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
                 tracing::warn!(%reference, reason = %error, cause, "request without valid credentials");
@@ -62,7 +66,12 @@ impl Refusal {
         }
     }
 
-    pub(super) fn respond(self, reference: Reference, metadata_url: &str) -> Response<Body> {
+    /// `metadata_url` is where a client learns which tokens are wanted.
+    pub(super) fn respond(
+        self,
+        reference: Reference,
+        metadata_url: Option<&str>,
+    ) -> Response<Body> {
         match self {
             Self::Unauthorized(error) => unauthorized(error.kind(), reference, metadata_url),
             Self::Scopes(scopes) => {
@@ -127,7 +136,11 @@ pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
 const INTERNAL_ERROR: i32 = -32603;
 
-fn unauthorized(kind: AuthErrorKind, reference: Reference, metadata_url: &str) -> Response<Body> {
+fn unauthorized(
+    kind: AuthErrorKind,
+    reference: Reference,
+    metadata_url: Option<&str>,
+) -> Response<Body> {
     let (error, text) = match kind {
         AuthErrorKind::Unavailable => {
             let mut answer = json_answer(
@@ -140,6 +153,16 @@ fn unauthorized(kind: AuthErrorKind, reference: Reference, metadata_url: &str) -
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("5"));
             return answer;
+        }
+        // Another token would not help, so there is no challenge. A tenant that does not exist is
+        // answered like one of someone else's.
+        AuthErrorKind::Forbidden => {
+            return json_answer(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "the request must say which of the caller's own tenants it is for, once",
+                reference,
+            );
         }
         // RFC 6750, 3.1: no error code for a request that did not try.
         AuthErrorKind::Missing => (None, "a bearer token is required"),
@@ -160,14 +183,16 @@ fn unauthorized(kind: AuthErrorKind, reference: Reference, metadata_url: &str) -
 
 /// RFC 6750, 3 and RFC 9728, 5.1. The values are scope names, fixed words and the configured URL,
 /// none of which has a quote; what can't be a header value is left out rather than sent broken.
-fn challenge(answer: &mut Response<Body>, metadata_url: &str, parameters: &[(&str, &str)]) {
-    let mut text = format!("Bearer resource_metadata=\"{metadata_url}\"");
-    for (name, value) in parameters
+fn challenge(answer: &mut Response<Body>, metadata_url: Option<&str>, parameters: &[(&str, &str)]) {
+    let metadata = metadata_url.map(|url| ("resource_metadata", url));
+    let parameters: Vec<String> = metadata
         .iter()
+        .chain(parameters)
         .filter(|(_, value)| !value.contains(['"', '\\']))
-    {
-        text.push_str(&format!(", {name}=\"{value}\""));
-    }
+        .map(|(name, value)| format!("{name}=\"{value}\""))
+        .collect();
+    let text = format!("Bearer {}", parameters.join(", "));
+    let text = text.trim_end();
     if let Ok(value) = HeaderValue::try_from(text) {
         answer.headers_mut().insert(WWW_AUTHENTICATE, value);
     }

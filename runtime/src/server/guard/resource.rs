@@ -4,20 +4,31 @@
 //! address and the challenge, so that they can't disagree.
 
 use axum::Router;
+use axum::extract::{OriginalUri, Path};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use http::HeaderValue;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use url::Url;
 
-/// The protected resource: `https://mcp.example.com/mcp`.
+use crate::id::{TenantId, TenantKind};
+
+/// The protected resource: `https://mcp.example.com/mcp`; or one for each tenant,
+/// `https://mcp.example.com/t/{tenant}/mcp`, where the tenant is chosen by the path.
 #[derive(Clone, Debug)]
 pub(crate) struct Resource {
     url: Url,
     /// As it was configured, which is what clients compare with what they were told.
     text: String,
+    /// Its path, with `{tenant}` as it was configured.
+    path: String,
 }
+
+/// What stands for the tenant of a path, here and in a route.
+const PLACE: &str = "{tenant}";
+/// The same as it is within a parsed URL.
+const ENCODED_PLACE: &str = "%7Btenant%7D";
 
 impl Resource {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -40,10 +51,22 @@ impl Resource {
                 "the resource `{text}` must be scheme, host, port and path alone"
             ));
         }
+        let path = url.path().replace(ENCODED_PLACE, PLACE);
+        if text.replacen(PLACE, "", 1).contains(['{', '}']) {
+            return Err(format!(
+                "the resource `{text}` has a place for something else than `{PLACE}`"
+            ));
+        }
         Ok(Self {
             url,
             text: text.to_owned(),
+            path,
         })
+    }
+
+    /// Whether there is one for each tenant.
+    pub(crate) fn is_per_tenant(&self) -> bool {
+        self.path.contains(PLACE)
     }
 
     pub(crate) fn url(&self) -> &Url {
@@ -52,12 +75,12 @@ impl Resource {
 
     /// The path that the MCP endpoint is mounted at.
     pub(crate) fn path(&self) -> &str {
-        self.url.path()
+        &self.path
     }
 
     /// RFC 9728, 3.1: the well-known part goes between the host and the path.
     pub(crate) fn metadata_path(&self) -> String {
-        let path = self.url.path().trim_end_matches('/');
+        let path = self.path.trim_end_matches('/');
         format!("/.well-known/oauth-protected-resource{path}")
     }
 
@@ -69,13 +92,28 @@ impl Resource {
         )
     }
 
-    /// Serves the metadata document: public, the same for everyone.
+    /// Serves the metadata document: public, the same for everyone. Where there is a resource for
+    /// each tenant there is a document for each, whether or not there is such a tenant: what is in
+    /// it is what the client asked for.
     pub(crate) fn metadata_router<S: Clone + Send + Sync + 'static>(
         &self,
         document: &serde_json::Value,
+        kind: Option<TenantKind>,
     ) -> Router<S> {
-        let body = document.to_string();
-        let answer = move || {
+        let (document, text) = (document.clone(), self.text.clone());
+        let per_tenant = self.is_per_tenant();
+        let answer = move |uri: OriginalUri, tenant: Option<Path<String>>| {
+            let mut document = document.clone();
+            if per_tenant {
+                let tenant = tenant.filter(|Path(tenant)| is_tenant(tenant, kind));
+                // The path is compared as it was sent: a segment that had to be decoded is none.
+                let Some(Path(tenant)) = tenant.filter(|Path(it)| uri.path().contains(it.as_str()))
+                else {
+                    return std::future::ready(StatusCode::NOT_FOUND.into_response());
+                };
+                document["resource"] = json!(text.replace(PLACE, &tenant));
+            }
+            let body = document.to_string();
             let headers = [
                 (CONTENT_TYPE, HeaderValue::from_static("application/json")),
                 (
@@ -85,9 +123,18 @@ impl Resource {
                 // Clients in browsers read it before they have any credentials.
                 (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
             ];
-            std::future::ready((headers, body.clone()).into_response())
+            std::future::ready((headers, body).into_response())
         };
         Router::new().route(&self.metadata_path(), get(answer))
+    }
+
+    /// Where the metadata for this request is; nothing where its path is no tenant's.
+    pub(crate) fn metadata_url_for(&self, tenant: Option<&TenantId>) -> Option<String> {
+        match (self.is_per_tenant(), tenant) {
+            (false, _) => Some(self.metadata_url()),
+            (true, Some(tenant)) => Some(self.metadata_url().replace(PLACE, &tenant.as_setting())),
+            (true, None) => None,
+        }
     }
 
     pub(crate) fn document(
@@ -108,6 +155,11 @@ impl Resource {
         }
         document.into()
     }
+}
+
+fn is_tenant(text: &str, kind: Option<TenantKind>) -> bool {
+    TenantId::parse(kind.unwrap_or(TenantKind::Text), text)
+        .is_ok_and(|tenant| tenant.as_setting() == text)
 }
 
 #[cfg(test)]
@@ -135,6 +187,25 @@ mod tests {
             ),
         ] {
             assert_eq!(Resource::parse(resource).unwrap().metadata_url(), metadata);
+        }
+    }
+
+    #[test]
+    fn a_resource_for_each_tenant() {
+        let resource = Resource::parse("https://a.example/t/{tenant}/mcp").unwrap();
+        assert!(resource.is_per_tenant());
+        assert_eq!(resource.path(), "/t/{tenant}/mcp");
+        let acme = TenantId::text("acme").unwrap();
+        assert_eq!(
+            resource.metadata_url_for(Some(&acme)).as_deref(),
+            Some("https://a.example/.well-known/oauth-protected-resource/t/acme/mcp")
+        );
+        assert_eq!(resource.metadata_url_for(None), None);
+        for bad in [
+            "https://a.example/{org}/mcp",
+            "https://a.example/{tenant}/{tenant}",
+        ] {
+            assert!(Resource::parse(bad).is_err(), "{bad}");
         }
     }
 

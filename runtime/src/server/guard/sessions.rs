@@ -114,6 +114,7 @@ mod tests {
             issuer: "i".into(),
             subject: subject.into(),
             tenant: TenantId::bigint(tenant),
+            home: None,
             scopes: Vec::new(),
             client: None,
             expires_at: None,

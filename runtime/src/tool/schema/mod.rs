@@ -50,6 +50,32 @@ pub(super) fn input(arguments: &[AnyArgument]) -> Map<String, Value> {
     close(root)
 }
 
+/// The input schema of a tool whose arguments are the fields of one type.
+pub(super) fn whole(all: &AnyArgument) -> Result<Map<String, Value>, String> {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let schema = object((all.schema)(&mut generator).to_value());
+    let definitions = generator.take_definitions(true);
+    // A named type is a reference to its definition; the root is the definition itself.
+    let named = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|target| definitions.get(target.strip_prefix("#/$defs/")?));
+    let mut root = match named {
+        Some(definition) => object(definition.clone()),
+        None => schema,
+    };
+    for noise in ["$schema", "title", "description"] {
+        root.remove(noise);
+    }
+    if root.get("type").and_then(Value::as_str) != Some("object") {
+        return Err("its `Parameters` are no struct with named fields".to_owned());
+    }
+    if !definitions.is_empty() {
+        root.insert("$defs".into(), Value::Object(definitions));
+    }
+    Ok(close(root))
+}
+
 /// The output schema of a type, and whether its value must be wrapped as `{"result": …}`:
 /// structured content is a JSON object. `None` for the unit type, which says nothing.
 pub(super) fn output<T: JsonSchema>() -> Option<(Map<String, Value>, bool)> {

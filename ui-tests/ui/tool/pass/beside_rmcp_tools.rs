@@ -1,7 +1,7 @@
 //! Our tools in any rmcp server: by route, and as a list.
 
 use rmcp::handler::server::router::tool::ToolRouter;
-use watertight::{ToolResult, mcp_tool, tool, tools};
+use watertight::{ToolResult, mcp_tool, route, tools};
 
 struct SomeServer;
 
@@ -25,8 +25,8 @@ mod more {
 
 pub fn main() {
     let router = ToolRouter::<SomeServer>::new()
-        .with_route(tool!(clock))
-        .with_route(tool!(more::hello));
+        .with_route(route!(clock))
+        .with_route(route!(more::hello));
     assert!(router.map.contains_key("clock.now"));
     let list = tools![clock, more::hello].into_router::<SomeServer>().unwrap();
     let hello = serde_json::to_value(&list.map["hello"].attr).unwrap();
