@@ -90,6 +90,16 @@ pub struct AllowedFunction {
     pub reason: String,
 }
 
+impl AllowedFunction {
+    /// A function, and why it stays within the scope.
+    pub fn new(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
 /// A name that the configuration allows.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,6 +20,7 @@ pub mod prove;
 pub mod render;
 pub mod schema_walk;
 pub mod script;
+pub mod snapshot;
 pub mod template;
 pub mod uri_template;
 pub mod words;

@@ -3,10 +3,7 @@
 //! Read only: one repeatable-read transaction with an empty search path. The file is deterministic,
 //! so that a difference is a difference of the database. The password of the URL is never shown.
 
-mod sections;
-
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -14,11 +11,12 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
-use watertight_analysis::migrations::SNAPSHOT_HEADER;
+use watertight_analysis::snapshot::{
+    AFTER_VIEWS, BEFORE_VIEWS, PREPARE, Section, Snapshot, VIEWS, View,
+};
 
 use crate::args::PullArgs;
 use crate::project;
-use sections::{AFTER_VIEWS, SECTIONS, Section, VIEWS};
 
 /// The exit status of `--check` when the database differs.
 const DIFFERS: u8 = 1;
@@ -120,19 +118,8 @@ async fn pull(url: &str, role: &str) -> Result<String> {
 
 /// Reads everything in one snapshot of the database.
 async fn read(connection: &mut PgConnection, role: &str) -> Result<String> {
-    // Whatever the role or the database sets, names are printed in full and in one form.
-    for statement in [
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        "SET LOCAL search_path = ''",
-        "SET LOCAL quote_all_identifiers = off",
-        "SET LOCAL standard_conforming_strings = on",
-        "SET LOCAL DateStyle = 'ISO, YMD'",
-        "SET LOCAL IntervalStyle = 'postgres'",
-        "SET LOCAL TimeZone = 'UTC'",
-        "SET LOCAL extra_float_digits = 1",
-        "SET LOCAL bytea_output = 'hex'",
-    ] {
-        sqlx::raw_sql(statement).execute(&mut *connection).await?;
+    for statement in PREPARE {
+        sqlx::raw_sql(*statement).execute(&mut *connection).await?;
     }
     let version: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
         .fetch_one(&mut *connection)
@@ -148,84 +135,55 @@ async fn read(connection: &mut PgConnection, role: &str) -> Result<String> {
              the role that it connects as into `watertight.toml`: `application-role = \"…\"`"
         );
     }
-    let version = version.split_whitespace().next().unwrap_or("?");
-    let mut out = format!("{SNAPSHOT_HEADER} of PostgreSQL {version}\n");
-    out.push_str(
-        "-- Written by `cargo watertight catalog pull`; write it again rather than change it.\n\n",
-    );
-    out.push_str("SET search_path = '';\n");
-    for section in SECTIONS {
-        write_section(connection, section, role, &mut out).await?;
+    let mut snapshot = Snapshot::new(&version);
+    for section in BEFORE_VIEWS {
+        read_section(connection, section, role, &mut snapshot).await?;
     }
-    write_views(connection, &mut out).await?;
+    read_views(connection, &mut snapshot).await?;
     for section in AFTER_VIEWS {
-        write_section(connection, section, role, &mut out).await?;
+        read_section(connection, section, role, &mut snapshot).await?;
     }
     sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
-    Ok(out)
+    Ok(snapshot.into_text())
 }
 
-async fn write_section(
+async fn read_section(
     connection: &mut PgConnection,
     section: &Section,
     role: &str,
-    out: &mut String,
+    snapshot: &mut Snapshot,
 ) -> Result<()> {
     let mut query = sqlx::query_scalar::<_, Option<String>>(section.query);
-    if section.query.contains("$1") {
+    if section.asks_role() {
         query = query.bind(role);
     }
     let statements = query
         .fetch_all(&mut *connection)
         .await
         .with_context(|| format!("reading {}", section.title))?;
-    heading(section.title, &statements, out);
-    for statement in statements {
-        let Some(statement) = statement else {
-            bail!(
-                "{}: the server gave no definition for one of them",
-                section.title
-            );
-        };
-        push(&statement, out);
-    }
+    let Some(statements) = statements.into_iter().collect::<Option<Vec<_>>>() else {
+        bail!(
+            "{}: the server gave no definition for one of them",
+            section.title
+        );
+    };
+    snapshot.section(section, &statements);
     Ok(())
 }
 
-fn heading<T>(title: &str, statements: &[T], out: &mut String) {
-    if !statements.is_empty() {
-        let _ = write!(out, "\n-- {title}\n");
-    }
-}
-
-fn push(statement: &str, out: &mut String) {
-    out.push('\n');
-    out.push_str(statement.trim_end());
-    out.push_str(";\n");
-}
-
-/// Views after what they read; those that nothing tells apart by name.
-async fn write_views(connection: &mut PgConnection, out: &mut String) -> Result<()> {
+async fn read_views(connection: &mut PgConnection, snapshot: &mut Snapshot) -> Result<()> {
     let rows = sqlx::query(VIEWS)
         .fetch_all(&mut *connection)
         .await
         .context("reading views")?;
-    let mut waiting = Vec::new();
+    let mut views = Vec::with_capacity(rows.len());
     for row in &rows {
-        let id: i64 = row.try_get("id")?;
-        let statement: String = row.try_get("statement")?;
-        let reads: Vec<i64> = row.try_get("reads")?;
-        waiting.push((id, statement, reads));
+        views.push(View {
+            id: row.try_get("id")?,
+            statement: row.try_get("statement")?,
+            reads: row.try_get("reads")?,
+        });
     }
-    heading("views", &waiting, out);
-    while !waiting.is_empty() {
-        let open: HashSet<i64> = waiting.iter().map(|(id, ..)| *id).collect();
-        let ready = waiting
-            .iter()
-            .position(|(_, _, reads)| !reads.iter().any(|read| open.contains(read)));
-        // A circle through a replaced view can't be written in any order.
-        let (_, statement, _) = waiting.remove(ready.unwrap_or(0));
-        push(&statement, out);
-    }
+    snapshot.views(views);
     Ok(())
 }

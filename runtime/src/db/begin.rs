@@ -220,6 +220,7 @@ mod tests {
             relax_force: false,
             words: &[],
             not_tenant: &[],
+            functions: &[],
         };
         let catalog = Catalog::new("c", settings, &[], &[]);
         Messages::new(

@@ -7,9 +7,9 @@ use std::str::FromStr as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
 use sqlx::{PgConnection, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -124,6 +124,14 @@ impl Connections {
     /// A connection outside any transaction, for the gate.
     pub(super) async fn inspect(&self) -> Result<PoolConnection<Postgres>, PoolError> {
         self.pool.acquire().await.map_err(PoolError::Connect)
+    }
+
+    /// A connection beside the pool's, with the same login.
+    pub(super) async fn aside(&self) -> Result<PgConnection, PoolError> {
+        let options = self.pool.connect_options();
+        PgConnection::connect_with(&options)
+            .await
+            .map_err(PoolError::Connect)
     }
 
     pub(super) fn messages(&self) -> &Messages {

@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection as _;
+
 use super::begin::Mode;
 use super::connections::{Connections, Options, PoolError, raw};
 use super::error::{DbError, DbErrorKind, DbResult};
@@ -83,11 +85,15 @@ impl TenantPool {
     /// # Errors
     /// [`PoolError::Refused`] with everything that has become weaker.
     pub async fn verify(&self) -> Result<(), PoolError> {
-        let mut connection = self.connections.inspect().await?;
+        // Of its own: scopes may hold every connection of the pool, and what this reads in a
+        // transaction would stay open on a pooled one if the future were dropped.
+        let mut connection = self.connections.aside().await?;
         let audit = self.connections.messages().audits();
-        let findings = gate::inspect(raw(&mut connection), &self.catalog, audit)
+        let findings = gate::inspect(&mut connection, &self.catalog, audit)
             .await
             .map_err(PoolError::Connect)?;
+        // Its answer does not matter: dropped, the connection is closed as well.
+        let _ = connection.close().await;
         Findings::into_result(findings).map_err(PoolError::Refused)
     }
 

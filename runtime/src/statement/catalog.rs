@@ -93,6 +93,8 @@ pub struct Settings {
     pub words: &'static [&'static str],
     /// Names of arguments that are allowed everywhere although they look like a tenant's.
     pub not_tenant: &'static [&'static str],
+    /// Functions that the configuration allows although nothing sees into them.
+    pub functions: &'static [&'static str],
 }
 
 /// A relation of the migrations, as far as a proof relies on it.
@@ -114,6 +116,10 @@ pub struct Relation {
     pub global: bool,
     /// Its policies.
     pub policies: &'static [Policy],
+    /// What the proofs rely on for `SELECT`, `INSERT`, `UPDATE` and `DELETE`, a letter each: `p` that
+    /// row-level security confines the command, `s` that a filter by the tenant column does, `-`
+    /// nothing.
+    pub relied: &'static str,
 }
 
 impl Relation {
@@ -130,7 +136,15 @@ impl Relation {
             tenant_column: None,
             global: false,
             policies: &[],
+            relied: "----",
         }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn relied(mut self, relied: &'static str) -> Self {
+        self.relied = relied;
+        self
     }
 
     #[doc(hidden)]
@@ -187,6 +201,8 @@ pub struct Policy {
     pub using: bool,
     /// It has a `WITH CHECK` expression.
     pub check: bool,
+    /// The proofs took it to apply to the application role.
+    pub applies: bool,
 }
 
 /// One migration file.

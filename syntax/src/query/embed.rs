@@ -3,7 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::Path;
-use watertight_analysis::catalog::{Command, Policy, PolicyExpr, Relation, RelationKind};
+use watertight_analysis::Catalog;
+use watertight_analysis::catalog::{Class, Command, Policy, PolicyExpr, Relation, RelationKind};
 use watertight_analysis::config::TenantKind;
 
 use super::attr::{Kind, QueryAttr};
@@ -38,7 +39,7 @@ fn constant(krate: &Path, project: &Project) -> TokenStream {
     let relations = project
         .catalog
         .relations()
-        .filter_map(|found| relation(krate, found));
+        .filter_map(|found| relation(krate, &project.catalog, found));
     let migrations = project.files.iter().map(|file| migration(krate, file));
     let stamp = expand::stamp();
     // A constant, because a call within a borrowed array is not kept for `'static` otherwise.
@@ -78,6 +79,7 @@ fn settings(krate: &Path, project: &Project) -> TokenStream {
     let words = &config.tenant.words;
     let not_tenant = config.not_tenant.iter().map(|it| &it.name);
     let (require_rls, relax_force) = (config.require_rls, config.relax_force);
+    let functions = config.functions.iter().map(|function| &function.name);
     quote! {
         #krate::__private::Settings {
             tenant_column: #column,
@@ -89,12 +91,13 @@ fn settings(krate: &Path, project: &Project) -> TokenStream {
             relax_force: #relax_force,
             words: &[#(#words),*],
             not_tenant: &[#(#not_tenant),*],
+            functions: &[#(#functions),*],
         }
     }
 }
 
 /// `None` for what no statement reads rows from.
-fn relation(krate: &Path, relation: &Relation) -> Option<TokenStream> {
+fn relation(krate: &Path, catalog: &Catalog, relation: &Relation) -> Option<TokenStream> {
     let kind = match relation.kind {
         RelationKind::Table | RelationKind::Partition => "Table",
         RelationKind::View => "View",
@@ -111,22 +114,41 @@ fn relation(krate: &Path, relation: &Relation) -> Option<TokenStream> {
     let global = relation.is_global().then(|| quote!(.global()));
     let rls = relation.rls.enabled.then(|| {
         let forced = relation.rls.forced;
-        let policies = relation.policies.iter().map(|found| policy(krate, found));
+        let policies = relation
+            .policies
+            .iter()
+            .map(|found| policy(krate, catalog, found));
         quote!(.rls(#forced, &[#(#policies),*]))
     });
+    let relied = relied(catalog, relation);
+    let relied = (relied != "----").then(|| quote!(.relied(#relied)));
     Some(quote! {
         #krate::__private::Relation::new(#schema, #name, #krate::__private::RelationKind::#kind)
-            #tenant #global #rls
+            #tenant #global #rls #relied
     })
 }
 
-fn policy(krate: &Path, policy: &Policy) -> TokenStream {
+/// What a proof may rest on, for each command; nothing where no statement is proved.
+fn relied(catalog: &Catalog, relation: &Relation) -> String {
+    Command::ALL
+        .map(|command| match catalog.class(relation, command) {
+            // What lets nothing through is compared as what confines.
+            Class::Protected | Class::Denied => 'p',
+            Class::Scoped => 's',
+            _ => '-',
+        })
+        .iter()
+        .collect()
+}
+
+fn policy(krate: &Path, catalog: &Catalog, policy: &Policy) -> TokenStream {
     let name = &policy.name;
     let permissive = policy.permissive;
     let command = policy.command.map_or("ALL", Command::sql);
     let roles = &policy.roles;
     let using = !matches!(policy.using, PolicyExpr::None);
     let check = !matches!(policy.check, PolicyExpr::None);
+    let applies = policy.roles.iter().any(|role| catalog.role_applies(role));
     quote! {
         #krate::__private::Policy {
             name: #name,
@@ -135,6 +157,7 @@ fn policy(krate: &Path, policy: &Policy) -> TokenStream {
             roles: &[#(#roles),*],
             using: #using,
             check: #check,
+            applies: #applies,
         }
     }
 }

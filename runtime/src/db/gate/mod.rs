@@ -5,6 +5,8 @@
 //! pass, so that a binary starts on the next version's additive migrations.
 
 mod keys;
+mod live;
+mod privileges;
 mod relations;
 mod role;
 mod settings;
@@ -93,10 +95,15 @@ pub(crate) async fn inspect(
     let role = Role::read(connection).await?;
     role::check(connection, &role, &mut findings).await?;
     relations::check(connection, catalog, &role, &mut findings).await?;
+    privileges::check(connection, catalog, &role, &mut findings).await?;
     settings::check(connection, catalog, &role, &mut findings).await?;
     settings::check_migrations(connection, catalog, &mut findings).await?;
     if audit {
         settings::check_audit(connection, "audit", &role, &mut findings).await?;
+    }
+    // What is missing there is told by name already.
+    if findings.is_empty() {
+        live::check(connection, catalog, &role, &mut findings).await?;
     }
     Ok(findings)
 }

@@ -131,6 +131,22 @@ fn check_policies(expected: &[Policy], name: &str, live: &Live, findings: &mut V
             Some(_) => {}
         }
     }
+    for policy in expected {
+        let applies = live
+            .policies
+            .get(policy.name)
+            .is_some_and(|found| found.permissive && found.applies);
+        if !policy.applies && applies {
+            let (policy_name, roles) = (quoted(policy.name), policy.roles.join(", "));
+            findings.push(Finding::new(
+                format!(
+                    "the policy {policy_name} on {name} is for {roles}, and the login role is one or a \
+                     member of one, so it shows more rows than was proved"
+                ),
+                format!("REVOKE {roles} FROM <the login role>;"),
+            ));
+        }
+    }
     for (policy, found) in &live.policies {
         let known = expected.iter().any(|expected| expected.name == policy);
         if !known && found.permissive && found.applies {

@@ -1,5 +1,5 @@
-//! What else can weaken a scope: a default for the tenant setting, migrations that were not run,
-//! an audit trail that can't be written.
+//! What else can weaken a scope: a default for a setting that scopes rely on, migrations that were
+//! not run, an audit trail that can't be written.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,18 @@ use super::role::Role;
 use super::{Finding, quoted};
 use crate::statement::Catalog;
 
-/// A default for the tenant setting would be somebody's tenant in every session that has none.
+/// Settings under which a statement means what its proof assumes, with the value that each scope
+/// gives them.
+const ASSUMED: [(&str, &str); 4] = [
+    ("search_path", ""),
+    ("standard_conforming_strings", "on"),
+    ("row_security", "on"),
+    ("transform_null_equals", "off"),
+];
+
+/// A default for the tenant setting would be somebody's tenant in every session that has none. One
+/// for a setting that proofs assume means that other programs of this role read the same text as
+/// another statement.
 pub(super) async fn check(
     connection: &mut PgConnection,
     catalog: &Catalog,
@@ -17,56 +28,43 @@ pub(super) async fn check(
     findings: &mut Vec<Finding>,
 ) -> Result<(), sqlx::Error> {
     let setting = catalog.settings.setting;
+    let mut names: Vec<&str> = ASSUMED.iter().map(|(name, _)| *name).collect();
+    names.push(setting);
     let rows = sqlx::query(
-        "SELECT d.datname::text, r.rolname::text \
+        "SELECT wanted.name, substr(config, length(wanted.name) + 2), d.datname::text, r.rolname::text \
          FROM pg_catalog.pg_db_role_setting s \
          LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase \
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
          CROSS JOIN LATERAL unnest(s.setconfig) AS config \
+         JOIN unnest($1::text[]) AS wanted(name) \
+           ON lower(split_part(config, '=', 1)) = lower(wanted.name) \
          WHERE (s.setdatabase = 0 OR d.datname = current_database()) \
            AND (s.setrole = 0 OR r.rolname = session_user) \
-           AND lower(split_part(config, '=', 1)) = lower($1) \
-           AND substr(config, length($1) + 2) <> ''",
+         ORDER BY 1, 3 NULLS FIRST, 4 NULLS FIRST",
     )
     .persistent(false)
-    .bind(setting)
+    .bind(&names)
     .fetch_all(&mut *connection)
     .await?;
-    let any = !rows.is_empty();
+    let mut any = false;
     for row in rows {
-        let (database, owner): (Option<String>, Option<String>) =
-            (row.try_get(0)?, row.try_get(1)?);
-        let (whose, mend) = match (database, owner) {
-            (Some(database), Some(role)) => {
-                let (database, role) = (quoted(&database), quoted(&role));
-                (
-                    format!("the role {role} in the database {database}"),
-                    format!("ALTER ROLE {role} IN DATABASE {database} RESET {setting};"),
-                )
-            }
-            (Some(database), None) => {
-                let database = quoted(&database);
-                (
-                    format!("the database {database}"),
-                    format!("ALTER DATABASE {database} RESET {setting};"),
-                )
-            }
-            (None, Some(role)) => {
-                let role = quoted(&role);
-                (
-                    format!("the role {role}"),
-                    format!("ALTER ROLE {role} RESET {setting};"),
-                )
-            }
-            (None, None) => (
-                "all roles".to_owned(),
-                format!("ALTER ROLE ALL RESET {setting};"),
+        let (name, value): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let of_tenant = name == setting;
+        if is_harmless(&name, &value, catalog) {
+            continue;
+        }
+        any |= of_tenant;
+        let (whose, target) = whose(row.try_get(2)?, row.try_get(3)?);
+        let what = match of_tenant {
+            true => format!(
+                "{whose} has a default for {setting}, so every session begins as that tenant"
+            ),
+            false => format!(
+                "{whose} has the default {value} for {name}, under which statements mean something \
+                 else than was proved"
             ),
         };
-        findings.push(Finding::new(
-            format!("{whose} has a default for {setting}, so every session begins as that tenant"),
-            mend,
-        ));
+        findings.push(Finding::new(what, format!("ALTER {target} RESET {name};")));
     }
     let current: Option<String> = sqlx::query("SELECT current_setting($1, true)")
         .persistent(false)
@@ -86,6 +84,44 @@ pub(super) async fn check(
         ));
     }
     Ok(())
+}
+
+/// The value that a scope would give the setting anyway, or none.
+fn is_harmless(name: &str, value: &str, catalog: &Catalog) -> bool {
+    let value = value.trim();
+    match ASSUMED.iter().find(|(known, _)| *known == name) {
+        None => value.is_empty(),
+        Some(("search_path", _)) => {
+            let schema = |part: &str| part.trim().trim_matches('"').to_owned();
+            let path = value
+                .split(',')
+                .map(schema)
+                .filter(|part| part != "pg_temp");
+            path.eq(catalog
+                .settings
+                .search_path
+                .iter()
+                .map(|part| (*part).to_owned()))
+        }
+        Some((_, "on")) => matches!(&*value.to_ascii_lowercase(), "on" | "true" | "yes" | "1"),
+        Some(_) => matches!(&*value.to_ascii_lowercase(), "off" | "false" | "no" | "0"),
+    }
+}
+
+/// Whose default it is, in words and as `ALTER` names it.
+fn whose(database: Option<String>, role: Option<String>) -> (String, String) {
+    match (database.as_deref().map(quoted), role.as_deref().map(quoted)) {
+        (Some(database), Some(role)) => (
+            format!("the role {role} in the database {database}"),
+            format!("ROLE {role} IN DATABASE {database}"),
+        ),
+        (Some(database), None) => (
+            format!("the database {database}"),
+            format!("DATABASE {database}"),
+        ),
+        (None, Some(role)) => (format!("the role {role}"), format!("ROLE {role}")),
+        (None, None) => ("every role".to_owned(), "ROLE ALL".to_owned()),
+    }
 }
 
 /// Compares sqlx's record of migrations with the compiled ones, where the role may read it.

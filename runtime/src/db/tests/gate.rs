@@ -7,7 +7,7 @@ use watertight_devdb::{Database, DevDb};
 
 use super::harness::{CATALOG, POLICY, SETTINGS, database_on, login};
 use crate::db::{PoolError, TenantPool};
-use crate::statement::{Catalog, Migration, Relation, RelationKind};
+use crate::statement::{Catalog, Migration, Policy, Relation, RelationKind};
 
 const PASSWORD: &str = "gate-password";
 
@@ -333,4 +333,184 @@ async fn a_pool_can_be_verified_again() {
         .await
         .unwrap();
     assert!(matches!(pool.verify().await, Err(PoolError::Refused(_))));
+}
+
+/// Each is refused with a mend, the mend is run as it is printed, and then the pool opens.
+async fn refused_and_mended(database: &Database, role: &str, set: &str, says: &str, mend: &str) {
+    database.execute_as_admin(set).await.unwrap();
+    let message = refusal_of(database, role).await;
+    assert_says(&message, &[says, mend]);
+    assert!(!message.contains("2."), "{message}");
+    database.execute_as_admin(mend).await.unwrap();
+    TenantPool::connect(login(database.app_url(), role, PASSWORD), CATALOG)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn privileges_that_take_the_place_of_what_was_proved_are_refused() {
+    let database = database().await;
+    let db = database.name();
+    let role = role(&database, "NOINHERIT").await;
+    let other = self::role(&database, "").await;
+    for (set, says, mend) in [
+        (
+            format!("GRANT TEMPORARY ON DATABASE {db} TO PUBLIC"),
+            "everyone may create temporary tables",
+            format!("REVOKE TEMPORARY ON DATABASE {db} FROM PUBLIC;"),
+        ),
+        (
+            format!("GRANT TEMPORARY ON DATABASE {db} TO {role}"),
+            "may create temporary tables",
+            format!("REVOKE TEMPORARY ON DATABASE {db} FROM {role};"),
+        ),
+        (
+            "GRANT CREATE ON SCHEMA public TO PUBLIC".to_owned(),
+            "everyone may create objects in the schema public",
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC;".to_owned(),
+        ),
+        (
+            format!("GRANT CREATE ON SCHEMA public TO {other}; GRANT {other} TO {role}"),
+            "is a member, may create objects",
+            format!("REVOKE CREATE ON SCHEMA public FROM {other};"),
+        ),
+        (
+            format!("GRANT TRUNCATE, REFERENCES ON notes TO {other}"),
+            "has REFERENCES, TRUNCATE on public.notes",
+            format!("REVOKE REFERENCES, TRUNCATE ON public.notes FROM {other};"),
+        ),
+        (
+            format!("GRANT TRIGGER ON notes TO {role}"),
+            "has TRIGGER on public.notes",
+            format!("REVOKE TRIGGER ON public.notes FROM {role};"),
+        ),
+    ] {
+        refused_and_mended(&database, &role, &set, says, &mend).await;
+    }
+    database
+        .execute_as_admin(&format!("ALTER SCHEMA public OWNER TO {other}"))
+        .await
+        .unwrap();
+    assert_says(
+        &refusal_of(&database, &role).await,
+        &["owns the schema public", "ALTER SCHEMA public OWNER TO"],
+    );
+}
+
+#[tokio::test]
+async fn defaults_under_which_a_statement_is_another_are_refused() {
+    let database = database().await;
+    let db = database.name();
+    let role = role(&database, "").await;
+    for (set, name) in [
+        ("search_path = elsewhere, public", "search_path"),
+        (
+            "standard_conforming_strings = off",
+            "standard_conforming_strings",
+        ),
+        ("transform_null_equals = on", "transform_null_equals"),
+        ("row_security = off", "row_security"),
+    ] {
+        let on_role = format!("ALTER ROLE {role} SET {set}");
+        let says = format!("for {name}");
+        let mend = format!("ALTER ROLE {role} RESET {name};");
+        refused_and_mended(&database, &role, &on_role, &says, &mend).await;
+        let on_database = format!("ALTER DATABASE {db} SET {set}");
+        let mend = format!("ALTER DATABASE {db} RESET {name};");
+        refused_and_mended(&database, &role, &on_database, &says, &mend).await;
+    }
+    // What a scope would set anyway.
+    database
+        .execute_as_admin(&format!(
+            "ALTER ROLE {role} SET search_path = public, pg_temp; ALTER ROLE {role} SET row_security = on"
+        ))
+        .await
+        .unwrap();
+    TenantPool::connect(login(database.app_url(), &role, PASSWORD), CATALOG)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_for_another_role_that_the_login_is_a_member_of_is_refused() {
+    const SUPPORT: Policy = Policy {
+        name: "support",
+        applies: false,
+        roles: &["support"],
+        check: false,
+        ..POLICY
+    };
+    const WANTED: Catalog = Catalog::new(
+        "c",
+        SETTINGS,
+        &[Relation::new("public", "notes", RelationKind::Table)
+            .tenant("tenant_id")
+            .rls(true, &[POLICY, SUPPORT])
+            .relied("pppp")],
+        &[],
+    );
+    let database = database().await;
+    let (role, support) = (role(&database, "").await, role(&database, "").await);
+    database
+        .execute_as_admin(&format!(
+            "CREATE POLICY support ON notes TO {support} USING (true)"
+        ))
+        .await
+        .unwrap();
+    let url = login(database.app_url(), &role, PASSWORD);
+    // Its role has another name here than in the catalog, which alone is a difference.
+    let message = refusal(&url, WANTED).await;
+    assert_says(&message, &["the policy support on public.notes differs"]);
+    database
+        .execute_as_admin(&format!("GRANT {support} TO {role}"))
+        .await
+        .unwrap();
+    assert_says(
+        &refusal(&url, WANTED).await,
+        &["so it shows more rows than was proved"],
+    );
+}
+
+#[tokio::test]
+async fn a_live_policy_is_judged_by_what_it_implies() {
+    let database = database().await;
+    let role = role(&database, "").await;
+    let url = login(database.app_url(), &role, PASSWORD);
+    for (using, says) in [
+        ("true", "SELECT, UPDATE, DELETE on public.notes"),
+        (
+            "tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::bigint) OR body = 'shared'",
+            "SELECT, UPDATE, DELETE on public.notes",
+        ),
+        (
+            "tenant_id = current_setting('app.other', true)::bigint",
+            "SELECT, UPDATE, DELETE on public.notes",
+        ),
+    ] {
+        database
+            .execute_as_owner(&format!("ALTER POLICY tenant ON notes USING ({using})"))
+            .await
+            .unwrap();
+        let message = refusal(&url, CATALOG).await;
+        assert_says(&message, &[says, "no longer confined to the tenant"]);
+    }
+    // Written in another way, it still confines.
+    database
+        .execute_as_owner(
+            "ALTER POLICY tenant ON notes \
+             USING (current_setting('app.tenant_id')::int8 = notes.tenant_id AND body IS NOT NULL)",
+        )
+        .await
+        .unwrap();
+    TenantPool::connect(url.as_str(), CATALOG).await.unwrap();
+    // A trigger that writes another tenant's row.
+    database
+        .execute_as_owner(
+            "CREATE FUNCTION copy() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \
+               $$ BEGIN UPDATE notes SET body = NEW.body; RETURN NEW; END $$; \
+             CREATE TRIGGER copy AFTER INSERT ON notes FOR EACH ROW EXECUTE FUNCTION copy()",
+        )
+        .await
+        .unwrap();
+    assert_says(&refusal(&url, CATALOG).await, &["INSERT on public.notes"]);
 }

@@ -21,6 +21,7 @@ pub(super) const SETTINGS: Settings = Settings {
     relax_force: false,
     words: &[],
     not_tenant: &[],
+    functions: &[],
 };
 
 pub(super) const CATALOG: Catalog = Catalog::new(
@@ -28,7 +29,8 @@ pub(super) const CATALOG: Catalog = Catalog::new(
     SETTINGS,
     &[Relation::new("public", "notes", RelationKind::Table)
         .tenant("tenant_id")
-        .rls(true, &[POLICY])],
+        .rls(true, &[POLICY])
+        .relied("pppp")],
     &[],
 );
 
@@ -39,6 +41,7 @@ pub(super) const POLICY: Policy = Policy {
     roles: &["public"],
     using: true,
     check: true,
+    applies: true,
 };
 
 pub(super) const SCHEMA: &str = "

@@ -3,11 +3,7 @@
 //! Invariant: run with an empty search path, so that every name comes out qualified. What belongs
 //! to an extension is left out: it comes with `CREATE EXTENSION`. `$1` is the application role.
 
-/// A heading, and a query with one column of text: a statement without its semicolon.
-pub(super) struct Section {
-    pub(super) title: &'static str,
-    pub(super) query: &'static str,
-}
+use super::Section;
 
 /// Schemas that are a project's own, as a condition on a namespace's oid.
 macro_rules! own {
