@@ -23,6 +23,8 @@ pub(crate) enum Mode {
 pub(crate) struct Messages {
     /// `SET LOCAL …;` for everything the proofs assume about the session.
     assumptions: String,
+    /// The role that tenants' scopes take on, with its quotes.
+    role: Option<String>,
     /// The tenant setting as a quoted, dotted name.
     quoted_setting: String,
     /// The tenant setting as the text of a literal.
@@ -41,6 +43,7 @@ impl Messages {
         statement_timeout: Duration,
         idle_timeout: Duration,
         audit: bool,
+        role: Option<&str>,
     ) -> Result<Self, BadName> {
         let parts = catalog.settings.setting.split('.').collect::<Vec<_>>();
         if parts.len() < 2 {
@@ -73,6 +76,7 @@ impl Messages {
         );
         Ok(Self {
             assumptions,
+            role: role.map(quote_name).transpose()?,
             quoted_setting: quoted.join("."),
             setting: catalog.settings.setting,
             audit,
@@ -90,8 +94,12 @@ impl Messages {
             Mode::Read => "READ ONLY",
             Mode::Write => "READ WRITE",
         };
+        let role = match &self.role {
+            Some(role) => format!("SET LOCAL ROLE {role}; "),
+            None => String::new(),
+        };
         format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED {access}; {}SET LOCAL {} = '{}'",
+            "BEGIN ISOLATION LEVEL READ COMMITTED {access}; {role}{}SET LOCAL {} = '{}'",
             self.assumptions,
             self.quoted_setting,
             tenant.as_setting(),
@@ -228,6 +236,7 @@ mod tests {
             Duration::from_secs(5),
             Duration::from_secs(30),
             true,
+            Some("tenant"),
         )
     }
 
@@ -237,7 +246,9 @@ mod tests {
             .unwrap()
             .begin(Mode::Read, &TenantId::text("acme").unwrap());
         assert!(
-            text.starts_with("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; "),
+            text.starts_with(
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL ROLE \"tenant\"; "
+            ),
             "{text}"
         );
         assert!(

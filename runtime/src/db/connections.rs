@@ -52,6 +52,7 @@ pub(super) struct Options {
     pub(super) max_lifetime: Duration,
     pub(super) application_name: String,
     pub(super) audit: bool,
+    pub(super) tenant_role: Option<String>,
 }
 
 impl Default for Options {
@@ -65,6 +66,7 @@ impl Default for Options {
             max_lifetime: Duration::from_secs(30 * 60),
             application_name: "watertight".to_owned(),
             audit: true,
+            tenant_role: None,
         }
     }
 }
@@ -96,6 +98,7 @@ impl Connections {
             options.statement_timeout,
             options.idle_in_transaction_timeout,
             options.audit,
+            options.tenant_role.as_deref(),
         )
         .map_err(|error| configuration(error.to_string()))?;
         let pool = PgPoolOptions::new()

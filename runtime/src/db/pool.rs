@@ -26,6 +26,7 @@ use crate::statement::Catalog;
 pub struct TenantPool {
     connections: Arc<Connections>,
     catalog: Catalog,
+    tenant_role: Option<Arc<str>>,
 }
 
 /// Settings of a [`TenantPool`]; every one has a default.
@@ -89,9 +90,14 @@ impl TenantPool {
         // transaction would stay open on a pooled one if the future were dropped.
         let mut connection = self.connections.aside().await?;
         let audit = self.connections.messages().audits();
-        let findings = gate::inspect(&mut connection, &self.catalog, audit)
-            .await
-            .map_err(PoolError::Connect)?;
+        let findings = gate::inspect(
+            &mut connection,
+            &self.catalog,
+            audit,
+            self.tenant_role.as_deref(),
+        )
+        .await
+        .map_err(PoolError::Connect)?;
         // Its answer does not matter: dropped, the connection is closed as well.
         let _ = connection.close().await;
         Findings::into_result(findings).map_err(PoolError::Refused)
@@ -203,6 +209,24 @@ impl TenantPoolBuilder {
         self
     }
 
+    /// The role that every scope takes on (`SET LOCAL ROLE`, in the message that begins it), while the
+    /// login role has no privileges on the tables itself.
+    ///
+    /// A backstop below this crate: whatever else connects with the same URL reads nothing.
+    ///
+    /// ```sql
+    /// CREATE ROLE tenant NOLOGIN;
+    /// GRANT SELECT, INSERT, UPDATE, DELETE ON customers TO tenant;
+    /// ALTER ROLE app NOINHERIT;
+    /// GRANT tenant TO app;
+    /// ```
+    ///
+    /// Policies and the configuration's `application-role` name this role then.
+    pub fn tenant_role(mut self, role: impl Into<String>) -> Self {
+        self.options.tenant_role = Some(role.into());
+        self
+    }
+
     /// Writes no audit records together with the changes of this pool's scopes.
     ///
     /// For databases that [`migrate`](crate::migrate) did not prepare.
@@ -222,6 +246,7 @@ impl TenantPoolBuilder {
         let pool = TenantPool {
             connections: Arc::new(connections),
             catalog,
+            tenant_role: self.options.tenant_role.as_deref().map(Arc::from),
         };
         pool.verify().await?;
         let mut connection = pool.connections.inspect().await?;

@@ -14,7 +14,6 @@ use watertight_analysis::snapshot::{
     AFTER_VIEWS, BEFORE_VIEWS, PREPARE, Section, Snapshot, VIEWS, View,
 };
 
-use super::role::Role;
 use super::{Finding, qualified};
 use crate::statement::Catalog;
 
@@ -22,14 +21,14 @@ use crate::statement::Catalog;
 pub(super) async fn check(
     connection: &mut PgConnection,
     catalog: &Catalog,
-    role: &Role,
+    role: &str,
     findings: &mut Vec<Finding>,
 ) -> Result<(), sqlx::Error> {
     if catalog.relations().iter().all(|it| !relies(it.relied)) {
         return Ok(());
     }
-    let text = read(connection, &role.name).await?;
-    let (catalog, role) = (*catalog, role.name.clone());
+    let text = read(connection, role).await?;
+    let (catalog, role) = (*catalog, role.to_owned());
     // A parser and a prover, which would hold up other tasks.
     let judged = tokio::task::spawn_blocking(move || judge(&catalog, &role, text));
     findings.extend(judged.await.map_err(|_| sqlx::Error::WorkerCrashed)?);

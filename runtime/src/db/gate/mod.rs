@@ -89,10 +89,16 @@ pub(crate) async fn inspect(
     connection: &mut PgConnection,
     catalog: &Catalog,
     audit: bool,
+    tenant_role: Option<&str>,
 ) -> Result<Vec<Finding>, sqlx::Error> {
     let mut findings = Vec::new();
     version::warn(connection);
     let role = Role::read(connection).await?;
+    if let Some(tenant_role) = tenant_role
+        && !role::take_on(connection, &role, tenant_role, catalog, &mut findings).await?
+    {
+        return Ok(findings);
+    }
     role::check(connection, &role, &mut findings).await?;
     relations::check(connection, catalog, &role, &mut findings).await?;
     privileges::check(connection, catalog, &role, &mut findings).await?;
@@ -103,7 +109,8 @@ pub(crate) async fn inspect(
     }
     // What is missing there is told by name already.
     if findings.is_empty() {
-        live::check(connection, catalog, &role, &mut findings).await?;
+        let role = tenant_role.unwrap_or(&role.name);
+        live::check(connection, catalog, role, &mut findings).await?;
     }
     Ok(findings)
 }

@@ -15,12 +15,13 @@ pub(crate) struct Role {
     pub(crate) superuser: bool,
     bypass: bool,
     replication: bool,
+    inherits: bool,
 }
 
 impl Role {
     pub(crate) async fn read(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
         let row = sqlx::query(
-            "SELECT rolname::text, rolsuper, rolbypassrls, rolreplication \
+            "SELECT rolname::text, rolsuper, rolbypassrls, rolreplication, rolinherit \
              FROM pg_catalog.pg_roles WHERE rolname = session_user",
         )
         .persistent(false)
@@ -31,6 +32,7 @@ impl Role {
             superuser: row.try_get(1)?,
             bypass: row.try_get(2)?,
             replication: row.try_get(3)?,
+            inherits: row.try_get(4)?,
         })
     }
 
@@ -96,6 +98,65 @@ pub(super) async fn check(
         ));
     }
     Ok(())
+}
+
+/// Takes on the role that tenants' scopes run under, after checking that the login role can do
+/// nothing without it. Says whether it could.
+pub(super) async fn take_on(
+    connection: &mut PgConnection,
+    role: &Role,
+    tenant_role: &str,
+    catalog: &Catalog,
+    findings: &mut Vec<Finding>,
+) -> Result<bool, sqlx::Error> {
+    let (name, tenant) = (role.sql(), quoted(tenant_role));
+    let schemas: Vec<&str> = catalog.relations().iter().map(|r| r.schema).collect();
+    let names: Vec<&str> = catalog.relations().iter().map(|r| r.name).collect();
+    let row = sqlx::query(
+        "SELECT coalesce((SELECT pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER') \
+                          FROM pg_catalog.pg_roles r WHERE r.rolname = $1), false), \
+                ARRAY(SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) \
+                      FROM unnest($2::text[], $3::text[]) AS wanted(schema, name) \
+                      JOIN pg_catalog.pg_namespace n ON n.nspname = wanted.schema \
+                      JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name \
+                      WHERE pg_catalog.has_any_column_privilege(session_user, c.oid, \
+                                'SELECT, INSERT, UPDATE, REFERENCES') \
+                         OR pg_catalog.has_table_privilege(session_user, c.oid, 'DELETE, TRUNCATE, TRIGGER') \
+                      ORDER BY 1)",
+    )
+    .persistent(false)
+    .bind(tenant_role)
+    .bind(schemas)
+    .bind(names)
+    .fetch_one(&mut *connection)
+    .await?;
+    let (member, held): (bool, Vec<String>) = (row.try_get(0)?, row.try_get(1)?);
+    if !member {
+        findings.push(Finding::new(
+            format!("the role {name} is not a member of {tenant}, which scopes take on"),
+            format!("GRANT {tenant} TO {name};"),
+        ));
+        return Ok(false);
+    }
+    if !held.is_empty() && !role.superuser {
+        let tables = held.join(", ");
+        findings.push(Finding::new(
+            format!(
+                "the role {name} reaches {tables} without taking on {tenant}, so another program \
+                 with the same login does too"
+            ),
+            match role.inherits {
+                true => {
+                    format!("ALTER ROLE {name} NOINHERIT;\nREVOKE ALL ON {tables} FROM {name};")
+                }
+                false => format!("REVOKE ALL ON {tables} FROM {name};"),
+            },
+        ));
+    }
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SET ROLE {tenant}")))
+        .execute(connection)
+        .await?;
+    Ok(true)
 }
 
 /// System work runs without a tenant, so its role may have policies of its own; but a superuser

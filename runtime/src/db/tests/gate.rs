@@ -36,7 +36,8 @@ async fn role(database: &Database, attributes: &str) -> String {
              GRANT CONNECT ON DATABASE {db} TO {name}; \
              GRANT USAGE ON SCHEMA public, watertight TO {name}; \
              GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}; \
-             GRANT INSERT ON watertight.audit TO {name}",
+             GRANT INSERT ON watertight.audit TO {name}; \
+             CREATE POLICY {name} ON watertight.audit FOR INSERT TO {name} WITH CHECK (true)",
             db = database.name()
         ))
         .await

@@ -1,6 +1,7 @@
 //! Scopes and pools against a real PostgreSQL: each test fails if the defence it names is removed.
 
 mod audit;
+mod backstop;
 mod cancel;
 mod fault;
 mod gate;

@@ -29,7 +29,8 @@ async fn a_scope_sees_its_tenant_and_no_other() {
 #[tokio::test]
 async fn the_begin_message_sets_what_the_proofs_assume() {
     let database = database().await;
-    // The owner of the database tries to set other defaults for the role.
+    let pool = pool(database.app_url(), 1).await;
+    // Defaults of the database that change after the gate, for connections from now on.
     database
         .execute_as_admin(&format!(
             "ALTER DATABASE {db} SET search_path = 'elsewhere'; \
@@ -41,7 +42,7 @@ async fn the_begin_message_sets_what_the_proofs_assume() {
         ))
         .await
         .unwrap();
-    let pool = pool(database.app_url(), 1).await;
+    pool.connections().inspect().await.unwrap().close_on_drop();
     let mut scope = read(&pool, 1).await.unwrap();
     let settings = "SELECT current_setting(name) FROM unnest(ARRAY['search_path', \
         'standard_conforming_strings', 'transform_null_equals', 'row_security', \
