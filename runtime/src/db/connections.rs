@@ -17,8 +17,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::begin::{Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::gate::{Findings, TenantKeys};
+use super::gate::{self, Findings, TenantKeys};
 use super::guard::Guard;
+use super::health::Watch;
 use super::scope::{Shared, Tx};
 use crate::audit::Origin;
 use crate::statement::Catalog;
@@ -53,6 +54,7 @@ pub(super) struct Options {
     pub(super) application_name: String,
     pub(super) audit: bool,
     pub(super) tenant_role: Option<String>,
+    pub(super) verify_every: Option<Duration>,
 }
 
 impl Default for Options {
@@ -67,6 +69,7 @@ impl Default for Options {
             application_name: "watertight".to_owned(),
             audit: true,
             tenant_role: None,
+            verify_every: Some(Duration::from_secs(5 * 60)),
         }
     }
 }
@@ -119,6 +122,7 @@ impl Connections {
                 messages,
                 catalog: catalog.id(),
                 tenant_keys: OnceLock::new(),
+                watch: Arc::new(Watch::new()),
             }),
             pool,
         })
@@ -129,12 +133,35 @@ impl Connections {
         self.pool.acquire().await.map_err(PoolError::Connect)
     }
 
-    /// A connection beside the pool's, with the same login.
-    pub(super) async fn aside(&self) -> Result<PgConnection, PoolError> {
+    /// Compares the live database with the catalog.
+    ///
+    /// On a connection beside the pool's, with the same login: scopes may hold every one of the pool,
+    /// and what this reads in a transaction would stay open on a pooled one if the future were
+    /// dropped.
+    pub(super) async fn verify(
+        &self,
+        catalog: &Catalog,
+        tenant_role: Option<&str>,
+    ) -> Result<(), PoolError> {
         let options = self.pool.connect_options();
-        PgConnection::connect_with(&options)
+        let mut connection = PgConnection::connect_with(&options)
             .await
-            .map_err(PoolError::Connect)
+            .map_err(PoolError::Connect)?;
+        let audit = self.messages().audits();
+        let findings = gate::inspect(&mut connection, catalog, audit, tenant_role)
+            .await
+            .map_err(PoolError::Connect)?;
+        // Its answer does not matter: dropped, the connection is closed as well.
+        let _ = connection.close().await;
+        Findings::into_result(findings).map_err(PoolError::Refused)
+    }
+
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.shared.watch
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
     }
 
     pub(super) fn messages(&self) -> &Messages {
@@ -160,6 +187,7 @@ impl Connections {
 
     /// Waits for a connection and begins a transaction on it with `text`.
     pub(super) async fn begin(&self, mode: Mode, text: String, origin: Origin) -> DbResult<Tx> {
+        self.watch().admit()?;
         let deadline = Instant::now() + self.acquire_timeout;
         let permit = self.slot(deadline).await?;
         let guard = self.send(deadline, &permit, Some(mode), &text).await?;

@@ -6,12 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
-
 use super::begin::Mode;
 use super::connections::{Connections, Options, PoolError, raw};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::gate::{self, Findings, TenantKeys};
+use super::gate::TenantKeys;
+use super::health::{self, Health};
 use super::scope::{Scope, Tx, WriteScope};
 use crate::audit::Origin;
 use crate::id::TenantId;
@@ -81,26 +80,24 @@ impl TenantPool {
             .await
     }
 
-    /// Compares the live database with the catalog again.
+    /// Compares the live database with the catalog again. While it is weaker, scopes are refused.
+    ///
+    /// A pool does so by itself every few minutes, and soon after an error that hints at a change.
     ///
     /// # Errors
     /// [`PoolError::Refused`] with everything that has become weaker.
     pub async fn verify(&self) -> Result<(), PoolError> {
-        // Of its own: scopes may hold every connection of the pool, and what this reads in a
-        // transaction would stay open on a pooled one if the future were dropped.
-        let mut connection = self.connections.aside().await?;
-        let audit = self.connections.messages().audits();
-        let findings = gate::inspect(
-            &mut connection,
-            &self.catalog,
-            audit,
-            self.tenant_role.as_deref(),
-        )
-        .await
-        .map_err(PoolError::Connect)?;
-        // Its answer does not matter: dropped, the connection is closed as well.
-        let _ = connection.close().await;
-        Findings::into_result(findings).map_err(PoolError::Refused)
+        let tenant_role = self.tenant_role.as_deref();
+        let compared = self.connections.verify(&self.catalog, tenant_role).await;
+        self.connections.watch().settle(&compared);
+        compared
+    }
+
+    /// When the database was last compared with the catalog, and what has become weaker since the
+    /// pool was opened.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.connections.watch().health()
     }
 
     /// Refuses new scopes, waits for the open ones (ten seconds at most) and closes every
@@ -227,6 +224,13 @@ impl TenantPoolBuilder {
         self
     }
 
+    /// How often the live database is compared with the catalog while the pool is open (5 min), or
+    /// `None` for never. When it has become weaker, scopes are refused until it is mended.
+    pub fn verify_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.options.verify_every = interval.into();
+        self
+    }
+
     /// Writes no audit records together with the changes of this pool's scopes.
     ///
     /// For databases that [`migrate`](crate::migrate) did not prepare.
@@ -254,6 +258,14 @@ impl TenantPoolBuilder {
         pool.connections
             .judge_conflicts(keys.map_err(PoolError::Connect)?);
         drop(connection);
+        if let Some(every) = self.options.verify_every {
+            tokio::spawn(health::watch(
+                Arc::downgrade(&pool.connections),
+                catalog,
+                pool.tenant_role.clone(),
+                every,
+            ));
+        }
         Ok(pool)
     }
 }

@@ -16,6 +16,7 @@ use super::begin::{Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
 use super::gate::TenantKeys;
 use super::guard::Guard;
+use super::health::Watch;
 use crate::audit::Origin;
 use crate::id::TenantId;
 
@@ -134,11 +135,13 @@ pub(crate) struct Shared {
     pub(crate) catalog: &'static str,
     /// Set by a tenant's pool before its first scope; a system pool tells conflicts as they are.
     pub(crate) tenant_keys: OnceLock<TenantKeys>,
+    pub(crate) watch: Arc<Watch>,
 }
 
 impl Shared {
     /// Classifies an error of a statement or a commit.
     fn classify(&self, error: sqlx::Error) -> DbError {
+        self.watch.suspect(&error);
         let within = self
             .tenant_keys
             .get()

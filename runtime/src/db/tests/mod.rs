@@ -6,6 +6,7 @@ mod cancel;
 mod fault;
 mod gate;
 mod harness;
+mod health;
 mod migrate;
 mod proxy;
 mod scope;
