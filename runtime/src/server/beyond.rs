@@ -17,6 +17,7 @@ use watertight_analysis::words::{Extra, Tier, classify};
 
 use super::caller::Caller;
 use super::foreign::Foreign;
+use super::guard::GuardBuilder;
 use crate::audit::{Origin, Outcome};
 use crate::error::ToolError;
 use crate::subscription::{Hub, Notifier, follow, listen};
@@ -116,6 +117,9 @@ impl Beyond {
                          is mounted"
                     ));
                 }
+                if known.iter().any(|(other, _)| *other == name) {
+                    return Err(format!("two resources are called `{name}`"));
+                }
                 known.push((name, template));
             }
             for name in foreign.prompt_names() {
@@ -158,6 +162,20 @@ impl Beyond {
     pub(super) fn has_prompts(&self) -> bool {
         let mut foreign = self.foreign.iter();
         !self.prompts.is_empty() || foreign.any(|it| it.prompt_names().next().is_some())
+    }
+
+    /// Tells the guard what needs which scopes, so that it can answer as HTTP has it: 403.
+    pub(super) fn require(&self, guard: &mut GuardBuilder) {
+        let owned = |scopes: &[&str]| scopes.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        for resource in self.resources().iter() {
+            let scopes = owned(&resource.callable.scopes);
+            let name = resource.callable.name.clone();
+            guard.require_for(resource.template.clone(), name, scopes);
+        }
+        for prompt in self.prompts.iter() {
+            let scopes = owned(&prompt.callable.scopes);
+            guard.require(prompt.callable.name.clone(), scopes);
+        }
     }
 
     /// What the last look before the start finds: in the arguments of everything here, and in what
@@ -295,7 +313,10 @@ impl Beyond {
             _ => false,
         };
         if !admitted {
-            return Err(ToolError::denied().because("a scope is not granted"));
+            let record = record(caller, &request, "completion/complete", &JsonObject::new());
+            let error = ToolError::denied().because("a scope is not granted");
+            record.end(Outcome::Refused, Some(&error));
+            return Err(error);
         }
         self.completions.complete(&wanted, caller, request).await
     }

@@ -307,7 +307,9 @@ impl ServerBuilder {
     /// [`ServerError::Boundary`] if a published tool would let a client name a tenant.
     pub fn build(self) -> Result<Server, ServerError> {
         let handler = self.handler(self.legacy_sessions)?;
-        let guard = self.guard.build()?;
+        let mut guard = self.guard;
+        handler.beyond().require(&mut guard);
+        let guard = guard.build()?;
         Ok(Server::new(
             handler,
             guard,

@@ -20,6 +20,7 @@ use crate::auth::{AuthError, AuthRequest, DynAuthenticator, LauncherAuthenticato
 use crate::error::{Reference, ToolError};
 use crate::id::TenantKind;
 use crate::session::Session;
+use crate::subscription::Notifier;
 
 /// On whose behalf a stdio server runs.
 pub struct StdioIdentity(Source);
@@ -125,6 +126,12 @@ impl StdioServer {
             identity,
             state,
         }
+    }
+
+    /// What tells the client that a resource has changed, for changes outside of a call.
+    #[must_use]
+    pub fn notifier(&self) -> Notifier {
+        self.handler.beyond().notifier()
     }
 
     /// Serves until the client closes its end.

@@ -44,6 +44,8 @@ pub(super) struct Asked {
     pub(super) method: Option<String>,
     /// `params.name`: the tool or prompt.
     pub(super) name: Option<String>,
+    /// `params.uri`: the resource.
+    pub(super) uri: Option<String>,
     /// The id of a request: a number or a text.
     pub(super) id: Value,
 }
@@ -99,10 +101,11 @@ impl<'de> Deserialize<'de> for Asked {
                         return Err(A::Error::custom("a member is repeated"));
                     }
                 }
-                let name = params.and_then(|params| params.name);
+                let params = params.unwrap_or_default();
                 Ok(Asked {
                     method,
-                    name,
+                    name: params.name,
+                    uri: params.uri,
                     id: id.unwrap_or_default(),
                 })
             }
@@ -111,10 +114,11 @@ impl<'de> Deserialize<'de> for Asked {
     }
 }
 
-/// `params`, of any shape; of an object, its text member `name`.
+/// `params`, of any shape; of an object, its text members `name` and `uri`.
 #[derive(Default)]
 struct Params {
     name: Option<String>,
+    uri: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Params {
@@ -132,16 +136,24 @@ impl<'de> Deserialize<'de> for Params {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params, A::Error> {
-                let mut name = None;
+                let (mut name, mut uri) = (None, None);
                 while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                    if key != "name" {
-                        map.next_value::<IgnoredAny>()?;
-                    } else if name.replace(map.next_value::<Value>()?).is_some() {
+                    let member = match key.as_ref() {
+                        "name" => &mut name,
+                        "uri" => &mut uri,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    if member.replace(map.next_value::<Value>()?).is_some() {
                         return Err(A::Error::custom("a member is repeated"));
                     }
                 }
+                let text = |member: Option<Value>| member?.as_str().map(str::to_owned);
                 Ok(Params {
-                    name: name.and_then(|name| name.as_str().map(str::to_owned)),
+                    name: text(name),
+                    uri: text(uri),
                 })
             }
         }

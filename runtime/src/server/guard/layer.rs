@@ -161,10 +161,10 @@ impl Shared {
 
     /// A call that lacks a scope does not reach its tool, which would have recorded it.
     fn record_refusal(&self, asked: Option<&Asked>, session: &Session, reference: Reference) {
-        let tool = asked
-            .and_then(|asked| asked.name.as_deref())
+        let called = asked
+            .and_then(|asked| self.called(asked))
             .unwrap_or_default();
-        let mut record = AuditRecord::of_session(session, reference, tool);
+        let mut record = AuditRecord::of_session(session, reference, &called);
         record.outcome = Outcome::Refused;
         record.error = Some(ToolErrorKind::Denied.as_str().to_owned());
         self.state.audit().record(record);
@@ -193,12 +193,27 @@ impl Shared {
         }
     }
 
-    /// The scopes that the called tool needs, if the session lacks one of them.
+    /// The scopes that what is called needs, if the session lacks one of them.
     fn missing_scopes(&self, asked: &Asked, session: &Session) -> Option<Vec<String>> {
-        let name = asked.name.as_deref().filter(|_| asked.is_tool_call())?;
-        let needed = self.requires.get(name)?;
+        let needed = self.requires.get(&self.called(asked)?)?;
         let lacks_one = needed.iter().any(|scope| !session.has_scope(scope));
         lacks_one.then(|| needed.clone())
+    }
+
+    /// What a message calls, as records name it: a tool by its name, `prompt:letter`,
+    /// `resource:ticket`.
+    fn called(&self, asked: &Asked) -> Option<String> {
+        match asked.method.as_deref()? {
+            "tools/call" => asked.name.clone(),
+            "prompts/get" => asked.name.as_ref().map(|name| format!("prompt:{name}")),
+            "resources/read" => {
+                let uri = asked.uri.as_deref()?;
+                let mut templates = self.templates.iter();
+                let found = templates.find(|(template, _)| template.values(uri).is_some())?;
+                Some(found.1.clone())
+            }
+            _ => None,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::Tool;
+use watertight_analysis::uri_template::Template;
 
 use crate::auth::{Authenticator, DynAuthenticator, ScopeRules, TenantChoice, is_scope};
 use crate::db::TenantPool;
@@ -83,8 +84,10 @@ pub(crate) struct Shared {
     max_body_bytes: usize,
     /// Present if legacy sessions are on.
     sessions: Option<Sessions>,
-    /// Scopes by tool.
+    /// Scopes by what is called, as records name it.
     requires: BTreeMap<String, Vec<String>>,
+    /// What a URI calls.
+    templates: Vec<(Template, String)>,
     state: Arc<ServerState>,
 }
 
@@ -114,6 +117,7 @@ impl Guard {
             legacy_sessions: false,
             requires: BTreeMap::new(),
             scope_rules: ScopeRules::default(),
+            templates: Vec::new(),
             name: None,
             sealing_keys: Vec::new(),
             published: Vec::new(),
@@ -184,6 +188,7 @@ pub struct GuardBuilder {
     legacy_sessions: bool,
     requires: BTreeMap<String, Vec<String>>,
     scope_rules: ScopeRules,
+    templates: Vec<(Template, String)>,
     name: Option<String>,
     sealing_keys: Vec<SealingKey>,
     /// Tools of the server behind the guard, where it is another than ours.
@@ -332,6 +337,12 @@ impl GuardBuilder {
         self
     }
 
+    /// The same for a resource, by its record's name.
+    pub(crate) fn require_for(&mut self, template: Template, called: String, scopes: Vec<String>) {
+        self.require(called.clone(), scopes);
+        self.templates.push((template, called));
+    }
+
     /// The server's name for people, in the metadata.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -434,6 +445,7 @@ impl GuardBuilder {
                 max_body_bytes: self.max_body_bytes,
                 sessions: self.legacy_sessions.then(Sessions::default),
                 requires: self.requires,
+                templates: self.templates,
                 state,
             }),
             metadata,
