@@ -12,7 +12,6 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 use sqlx::{PgConnection, Postgres};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::begin::{Messages, Mode};
@@ -21,7 +20,9 @@ use super::gate::{self, Findings, TenantKeys};
 use super::guard::Guard;
 use super::health::Watch;
 use super::scope::{Shared, Tx};
+use super::slots::{Slot, Slots};
 use crate::audit::Origin;
+use crate::id::TenantId;
 use crate::statement::Catalog;
 
 /// How long closing a pool waits for open scopes: one that was leaked never ends.
@@ -46,6 +47,7 @@ pub enum PoolError {
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) max_connections: u32,
+    pub(super) max_per_tenant: Option<u32>,
     pub(super) min_connections: u32,
     pub(super) acquire_timeout: Duration,
     pub(super) statement_timeout: Duration,
@@ -61,6 +63,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_connections: 16,
+            max_per_tenant: None,
             min_connections: 0,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
@@ -76,9 +79,9 @@ impl Default for Options {
 
 pub(super) struct Connections {
     pool: PgPool,
-    /// One permit for each connection: waiting for one is being busy, failing to open one is
-    /// being without a database. sqlx reports both as the same time-out.
-    slots: Arc<Semaphore>,
+    /// One for each connection: waiting for one is being busy, failing to open one is being without
+    /// a database. sqlx reports both as the same time-out.
+    slots: Slots,
     acquire_timeout: Duration,
     runtime: Handle,
     shared: Arc<Shared>,
@@ -115,7 +118,13 @@ impl Connections {
             .await
             .map_err(PoolError::Connect)?;
         Ok(Self {
-            slots: Arc::new(Semaphore::new(options.max_connections as usize)),
+            slots: Slots::new(
+                options.max_connections,
+                options.max_per_tenant.unwrap_or_else(|| {
+                    // Three quarters: one flood leaves the others a quarter.
+                    options.max_connections.saturating_mul(3).div_ceil(4)
+                }),
+            ),
             acquire_timeout: options.acquire_timeout,
             runtime: Handle::current(),
             shared: Arc::new(Shared {
@@ -186,11 +195,18 @@ impl Connections {
     }
 
     /// Waits for a connection and begins a transaction on it with `text`.
-    pub(super) async fn begin(&self, mode: Mode, text: String, origin: Origin) -> DbResult<Tx> {
+    /// `tenant` is whose limit counts; system work has none.
+    pub(super) async fn begin(
+        &self,
+        mode: Mode,
+        tenant: Option<&TenantId>,
+        text: String,
+        origin: Origin,
+    ) -> DbResult<Tx> {
         self.watch().admit()?;
         let deadline = Instant::now() + self.acquire_timeout;
-        let permit = self.slot(deadline).await?;
-        let guard = self.send(deadline, &permit, Some(mode), &text).await?;
+        let slot = self.slot(deadline, tenant).await?;
+        let guard = self.send(deadline, &slot, Some(mode), &text).await?;
         Ok(Tx::new(guard, Arc::clone(&self.shared), origin, mode))
     }
 
@@ -199,13 +215,14 @@ impl Connections {
     /// It is sent again if the connection was lost, so running it twice must change nothing.
     pub(super) async fn run_whole(&self, text: String) -> DbResult<()> {
         let deadline = Instant::now() + self.acquire_timeout;
-        let permit = self.slot(deadline).await?;
-        self.send(deadline, &permit, None, &text).await.map(drop)
+        let slot = self.slot(deadline, None).await?;
+        self.send(deadline, &slot, None, &text).await.map(drop)
     }
 
-    async fn slot(&self, deadline: Instant) -> DbResult<Arc<OwnedSemaphorePermit>> {
-        match timeout_at(deadline, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Arc::new(permit)),
+    async fn slot(&self, deadline: Instant, tenant: Option<&TenantId>) -> DbResult<Arc<Slot>> {
+        let tenant = tenant.map(TenantId::as_setting);
+        match timeout_at(deadline, self.slots.acquire(tenant.as_deref())).await {
+            Ok(Ok(slot)) => Ok(Arc::new(slot)),
             Ok(Err(_)) => Err(sqlx::Error::PoolClosed.into()),
             Err(_) => Err(DbError::new(DbErrorKind::Busy)),
         }
@@ -219,7 +236,7 @@ impl Connections {
     async fn send(
         &self,
         deadline: Instant,
-        permit: &Arc<OwnedSemaphorePermit>,
+        slot: &Arc<Slot>,
         begins: Option<Mode>,
         text: &str,
     ) -> DbResult<Guard> {
@@ -239,7 +256,7 @@ impl Connections {
                 }
                 Err(_) => return Err(unavailable()),
             };
-            let mut guard = Guard::new(connection, self.runtime.clone(), Arc::clone(permit));
+            let mut guard = Guard::new(connection, self.runtime.clone(), Arc::clone(slot));
             // Without a limit, a server that stopped answering would hold the call for ever.
             let sent = async {
                 match begins {

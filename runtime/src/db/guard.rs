@@ -12,9 +12,9 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres, SqlSafeStr as _};
 // The one item that sqlx itself does not export: it queues a rollback without waiting.
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::begin::Mode;
+use super::slots::Slot;
 
 /// What is known about the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,22 +33,22 @@ pub(crate) struct Guard {
     state: State,
     /// Dropping a pooled connection spawns a task; a scope may be dropped outside any runtime.
     runtime: Handle,
-    /// One permit for each connection of the pool, so that waiting for one is told apart from
-    /// failing to open one.
-    _permit: Arc<OwnedSemaphorePermit>,
+    /// One for each connection of the pool, so that waiting for one is told apart from failing to
+    /// open one.
+    _slot: Arc<Slot>,
 }
 
 impl Guard {
     pub(crate) fn new(
         connection: PoolConnection<Postgres>,
         runtime: Handle,
-        permit: Arc<OwnedSemaphorePermit>,
+        slot: Arc<Slot>,
     ) -> Self {
         Self {
             connection: Some(connection),
             state: State::Idle,
             runtime,
-            _permit: permit,
+            _slot: slot,
         }
     }
 

@@ -12,6 +12,7 @@ mod health;
 mod migrate;
 mod pool;
 mod scope;
+mod slots;
 mod system;
 
 pub use connections::PoolError;

@@ -148,7 +148,9 @@ impl TenantPool {
     async fn begin(&self, mode: Mode, tenant: &TenantId, origin: Origin) -> DbResult<Tx> {
         self.check_kind(tenant)?;
         let text = self.connections.messages().begin(mode, tenant);
-        self.connections.begin(mode, text, origin).await
+        self.connections
+            .begin(mode, Some(tenant), text, origin)
+            .await
     }
 
     fn check_kind(&self, tenant: &TenantId) -> DbResult<()> {
@@ -166,6 +168,14 @@ impl TenantPoolBuilder {
     /// The most connections that are open at a time (16).
     pub fn max_connections(mut self, connections: u32) -> Self {
         self.options.max_connections = connections.max(1);
+        self
+    }
+
+    /// The most connections that the scopes of one tenant hold at a time (three quarters of all). What
+    /// is beyond waits for that tenant's own scopes, so that one with many calls doesn't starve the
+    /// others.
+    pub fn max_connections_per_tenant(mut self, connections: u32) -> Self {
+        self.options.max_per_tenant = Some(connections.max(1));
         self
     }
 

@@ -121,7 +121,7 @@ impl SystemPool {
         let origin = Origin::new(Reference::random());
         let reference = origin.reference();
         let text = inner.connections.messages().begin_system(mode);
-        let tx = inner.connections.begin(mode, text, origin).await?;
+        let tx = inner.connections.begin(mode, None, text, origin).await?;
         let trace = Trace {
             pool: Arc::clone(&self.inner),
             reference,

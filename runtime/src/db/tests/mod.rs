@@ -3,6 +3,7 @@
 mod audit;
 mod backstop;
 mod cancel;
+mod fair;
 mod fault;
 mod gate;
 mod harness;
