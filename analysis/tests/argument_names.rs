@@ -4,6 +4,8 @@
 //! `cargo test -p watertight-analysis --test argument_names -- --nocapture` prints the table that
 //! `argument_names.md` keeps.
 
+#![allow(clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use watertight_analysis::words::{Extra, Tier, classify, classify_sql};

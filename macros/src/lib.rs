@@ -229,7 +229,17 @@ pub fn tool(attr: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Every field's type must be an input too, and no field may be named like a tenant, under any of
 /// the names that serde gives it. `#[tool(not_tenant = "reason")]` and `#[tool(open = "reason")]`
-/// on a field waive a rule and are listed in reports.
+/// on a field, a variant or the type waive a rule and are listed in reports; a placeholder is no
+/// reason.
+///
+/// - Structs, enums in all of serde's taggings, generics, lifetimes (`Cow<'a, str>` owns what it
+///   reads; `&'a str` does not).
+/// - `#[serde(from = "T")]` and `try_from`: `T` is what is read, so `T` is what must be an input.
+/// - `#[serde(with = "…")]` and `deserialize_with` are code that nothing here sees, and need
+///   `#[tool(open = "reason")]`, except for well-known modules such as `time::serde::rfc3339`:
+///   write the published form beside it, `#[schemars(with = "String")]`.
+/// - Texts that are called like raw SQL (`where_clause`), maps with free keys and raw JSON need
+///   `#[tool(open = "reason")]`.
 #[proc_macro_derive(ToolInput, attributes(tool))]
 pub fn derive_tool_input(item: TokenStream) -> TokenStream {
     with_names(|names| watertight_syntax::input::derive_tool_input_with(item.into(), names))

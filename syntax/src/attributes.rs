@@ -19,7 +19,13 @@ pub(crate) fn entries(tokens: TokenStream, errors: &mut Errors) -> Vec<Meta> {
     }
     split(tokens)
         .into_iter()
-        .filter_map(|entry| errors.absorb(syn::parse2(entry)))
+        .filter_map(|entry| match syn::parse2(entry.clone()) {
+            Ok(meta) => Some(meta),
+            Err(error) => {
+                errors.push(entry, format!("this is half written: {error}"));
+                None
+            }
+        })
         .collect()
 }
 

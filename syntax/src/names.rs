@@ -246,6 +246,32 @@ impl<'ast> Visit<'ast> for References {
     }
 }
 
+/// Records an error if an `Rc` stands anywhere in `ty`: the compiler would say so where the function
+/// is called, and in words of futures.
+pub(crate) fn refuse_unsent(ty: &Type, errors: &mut Errors) {
+    let mut search = Unsent(None);
+    search.visit_type(ty);
+    if let Some(path) = search.0 {
+        errors.push(
+            path,
+            "an argument is sent between threads, and an `Rc` stays on one\n\
+             help: write what is in it, or an `Arc` (with serde's feature `rc`)",
+        );
+    }
+}
+
+struct Unsent(Option<TypePath>);
+
+impl<'ast> Visit<'ast> for Unsent {
+    fn visit_type_path(&mut self, path: &'ast TypePath) {
+        let last = path.path.segments.last();
+        if last.is_some_and(|last| last.ident == "Rc") {
+            self.0.get_or_insert(path.clone());
+        }
+        syn::visit::visit_type_path(self, path);
+    }
+}
+
 /// Records an error if a text of this name would be raw SQL.
 pub(crate) fn refuse_raw_sql(name: &str, span: Span, ty: &Type, errors: &mut Errors) {
     let Some(found) = classify_sql(name) else {

@@ -29,7 +29,7 @@ fn a_five_line_tool() {
             }
         },
     ));
-    assert!(shown.lines().count() <= 60, "more than a screen");
+    assert!(shown.lines().count() <= 50, "more than a screen");
     insta::assert_snapshot!(shown);
 }
 

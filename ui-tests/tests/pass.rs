@@ -36,6 +36,7 @@ cases! {
     every_input_type = "../ui/tool/pass/every_input_type.rs",
     exceptions_are_listed = "../ui/tool/pass/exceptions_are_listed.rs",
     five_lines = "../ui/tool/pass/five_lines.rs",
+    serde_forms = "../ui/tool/pass/serde_forms.rs",
     stays_a_function = "../ui/tool/pass/stays_a_function.rs",
 }
 

@@ -34,6 +34,8 @@ pub enum Rule {
     FreeKeys,
     /// A value of any shape.
     AnyValue,
+    /// A text that is called like raw SQL.
+    RawSql,
     /// A reference that can't be followed.
     Unresolved,
     /// A description that asks the model for a tenant. A warning: no schema follows from it.
@@ -51,6 +53,7 @@ impl Rule {
             Rule::OpenObject => "open-object",
             Rule::FreeKeys => "free-keys",
             Rule::AnyValue => "any-value",
+            Rule::RawSql => "raw-sql",
             Rule::Unresolved => "unresolved",
             Rule::Prose => "prose",
         }
@@ -275,6 +278,7 @@ impl<'a> Walk<'a> {
             {
                 let place = join(path, name);
                 self.name(&place, name);
+                self.raw_sql(&place, name, inner);
                 match keyword {
                     "properties" => self.schema(inner, &place, false, stack),
                     _ => self.beside(inner, path, closed, stack),
@@ -393,6 +397,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn raw_sql(&mut self, path: &str, name: &str, schema: &Value) {
+        if let Some(found) = words::classify_sql(name)
+            && found.tier == Tier::First
+            && holds_text(schema)
+        {
+            let message = format!(
+                "`{name}` takes raw SQL, which no proof covers ({})",
+                found.reason
+            );
+            self.find(path, name, Rule::RawSql, message);
+        }
+    }
+
     fn open(&mut self, path: &str) {
         let message =
             "it takes arguments that the schema does not name: `additionalProperties` is not false";
@@ -422,6 +439,23 @@ impl<'a> Walk<'a> {
             self.findings.push(finding);
         }
     }
+}
+
+/// Whether a schema admits a text of any form, alone, in a list or as an alternative.
+fn holds_text(schema: &Value) -> bool {
+    let Some(object) = schema.as_object() else {
+        return false;
+    };
+    let bounded = ["enum", "const", "format"]
+        .iter()
+        .any(|keyword| object.contains_key(*keyword));
+    let alternatives = SAME_PLACE_LISTS
+        .iter()
+        .filter_map(|keyword| object.get(*keyword)?.as_array())
+        .flatten();
+    has_type(object, "string") == Some(true) && !bounded
+        || object.get("items").is_some_and(holds_text)
+        || alternatives.into_iter().any(holds_text)
 }
 
 /// Whether `type` admits `wanted`; nothing where there is no `type`.

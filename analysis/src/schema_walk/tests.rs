@@ -32,6 +32,28 @@ fn a_closed_schema_of_honest_names_is_clean() {
 }
 
 #[test]
+fn texts_that_are_called_like_raw_sql() {
+    for schema in [
+        json!({"type": "string"}),
+        json!({"type": ["string", "null"], "maxLength": 9}),
+        json!({"type": "array", "items": {"type": "string"}}),
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+    ] {
+        let schema = closed(json!({"filter": closed(json!({"where_clause": schema}))}));
+        assert_eq!(found(schema), one("filter.where_clause", Rule::RawSql));
+    }
+    for schema in [
+        json!({"type": "boolean"}),
+        json!({"type": "string", "enum": ["open", "closed"]}),
+        json!({"type": "string", "format": "uuid"}),
+    ] {
+        assert_eq!(found(closed(json!({"sql": schema}))), []);
+    }
+    let honest = json!({"query": {"type": "string"}, "statement": {"type": "string"}});
+    assert_eq!(found(closed(honest)), []);
+}
+
+#[test]
 fn names_at_any_depth() {
     let tenant = || closed(json!({"orgId": {"type": "string"}}));
     let defined = |target: &str, defs: Value| json!({"type": "object", "properties": {"x": {"$ref": target}}, "additionalProperties": false, "$defs": defs});

@@ -152,6 +152,9 @@ impl Fields {
         self.field(name)
     }
 
+    /// A field that only marks a type.
+    pub fn mark<T: Marker>(&mut self) {}
+
     /// A field of a type that a model may fill in.
     pub fn add<T: ToolInput>(&mut self, name: &'static str) -> Field<'_> {
         self.visit::<T>();
@@ -209,6 +212,11 @@ impl Field<'_> {
     }
 }
 
+/// `PhantomData`, which is read and holds nothing.
+#[doc(hidden)]
+pub trait Marker {}
+impl<T: ?Sized> Marker for PhantomData<T> {}
+
 /// Tells a tenant identifier from every other type, for types of which nothing else is demanded.
 ///
 /// An inherent method is preferred to a trait's where its bounds hold, so `kind` gives [`Tenant`]
@@ -256,17 +264,6 @@ pub fn require_no_tenant<K: NoTenant>(_: PhantomData<K>) {}
 )]
 pub trait NoTenant {}
 impl NoTenant for Input {}
-
-/// Does not compile for a tenant identifier.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __refuse_tenant {
-    ($ty:ty) => {{
-        #[allow(unused_imports)]
-        use $crate::__private::Otherwise as _;
-        $crate::__private::require_no_tenant($crate::__private::Probe::<$ty>::of().kind());
-    }};
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 //! Invariant: no argument of a tool can be a tenant identifier, by type; no unknown argument is
 //! accepted, at any depth; and no tool runs without a verified caller.
 
+mod alternative;
 mod argument;
 mod arguments;
 mod callable;
@@ -63,7 +64,6 @@ pub mod generated {
     };
     pub use super::output::{EitherOutputOrTenant, OpenOutput, Output, Parts, Writable};
     pub use super::route::route;
-    pub use crate::__refuse_tenant as refuse_tenant;
 }
 
 /// A tool. `#[mcp_tool]` implements it for a type with the function's name.

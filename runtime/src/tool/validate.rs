@@ -10,7 +10,8 @@ use jsonschema::{Draft, ValidationError};
 use serde_json::{Map, Value};
 use watertight_analysis::words::{Extra, Tier, classify};
 
-use super::schema::{expectation, property_names};
+use super::alternative::{self, Meant};
+use super::schema::{choices, expectation, property_names};
 
 /// At most this many faults of one call are described.
 const MOST_FAULTS: usize = 3;
@@ -94,6 +95,17 @@ impl Validator {
     fn describe(&self, error: &ValidationError<'_>) -> String {
         let path = self.path(error.instance_path().as_str());
         match error.kind() {
+            ValidationErrorKind::AnyOf { context }
+            | ValidationErrorKind::OneOfNotValid { context } => {
+                match alternative::meant(context, error.instance_path().as_str()) {
+                    Some(Meant::Branch(inner)) => self.describe(inner),
+                    Some(Meant::Tag(at, tags)) => {
+                        let path = self.path(at).unwrap_or_default();
+                        format!("`{path}`: expected {}", choices(tags.into_iter()))
+                    }
+                    None => self.expected(error, path),
+                }
+            }
             ValidationErrorKind::AdditionalProperties { .. }
             | ValidationErrorKind::UnevaluatedProperties { .. }
             | ValidationErrorKind::FalseSchema => match path {
@@ -115,16 +127,19 @@ impl Validator {
                     None => format!("`{path}`: missing"),
                 }
             }
-            _ => {
-                let wanted = self.parent(error.schema_path().as_str()).map_or_else(
-                    || "a value of the documented form".to_owned(),
-                    |schema| expectation(schema, &self.schema),
-                );
-                match path {
-                    None => format!("expected {wanted}"),
-                    Some(path) => format!("`{path}`: expected {wanted}"),
-                }
-            }
+            _ => self.expected(error, path),
+        }
+    }
+
+    /// What the schema at the failed keyword says in words.
+    fn expected(&self, error: &ValidationError<'_>, path: Option<String>) -> String {
+        let wanted = self.parent(error.schema_path().as_str()).map_or_else(
+            || "a value of the documented form".to_owned(),
+            |schema| expectation(schema, &self.schema),
+        );
+        match path {
+            None => format!("expected {wanted}"),
+            Some(path) => format!("`{path}`: expected {wanted}"),
         }
     }
 
@@ -187,6 +202,22 @@ mod tests {
                 "limit": {"type": "integer", "minimum": 1, "maximum": 100},
                 "filter": {"$ref": "#/$defs/Filter"},
                 "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+                "maybe": {"anyOf": [{"$ref": "#/$defs/Filter"}, {"type": "null"}]},
+                "change": {"oneOf": [
+                    {"type": "object", "properties": {"kind": {"type": "string", "const": "close"}},
+                     "required": ["kind"], "additionalProperties": false},
+                    {"type": "object", "properties": {"kind": {"type": "string", "const": "rename"},
+                                                      "to": {"type": "string"}},
+                     "required": ["kind", "to"], "additionalProperties": false},
+                ]},
+                "order": {"oneOf": [
+                    {"type": "string", "const": "name"},
+                    {"type": "object", "properties": {"By": {"type": "object",
+                        "properties": {"field": {"type": "string"}}, "required": ["field"],
+                        "additionalProperties": false}},
+                     "required": ["By"], "additionalProperties": false},
+                ]},
+                "id": {"anyOf": [{"type": "integer"}, {"type": "string", "format": "uuid"}]},
             },
             "required": ["plan"],
             "additionalProperties": false,
@@ -221,7 +252,40 @@ mod tests {
             ),
             (
                 json!({"plan": "p", "secret": 1}),
-                "unknown argument; the tool takes `plan`, `limit`, `filter`, `labels`",
+                "unknown argument; the tool takes `plan`, `limit`, `filter`, `labels`, `maybe`, `change`, \
+                 `order`, `id`",
+            ),
+            (
+                json!({"plan": "p", "maybe": {}}),
+                "`maybe.states`: missing, expected a list",
+            ),
+            (
+                json!({"plan": "p", "maybe": 7}),
+                "`maybe`: expected an object or null",
+            ),
+            (
+                json!({"plan": "p", "change": {"kind": "rename"}}),
+                "`change.to`: missing, expected a string",
+            ),
+            (
+                json!({"plan": "p", "change": {"kind": "rename", "to": 7}}),
+                "`change.to`: expected a string",
+            ),
+            (
+                json!({"plan": "p", "change": {"kind": "secret"}}),
+                "`change.kind`: expected one of `close`, `rename`",
+            ),
+            (
+                json!({"plan": "p", "order": {"By": {}}}),
+                "`order.By.field`: missing, expected a string",
+            ),
+            (
+                json!({"plan": "p", "id": "secret"}),
+                "`id`: expected a string in the format `uuid`",
+            ),
+            (
+                json!({"plan": "p", "id": []}),
+                "`id`: expected an integer or a string in the format `uuid`",
             ),
             (
                 json!({"plan": "p", "filter": {}}),
@@ -258,5 +322,29 @@ mod tests {
         assert!(refusal(json!({"plan": "p", "tenant_id": 1})).probe);
         assert!(refusal(json!({"plan": "p", "filter": {"states": [], "orgId": 1}})).probe);
         assert!(!refusal(json!({"plan": "p", "colour": 1})).probe);
+        assert!(
+            !refusal(json!({"plan": "p", "account": 1})).probe,
+            "not sure enough"
+        );
+    }
+
+    #[test]
+    fn a_tenant_is_answered_like_any_unknown_argument() {
+        for (probe, other) in [
+            (
+                json!({"plan": "p", "tenant_id": 1}),
+                json!({"plan": "p", "colour": 1}),
+            ),
+            (
+                json!({"plan": "p", "filter": {"states": [], "org": 1}}),
+                json!({"plan": "p", "filter": {"states": [], "colour": 1}}),
+            ),
+            (
+                json!({"plan": "p", "change": {"kind": "close", "org": 1}}),
+                json!({"plan": "p", "change": {"kind": "close", "colour": 1}}),
+            ),
+        ] {
+            assert_eq!(refusal(probe).text, refusal(other).text);
+        }
     }
 }

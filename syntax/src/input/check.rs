@@ -47,7 +47,10 @@ fn field(field: &Field, names: &Names, errors: &mut Errors) {
     let before = errors.len();
     for name in &field.names {
         let excepted = field.not_tenant.is_some();
-        names::refuse_tenant_name(&name.text, name.span, excepted, names, errors);
+        // One field is one mistake, under however many names.
+        if errors.len() == before {
+            names::refuse_tenant_name(&name.text, name.span, excepted, names, errors);
+        }
     }
     if names::refuse_borrowed(&field.ty, "an input type owns its data", errors) {
         return;

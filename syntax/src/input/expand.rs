@@ -7,7 +7,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Generics, Ident, Path};
+use syn::{Generics, Ident, Path, Type};
 
 use super::bounds::bounded;
 use super::model::{Field, Input, Outside, Reading};
@@ -40,8 +40,12 @@ pub(super) fn input(input: &Input) -> TokenStream {
     implementation(input, &krate, &body)
 }
 
-/// The same for a type with mistakes: nothing of it is judged again.
+/// The same for a type with mistakes: nothing of it is judged again. What is never read itself gets
+/// none, or the compiler would say so once more.
 pub(super) fn fallback(input: &Input) -> TokenStream {
+    if input.custom.iter().any(|custom| !custom.excusable) {
+        return TokenStream::new();
+    }
     let krate = krate(input.krate.as_ref());
     let body = quote! {
         fn fields(_: &mut #krate::__private::Fields) {}
@@ -77,6 +81,7 @@ fn field(field: &Field, krate: &TokenStream) -> TokenStream {
     let exception = field.not_tenant.iter();
     let exception = quote!(#(.not_tenant(#exception))*);
     match (&field.reading, open) {
+        (Reading::Own, _) if is_marker(ty) => quote!(fields.mark::<#ty>();),
         (Reading::Own, None) => quote!(fields.add::<#ty>(#shown) #exception;),
         (Reading::Own, Some(reason)) => {
             quote!(fields.add_open::<#ty>(#shown, #reason) #exception;)
@@ -106,10 +111,20 @@ fn field(field: &Field, krate: &TokenStream) -> TokenStream {
     }
 }
 
+/// `PhantomData<T>` holds no value, whatever `T` is. The name is a hint: `mark` takes no other type.
+fn is_marker(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|it| it.ident == "PhantomData"))
+}
+
 /// Refuses a tenant identifier where nothing is demanded of the type.
 fn honest(field: &Field, krate: &TokenStream) -> TokenStream {
     let ty = &field.ty;
-    quote_spanned!(ty.span()=> #krate::__private::refuse_tenant!(#ty);)
+    quote_spanned! {ty.span()=>
+        #krate::__private::require_no_tenant({
+            use #krate::__private::Otherwise as _;
+            #krate::__private::Probe::<#ty>::of().kind()
+        });
+    }
 }
 
 /// The implementations for a tenant identifier.

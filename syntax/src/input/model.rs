@@ -46,7 +46,7 @@ pub(crate) enum Reading {
     Own,
     /// A well-known module, such as `time::serde::rfc3339`, that reads a time, a number or bytes
     /// from the published type.
-    Codec { published: Option<Type> },
+    Codec { published: Option<Box<Type>> },
     /// Code that this check does not see.
     Custom(Custom),
 }

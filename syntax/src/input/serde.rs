@@ -266,7 +266,7 @@ impl Attributes {
         match (custom.next(), self.published_as.take()) {
             (Some(first), _) => Reading::Custom(first),
             (None, published) if self.codec => Reading::Codec {
-                published: published.map(|(_, ty)| ty),
+                published: published.map(|(_, ty)| Box::new(ty)),
             },
             (None, Some((with, _))) => Reading::Custom(with),
             (None, None) => Reading::Own,

@@ -196,6 +196,7 @@ fn argument(kind: Kind, argument: &Argument, names: &Names, errors: &mut Errors)
     }
     let rule = format!("a {} owns its arguments", kind.noun());
     names::refuse_borrowed(&argument.ty, &rule, errors);
+    names::refuse_unsent(&argument.ty, errors);
     if argument.open.is_none() {
         names::refuse_raw_sql(&argument.name, argument.name_span, &argument.ty, errors);
     }

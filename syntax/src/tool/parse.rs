@@ -170,8 +170,13 @@ fn parameter(kind: Kind, input: &mut FnArg, errors: &mut Errors) -> Option<Param
     }
 }
 
-fn refuse_attributes(typed: &PatType, errors: &mut Errors) {
-    for attr in &typed.attrs {
+fn refuse_attributes(typed: &mut PatType, errors: &mut Errors) {
+    // Those of derives go: rustc knows none of them here and would say so as well.
+    let (derived, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut typed.attrs)
+        .into_iter()
+        .partition(|attr| attr.path().is_ident("serde") || attr.path().is_ident("schemars"));
+    typed.attrs = rest;
+    for attr in typed.attrs.iter().chain(&derived) {
         let path = attr.path();
         if path.is_ident("cfg") || path.is_ident("cfg_attr") {
             errors.push(
@@ -337,7 +342,11 @@ fn limits(key: Ident, meta: &Meta, example: &str, errors: &mut Errors) -> Option
         errors.push(meta, format!("`{key}` needs its limits: `{example}`"));
         return None;
     };
-    let Expr::Range(range) = errors.absorb(syn::parse2::<Expr>(list.tokens.clone()))? else {
+    let Ok(limits) = syn::parse2::<Expr>(list.tokens.clone()) else {
+        errors.push(list, format!("these limits are half written: `{example}`"));
+        return None;
+    };
+    let Expr::Range(range) = limits else {
         errors.push(
             &list.tokens,
             format!("write the limits as a range: `{example}`"),

@@ -203,6 +203,9 @@ fn limit_integer(schema: &mut Schema) {
         Some("uint32") => (u32::MIN.into(), u32::MAX.into()),
         Some("int64" | "int") => (i64::MIN.into(), i64::MAX.into()),
         Some("uint64" | "uint") => (u64::MIN.into(), u64::MAX.into()),
+        // A larger number is a float where JSON is read, and no integer comes of it.
+        Some("int128") => (i64::MIN.into(), u64::MAX.into()),
+        Some("uint128") => (u64::MIN.into(), u64::MAX.into()),
         _ => return,
     };
     schema.entry("minimum").or_insert(limits.0);

@@ -111,7 +111,8 @@ fn typed(name: &str, schema: &Map<String, Value>) -> String {
     }
 }
 
-fn choices(values: impl Iterator<Item = String>) -> String {
+/// A list of choices in words.
+pub(in crate::tool) fn choices(values: impl Iterator<Item = String>) -> String {
     let values: Vec<_> = values.collect();
     if values.is_empty() || values.len() > MOST_CHOICES {
         return "one of the listed values".to_owned();
@@ -121,7 +122,7 @@ fn choices(values: impl Iterator<Item = String>) -> String {
 }
 
 /// A constant of the schema without quotation marks.
-fn plain(value: &Value) -> String {
+pub(in crate::tool) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

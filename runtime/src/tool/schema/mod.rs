@@ -11,7 +11,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 pub(crate) use close::close;
-pub(super) use expect::{expectation, property_names};
+pub(super) use expect::{choices, expectation, plain, property_names};
 
 use super::argument::AnyArgument;
 

@@ -1,7 +1,7 @@
 //! The types that need no derive.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashSet, LinkedList, VecDeque};
 use watertight::{ToolResult, mcp_tool};
 
 /// Takes everything.
@@ -20,6 +20,15 @@ async fn everything(
     _time: Option<chrono::DateTime<chrono::Utc>>,
     _port: std::num::NonZeroU16,
     _address: std::net::IpAddr,
+    _socket: std::net::SocketAddr,
+    _large: (i128, u128, std::num::NonZeroU128),
+    _wait: std::time::Duration,
+    _between: std::ops::RangeInclusive<chrono::NaiveDate>,
+    _files: Vec<std::path::PathBuf>,
+    _either: Result<u8, String>,
+    _many: (u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8),
+    _more: (LinkedList<u8>, BinaryHeap<u8>, Box<[String]>, Cow<'static, [u8]>),
+    #[tool(range(1..=9))] _some: std::num::NonZeroU8,
 ) -> ToolResult<()> {
     Ok(())
 }

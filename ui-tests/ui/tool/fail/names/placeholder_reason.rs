@@ -1,0 +1,10 @@
+use watertight::{ToolResult, mcp_tool};
+
+/// Count the patients.
+#[mcp_tool]
+async fn count_patients(#[tool(not_tenant = "TODO")] owner: String) -> ToolResult<()> {
+    drop(owner);
+    Ok(())
+}
+
+fn main() {}

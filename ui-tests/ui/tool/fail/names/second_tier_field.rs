@@ -1,0 +1,10 @@
+use watertight::ToolInput;
+
+#[derive(serde::Deserialize, schemars::JsonSchema, ToolInput)]
+struct Filter {
+    account_number: String,
+}
+
+fn main() {
+    let _ = |filter: Filter| filter.account_number;
+}

@@ -1,0 +1,12 @@
+use watertight::ToolInput;
+
+#[derive(serde::Deserialize, schemars::JsonSchema, ToolInput)]
+#[serde(tag = "tenant")]
+enum Target {
+    Everyone,
+    Plan { name: String },
+}
+
+fn main() {
+    let _ = |target: Target| matches!(target, Target::Everyone | Target::Plan { name: _ });
+}

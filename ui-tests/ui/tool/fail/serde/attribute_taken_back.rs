@@ -1,0 +1,12 @@
+use watertight::ToolInput;
+
+#[derive(serde::Deserialize, schemars::JsonSchema, ToolInput)]
+struct Filter {
+    #[serde(rename = "plan")]
+    #[schemars(!rename)]
+    key: String,
+}
+
+fn main() {
+    let _ = |filter: Filter| filter.key;
+}

@@ -1,0 +1,9 @@
+use watertight::{ToolResult, mcp_tool};
+
+/// Count the patients.
+#[mcp_tool]
+async fn count_patients(plan: String) {
+    drop(plan);
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use watertight::{ToolResult, mcp_tool};
+
+/// Count the patients.
+#[mcp_tool]
+async fn count_patients(plan: String) -> ToolResult<()>
+where
+    String: Send,
+{
+    drop(plan);
+    Ok(())
+}
+
+fn main() {}

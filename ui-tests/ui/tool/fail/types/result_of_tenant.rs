@@ -1,0 +1,13 @@
+use watertight::{TenantIdentifier, ToolResult, mcp_tool};
+
+#[derive(serde::Deserialize, schemars::JsonSchema, TenantIdentifier)]
+struct Clinic(u64);
+
+/// Count the patients.
+#[mcp_tool]
+async fn count_patients(places: Result<u8, Clinic>) -> ToolResult<()> {
+    drop(places);
+    Ok(())
+}
+
+fn main() {}
