@@ -2,6 +2,7 @@
 //! tokens.
 
 use reqwest::Method;
+use rmcp::handler::server::wrapper::Parameters;
 use serde_json::{Value, json};
 use watertight::auth::{JwtAuthenticator, JwtAuthenticatorBuilder};
 use watertight::{Server, TenantId, ToolContext, ToolResult, mcp_tool, tools};
@@ -286,6 +287,46 @@ async fn the_path_chooses_and_has_metadata_of_its_own() {
         endpoint.send_to(&odd, Method::GET, &[], "").await.status,
         404
     );
+}
+
+/// A tool of someone else's, whose argument clients copy into a header.
+struct Routed;
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Region {
+    #[schemars(extend("x-mcp-header" = "Desk-Region"))]
+    region: String,
+}
+
+#[rmcp::tool_router]
+impl Routed {
+    /// Lists.
+    #[rmcp::tool]
+    async fn list(&self, Parameters(region): Parameters<Region>) -> String {
+        region.region
+    }
+}
+
+#[test]
+fn an_argument_that_is_copied_near_the_choice_does_not_start() {
+    let (key, url) = (SigningKey::ed(), "https://mcp.example.com/mcp");
+    let build = |header: &str| {
+        let auth = base(url, &key).tenant_from_header(header).build().unwrap();
+        let server = Server::builder().authenticator(auth).resource(url);
+        // A reason does not help.
+        let server = server.allow_argument("list", "region", "where the desk stands");
+        server.mount(Routed, Routed::tool_router()).build()
+    };
+    let said = build("X-Desk").unwrap_err().to_string();
+    assert!(
+        said.contains("tool `list`, `region` (reserved-header): "),
+        "{said}"
+    );
+    assert!(
+        said.contains("`Desk-Region`") && said.contains("`x-desk`"),
+        "{said}"
+    );
+    assert!(build("X-Org").is_ok());
 }
 
 #[test]
