@@ -90,7 +90,10 @@ fn is_of_kind(kind: ExceptionKind, rule: Rule) -> bool {
         ExceptionKind::NotTenant => {
             matches!(rule, Rule::TenantName | Rule::AmbiguousName | Rule::Header)
         }
-        ExceptionKind::Open => matches!(rule, Rule::OpenObject | Rule::FreeKeys | Rule::AnyValue),
+        ExceptionKind::Open => matches!(
+            rule,
+            Rule::OpenObject | Rule::FreeKeys | Rule::AnyValue | Rule::RawSql
+        ),
     }
 }
 
