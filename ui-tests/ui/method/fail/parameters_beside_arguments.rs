@@ -1,0 +1,27 @@
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::tool_router;
+use watertight::{ToolInput, ToolResult};
+
+struct Desk;
+
+#[derive(serde::Deserialize, schemars::JsonSchema, ToolInput)]
+struct Search {
+    text: String,
+}
+
+#[tool_router]
+impl Desk {
+    /// List customers.
+    #[watertight::tool]
+    async fn list(
+        &self,
+        Parameters(search): Parameters<Search>,
+        limit: u32,
+    ) -> ToolResult<String> {
+        Ok(format!("{} {limit}", search.text))
+    }
+}
+
+fn main() {
+    let _ = Desk::tool_router();
+}
