@@ -142,6 +142,7 @@ codes! {
     UNPROVED_FORBIDDEN = "W0901", "unproved-forbidden", "the configuration forbids `unproved!`";
     UNPROVED_TABLE = "W0902", "unproved-table", "`unproved!` reaches a table that is neither protected nor global";
     SYSTEM_TABLE = "W0903", "system-table", "a system query reaches a table that it does not name";
+    RETURNS_TENANT = "W0904", "returns-tenant", "a row that may leave the server tells the tenant";
     // faults of ours
     ACCOUNTING = "W9901", "accounting", "the parse tree names more relations than the analysis saw";
     BUG = "W9902", "bug", "an internal invariant does not hold";

@@ -71,6 +71,12 @@ use watertight_syntax::Names;
 /// a body, is an error when the statement is run. The `_with` functions, the `_unchecked` macros and
 /// `value as _` hide their types, so there every such parameter needs a cast.
 ///
+/// **Rows that tell the tenant**, its column or something computed of it, may not fill a type that a
+/// tool can return (`ToolOutput`); `SELECT *` and `RETURNING *` bring that column along. Name the
+/// columns, or say why a client has to be told: `returns_tenant = "…"`. Reports list the reason.
+/// Around a body the row's type must be written out, `query_as::<_, Row>`, where its statement
+/// tells the tenant.
+///
 /// Further arguments: `file = "queries/list.sql"` instead of the statement reads it from a file,
 /// relative to the folder of `Cargo.toml`; `catalog = "other.toml"` names another configuration,
 /// `crate = path` a renamed crate.
@@ -100,6 +106,9 @@ pub fn system_query(attr: TokenStream, item: TokenStream) -> TokenStream {
 
 /// A statement whose predicates are not understood, over relations that the database itself
 /// protects: `unproved!("SELECT …", reason = "…")`.
+///
+/// What reads its rows can't be seen from the macro, so a statement whose rows tell the tenant needs
+/// `returns_tenant = "…"` too.
 ///
 /// It is still one statement on the list of allowed functions, and every relation in it is
 /// protected by row-level security or global. Bind its values, then choose `rows_as::<T>()`,

@@ -26,7 +26,8 @@ pub mod walk;
 pub mod __private {
     pub use crate::statement::{
         Bound, ByColumn, ByNothing, ByRow, ByShape, Catalog, Migration, Policy, Proved, Relation,
-        RelationKind, Settings, Statement, TenantKind, Wanted, flag, given, query, refused_stream,
+        RelationKind, Row, Settings, Statement, Stays, TenantKind, Wanted, flag, given, query,
+        refused_stream,
     };
     pub use crate::tool::generated::*;
 }

@@ -230,7 +230,7 @@ fn hand_written_writing_needs_a_reason() {
     for item in [
         quote!(
             struct A {
-                #[serde(with = "x")]
+                #[serde(with = "time::serd::rfc3339")]
                 a: u64,
             }
         ),

@@ -38,7 +38,19 @@ pub async fn repeat(
 pub async fn fail(how: String) -> ToolResult<String> {
     match how.as_str() {
         "panic" => panic!("canary-panic"),
-        "not_found" => Err(ToolError::not_found()),
+        "not_found" => Err(ToolError::not_found().because("canary-cause")),
+        "invalid" => {
+            Err(ToolError::invalid_argument("how", "a way to fail").because("canary-cause"))
+        }
+        "conflict" => Err(ToolError::conflict("it is closed").because("canary-cause")),
+        "denied" => Err(ToolError::denied().because("canary-cause")),
+        "busy" => Err(ToolError::busy().because("canary-cause")),
+        "unavailable" => Err(ToolError::unavailable().because("canary-cause")),
+        "printed" => {
+            let error = ToolError::internal("canary-cause");
+            let text = format!("{error} {error:?} {:?}", std::error::Error::source(&error));
+            Ok(format!("{text} reference"))
+        }
         _ => Err(ToolError::internal("canary-cause")),
     }
 }

@@ -315,7 +315,16 @@ async fn failures_and_panics_keep_their_cause_to_the_log() {
     for (tool, how, text) in [
         ("fail", "other", "internal error"),
         ("fail", "panic", "internal error"),
-        ("fail", "not_found", "not found"),
+        ("fail", "not_found", "not found (reference "),
+        (
+            "fail",
+            "invalid",
+            "invalid argument `how`: expected a way to fail (reference ",
+        ),
+        ("fail", "conflict", "conflict: it is closed (reference "),
+        ("fail", "denied", "not permitted (reference "),
+        ("fail", "busy", "busy, try again later (reference "),
+        ("fail", "unavailable", "temporarily unavailable (reference "),
         ("foreign_panic", "", "internal error"),
     ] {
         let arguments = if how.is_empty() {
@@ -331,6 +340,12 @@ async fn failures_and_panics_keep_their_cause_to_the_log() {
     let foreign = endpoint.call(&token, "foreign_failure", json!({})).await;
     assert_eq!(foreign.json()["error"]["code"], -32603);
     foreign.assert_safe();
+    // Written into a text by hand, an error tells no more than when it is returned.
+    let printed = endpoint
+        .call(&token, "fail", json!({ "how": "printed" }))
+        .await;
+    assert!(printed.is_result(), "{printed:?}");
+    printed.assert_safe();
     assert!(endpoint.call(&token, "whoami", json!({})).await.is_result());
 }
 

@@ -301,6 +301,49 @@ async fn failures_store_nothing_and_tell_nothing() {
     }
 }
 
+#[tokio::test]
+async fn what_is_missing_and_what_is_anothers_are_the_same_bytes() {
+    let world = World::new(2).await;
+    let added = world
+        .call(&world.beta, "add_note", json!({ "body": "theirs" }))
+        .await;
+    assert!(added.is_number(), "{added}");
+    let mut answers = Vec::new();
+    // The other tenant's, nobody's, and the other's once more.
+    for body in ["theirs", "nobody", "theirs"] {
+        let answer = world
+            .endpoint
+            .call(&world.acme, "note_id", json!({ "body": body }))
+            .await;
+        assert!(
+            answer.text().starts_with("not found (reference "),
+            "{answer:?}"
+        );
+        let reference = answer.text().split("reference ").nth(1).unwrap().to_owned();
+        let reference = reference.trim_end_matches(')').to_owned();
+        assert_eq!(reference.len(), 32);
+        let mut headers: Vec<(String, String)> = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != "date")
+            .map(|(name, value)| (name.to_string(), format!("{value:?}")))
+            .collect();
+        headers.sort();
+        answers.push((
+            answer.status,
+            headers,
+            answer.body.replace(&reference, "REFERENCE"),
+        ));
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[1], answers[2]);
+    // It is there, for whom it belongs to.
+    let found = world
+        .call(&world.beta, "note_id", json!({ "body": "theirs" }))
+        .await;
+    assert_eq!(found, added);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_dropped_in_flight_leave_the_other_tenant_its_own() {
     let world = World::new(2).await;

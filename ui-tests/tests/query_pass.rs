@@ -38,16 +38,18 @@ cases! {
     named_tenant = "../ui/query/pass/named_tenant.rs",
     outside_a_tenant = "../ui/query/pass/outside_a_tenant.rs",
     return_types = "../ui/query/pass/return_types.rs",
+    told_for_a_reason = "../ui/query/pass/told_for_a_reason.rs",
+    derived_outputs = "../ui/output/pass/derived_outputs.rs",
 }
 
 #[test]
 fn every_file_is_a_case() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    for file in std::fs::read_dir(here.join("../ui/query/pass")).unwrap() {
-        let path = format!(
-            "../ui/query/pass/{}",
-            file.unwrap().file_name().to_string_lossy()
-        );
-        assert!(CASES.contains(&path.as_str()), "{path} is not run");
+    for folder in ["../ui/query/pass", "../ui/output/pass"] {
+        for file in std::fs::read_dir(here.join(folder)).unwrap() {
+            let name = file.unwrap().file_name();
+            let path = format!("{folder}/{}", name.to_string_lossy());
+            assert!(CASES.contains(&path.as_str()), "{path} is not run");
+        }
     }
 }

@@ -126,6 +126,9 @@ fn on_worker(
             for occurrence in &mut proof.occurrences {
                 occurrence.span = occurrence.span.as_ref().map(map);
             }
+            for column in proof.columns.iter_mut().flatten() {
+                column.span = column.span.as_ref().map(map);
+            }
             Ok(proof)
         }
         Err(mut problems) => {
@@ -238,6 +241,8 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
                     // A column that the statement itself makes equal to the tenant is the tenant.
                     from_tenant: column.info.from_tenant
                         || output.pinned.get(index).copied().unwrap_or_default(),
+                    span: column.span.clone(),
+                    star: column.star,
                 })
                 .collect(),
         )

@@ -84,4 +84,9 @@ pub struct OutputColumn {
     pub name: Option<String>,
     /// Whether it is computed from a tenant column or the tenant itself.
     pub from_tenant: bool,
+    /// Its expression in the select list of the source, or the `*` that stands for it; absent
+    /// where it has none, as in `VALUES`.
+    pub span: Option<Range<usize>>,
+    /// Whether a `*` stands for it.
+    pub star: bool,
 }

@@ -122,6 +122,8 @@ impl<'a> Prover<'a> {
             .map(|number| OutColumn {
                 name: Some(format!("column{number}")),
                 info: Info::constant(),
+                span: None,
+                star: false,
             })
             .collect();
         let mut pinned = vec![true; width];
@@ -206,8 +208,18 @@ impl<'a> Prover<'a> {
                     info.absorb(&a.info);
                     info.absorb(&b.info);
                     info.aggregate = false;
+                    // The place of the arm that has the tenant in it.
+                    let (place, star) = match b.info.from_tenant {
+                        true => (b.span, b.star),
+                        false => (a.span, a.star),
+                    };
                     self.common(&mut info, &[a.info, b.info], span);
-                    OutColumn { name: a.name, info }
+                    OutColumn {
+                        name: a.name,
+                        info,
+                        span: place,
+                        star,
+                    }
                 });
                 Some(both.collect::<Vec<_>>())
             }

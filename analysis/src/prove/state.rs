@@ -335,6 +335,9 @@ pub(super) struct Block {
 pub(super) struct OutColumn {
     pub(super) name: Option<String>,
     pub(super) info: Info,
+    /// Its expression in the select list, or the `*` that stands for it.
+    pub(super) span: Option<Span>,
+    pub(super) star: bool,
 }
 
 /// The output of a query.

@@ -67,6 +67,8 @@ impl<'a> Prover<'a> {
                         columns.extend(all.iter().map(|visible| OutColumn {
                             name: Some(visible.name.to_string()),
                             info: Info::clone(&visible.info),
+                            span: Some(target.span.clone()),
+                            star: true,
                         }));
                     }
                 }
@@ -84,6 +86,8 @@ impl<'a> Prover<'a> {
                                 .clone()
                                 .or_else(|| walk::column_name(&target.expr)),
                             info,
+                            span: Some(target.span.clone()),
+                            star: false,
                         });
                     }
                 }

@@ -146,6 +146,7 @@ fn statement(
         which,
         catalog,
         sql: judged.source,
+        returns_tenant: judged.returns_tenant.unwrap_or_default(),
         ..Statement::default()
     };
     if let Some(proof) = &judged.proof {

@@ -439,6 +439,23 @@ fn statement(before: Option<&Statement>, after: Option<&Statement>, found: &mut 
             ));
         }
     }
+    if before.returns_tenant != after.returns_tenant {
+        told = true;
+        match (
+            before.returns_tenant.as_str(),
+            after.returns_tenant.as_str(),
+        ) {
+            (_, "") => found
+                .changed
+                .push(format!("{title} tells no client the tenant any more")),
+            ("", reason) => found
+                .loosened
+                .push(format!("{title} may tell a client the tenant: {reason}")),
+            (was, is) => found.loosened.push(format!(
+                "the reason why {title} tells the tenant was \"{was}\" and is \"{is}\""
+            )),
+        }
+    }
     if before.catalog != after.catalog {
         told = true;
         found.loosened.push(format!(

@@ -87,6 +87,9 @@ pub(crate) struct Statement {
     pub(crate) catalog: String,
     /// Of `unproved!` and system queries.
     pub(crate) reason: String,
+    /// Why its rows may tell a client the tenant.
+    #[serde(rename = "returns-tenant")]
+    pub(crate) returns_tenant: String,
     pub(crate) role: String,
     pub(crate) tables: Vec<String>,
     /// The text as written, with its choices filled in: parameters keep their names.

@@ -55,6 +55,7 @@ pub(crate) fn text(lock: &Lock) -> String {
             out.text("catalog", &statement.catalog);
         }
         out.text("reason", &statement.reason);
+        out.text("returns-tenant", &statement.returns_tenant);
         out.text("role", &statement.role);
         out.list("tables", &statement.tables);
         out.text("sql", &statement.sql);

@@ -115,6 +115,11 @@ impl ServerState {
     }
 
     /// What looks for this session's tenant in what leaves the server.
+    #[cfg(test)]
+    pub(crate) fn tripwires(&self) -> &Tripwires {
+        &self.tripwires
+    }
+
     pub(crate) fn tripwire(&self, session: &Session) -> Arc<Tripwire> {
         self.tripwires.of(session.tenant())
     }

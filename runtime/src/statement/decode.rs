@@ -9,6 +9,8 @@ use std::marker::PhantomData;
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, FromRow, Postgres, Row as _, Type};
 
+use crate::tool::generated::OpenOutput;
+
 /// Reads one row as a `T`. A parameter and not an associated type: then what a function returns is
 /// known although no row can become it, and nothing else is wrong.
 pub trait Decoder<T>: Copy + Send {
@@ -156,6 +158,24 @@ impl<T: SpelledOut + Send> Decoder<T> for Hidden<T> {
         ))
     }
 }
+
+/// Whether a row's type may leave the server, as a constant: this one where it may, that of
+/// [`Stays`] where it may not.
+#[derive(Debug)]
+pub struct Row<T>(PhantomData<fn() -> T>);
+
+impl<T: OpenOutput> Row<T> {
+    /// A tool can return it.
+    pub const LEAVES: bool = true;
+}
+
+/// What holds of a type that no tool can return.
+pub trait Stays {
+    /// It stays in the server.
+    const LEAVES: bool = false;
+}
+
+impl<T> Stays for Row<T> {}
 
 /// What a row can become. Implemented by nothing: it is only asked of types that can't.
 #[diagnostic::on_unimplemented(

@@ -78,6 +78,14 @@ impl EitherOutputOrTenant for crate::TenantId {
 }
 
 /// What a tool's function returns: a [`ToolOutput`], or a [`Reply`] made by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the result of a tool",
+    label = "a client would see this value",
+    note = "a type of your own that names no tenant derives `serde::Serialize`, `schemars::JsonSchema` and `ToolOutput`",
+    note = "a tenant's identifier never leaves: leave the tenant's column out of the struct and of the statement",
+    note = "a map or raw JSON goes into a field of a struct, with a reason: `#[tool(open = \"…\")] details: serde_json::Value`",
+    note = "texts and images without a schema are a `Reply`"
+)]
 pub trait IntoReply: Send + 'static {
     /// The schema of the structured content, and whether the value is wrapped to be an object.
     #[doc(hidden)]
@@ -92,6 +100,7 @@ pub trait IntoReply: Send + 'static {
     fn into_reply(self, wrapped: bool) -> Result<Reply, serde_json::Error>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: ToolOutput> IntoReply for T {
     fn schema() -> Option<(Map<String, Value>, bool)> {
         schema::output::<T>()
@@ -153,6 +162,17 @@ impl Parts {
     pub fn add<T: ToolOutput>(&mut self, name: &'static str) -> Part<'_> {
         self.visit::<T>();
         Part { parts: self, name }
+    }
+
+    /// A field that a well-known module writes, in a form without parts.
+    pub fn written(&mut self, name: &'static str) -> Part<'_> {
+        Part { parts: self, name }
+    }
+
+    /// The published form of the field that is told next.
+    pub fn written_as<T: ToolOutput>(&mut self) -> &mut Self {
+        self.visit::<T>();
+        self
     }
 
     /// A field whose form is open.

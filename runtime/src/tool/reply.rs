@@ -1,7 +1,11 @@
 //! Results made by hand. What is in one has no type to judge: the tripwire alone looks at it.
 
 use rmcp::model::{CallToolResult, ContentBlock};
+use serde::Serialize;
 use serde_json::Value;
+
+use crate::error::{ToolError, ToolResult};
+use crate::tripwire::Tripwire;
 
 /// A result made by hand: text and images, for tools whose result is no value with a schema.
 ///
@@ -49,5 +53,40 @@ impl Reply {
         let mut result = CallToolResult::success(self.content);
         result.structured_content = self.structured;
         result
+    }
+}
+
+impl From<Reply> for CallToolResult {
+    fn from(reply: Reply) -> Self {
+        reply.into_result()
+    }
+}
+
+/// What the tripwire looks at before it leaves.
+pub(crate) trait Trips {
+    /// Whether the tenant's identifier is in it.
+    fn trips(&self, wire: &Tripwire) -> ToolResult<bool>;
+}
+
+impl<R: Serialize> Trips for R {
+    fn trips(&self, wire: &Tripwire) -> ToolResult<bool> {
+        let bytes = serde_json::to_vec(self).map_err(ToolError::internal)?;
+        Ok(wire.finds(&bytes))
+    }
+}
+
+impl Trips for Reply {
+    /// Without writing a large result once more: structured content is there as text too.
+    fn trips(&self, wire: &Tripwire) -> ToolResult<bool> {
+        for block in &self.content {
+            let found = match block.as_text() {
+                Some(text) => wire.finds(text.text.as_bytes()),
+                None => block.trips(wire)?,
+            };
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -16,7 +16,6 @@ use futures_util::future::BoxFuture;
 use rmcp::handler::server::router::tool::ToolRoute;
 use rmcp::model::{CallToolResult, JsonObject, Tool as Published};
 use rmcp::service::{RequestContext, RoleServer};
-use serde::Serialize;
 use serde_json::Map;
 
 use super::Tool;
@@ -27,6 +26,7 @@ use super::context::{ToolContext, unverified};
 use super::output::IntoReply;
 use super::record::Record;
 use super::registry;
+use super::reply::{Reply, Trips};
 use crate::audit::Outcome;
 use crate::error::{Reference, ToolError};
 use crate::server::Caller;
@@ -108,7 +108,10 @@ async fn call<T: Tool>(
 }
 
 /// Serves one call of a tool, whose errors are results.
-pub(super) async fn serve_tool<W: Future<Output = Result<CallToolResult, ToolError>>>(
+pub(super) async fn serve_tool<
+    R: Trips + Into<CallToolResult>,
+    W: Future<Output = Result<R, ToolError>>,
+>(
     tool: &Compiled,
     request: &RequestContext<RoleServer>,
     arguments: JsonObject,
@@ -120,12 +123,15 @@ pub(super) async fn serve_tool<W: Future<Output = Result<CallToolResult, ToolErr
     };
     serve(&tool.callable, caller, request, arguments, work)
         .await
-        .unwrap_or_else(|error| error.into_result(caller.reference(), name))
+        .map_or_else(
+            |error| error.into_result(caller.reference(), name),
+            Into::into,
+        )
 }
 
 /// Serves one call of anything that clients call: the function runs, as `work`, only after all
 /// that stands in front of it, and what it returns leaves only after the tripwire.
-pub(crate) async fn serve<R: Serialize, W: Future<Output = Result<R, ToolError>>>(
+pub(crate) async fn serve<R: Trips, W: Future<Output = Result<R, ToolError>>>(
     callable: &Callable,
     caller: &Caller,
     request: &RequestContext<RoleServer>,
@@ -182,10 +188,9 @@ async fn run<T: Tool>(
     wrapped: bool,
     context: ToolContext,
     arguments: Arguments,
-) -> Result<CallToolResult, ToolError> {
+) -> Result<Reply, ToolError> {
     let output = T::call(context, arguments).await?;
-    let reply = output.into_reply(wrapped).map_err(ToolError::internal)?;
-    Ok(reply.into_result())
+    output.into_reply(wrapped).map_err(ToolError::internal)
 }
 
 /// Ends work that panics, takes too long or is taken back.
@@ -221,9 +226,11 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// The tripwire: a result that contains the caller's own tenant identifier does not leave.
-fn withhold<R: Serialize>(caller: &Caller, result: R) -> Result<R, ToolError> {
-    let bytes = serde_json::to_vec(&result).map_err(ToolError::internal)?;
-    if caller.tripwire().finds(&bytes) {
+///
+/// What leaves the server is looked at once more, as bytes. Here the call still has its audit
+/// record, and a name.
+fn withhold<R: Trips>(caller: &Caller, result: R) -> Result<R, ToolError> {
+    if result.trips(&caller.tripwire())? {
         return Err(ToolError::internal(
             "withheld: the result contains the tenant's identifier",
         ));

@@ -36,6 +36,79 @@ fn a_uuid_is_found_in_its_spellings() {
 }
 
 #[test]
+fn escapes_hide_nothing() {
+    let escaped = |text: &str, upper: bool| -> String {
+        text.bytes()
+            .map(|byte| match upper {
+                true => format!("\\u{byte:04X}"),
+                false => format!("\\u{byte:04x}"),
+            })
+            .collect()
+    };
+    let partly = ID.replace('7', "\\u0037").replace('c', "\\u0063");
+    for text in [
+        escaped(ID, false),
+        escaped(ID, true),
+        escaped(&ID.to_uppercase(), false),
+        escaped(&ID.replace('-', ""), false),
+        partly.clone(),
+        ID.replace('-', "\\u2011"),
+        // JSON in a JSON text, twice.
+        partly.replace('\\', "\\\\"),
+        partly.replace('\\', "\\\\\\\\"),
+        ID.replace('-', "&#x2d;"),
+        format!("{{{}}}", ID.to_uppercase()),
+        format!("URN:UUID:{}", ID.to_uppercase()),
+        format!("\\u001b[1m{ID}\\u001b[0m"),
+    ] {
+        let body = format!("{{\"note\":\"{text}\",\"more\":\"\\u00e9\"}}");
+        assert!(wire().finds(body.as_bytes()), "{body}");
+    }
+    for text in [
+        "\\u",
+        "\\u00",
+        "\\uD83D\\uDE00",
+        "\\u00e9t\\u00e9",
+        "\\uzzzz",
+    ] {
+        assert!(!wire().finds(text.as_bytes()), "{text}");
+    }
+    let member = Tripwire::new(&TenantId::bigint(42), "org_ref");
+    for text in [
+        r#"{"tenant\u005fid":42}"#,
+        r#"{"org_ref":"\u0034\u0032"}"#,
+        r#"{"text":"{\"\\u0074enant\":42}"}"#,
+    ] {
+        assert!(member.finds(text.as_bytes()), "{text}");
+    }
+    let text = Tripwire::new(
+        &TenantId::text("acme-industries-europe").unwrap(),
+        "tenant_id",
+    );
+    assert!(text.finds(br"acme\u002dindustries\u002deurope"));
+}
+
+#[test]
+fn digits_that_repeat_are_found_wherever_they_begin() {
+    for id in [
+        "77777777-7777-7777-7777-777777777777",
+        "00000000-0000-0000-0000-000000000001",
+        "12121212-1212-1212-1212-121212121212",
+        "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa",
+    ] {
+        let wire = Tripwire::new(&TenantId::uuid(id.parse().unwrap()), "tenant_id");
+        for before in ["", "7", "77", "777", "12", "00000", "aaa"] {
+            assert!(
+                wire.finds(format!("{before} {id}").as_bytes()),
+                "{before} {id}"
+            );
+            assert!(wire.finds(format!("{before}{}", id.replace('-', "")).as_bytes()));
+        }
+        assert!(!wire.finds(id.get(..35).unwrap().as_bytes()), "{id}");
+    }
+}
+
+#[test]
 fn a_uuid_is_found_in_base64_at_every_offset() {
     let id: Uuid = ID.parse().unwrap();
     let forms: [&[u8]; 4] = [

@@ -1,25 +1,22 @@
 //! A long text identifier: anywhere, as a word of its own, or inside of base64.
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
 
 use super::base64::spellings;
+use super::patterns::Patterns;
 
 pub(crate) struct TextWire {
     id: Finder<'static>,
-    base64: Option<AhoCorasick>,
+    base64: Option<Patterns>,
 }
 
 impl TextWire {
     pub(super) fn new(id: &str) -> Self {
         let mut patterns = Vec::new();
         spellings(id.as_bytes(), &mut patterns);
-        let base64 = AhoCorasick::new(&patterns)
-            .inspect_err(|error| tracing::error!(%error, "no tripwire for base64"))
-            .ok();
         Self {
             id: Finder::new(id).into_owned(),
-            base64,
+            base64: Patterns::new(&patterns),
         }
     }
 
@@ -36,7 +33,7 @@ impl TextWire {
             || self
                 .base64
                 .as_ref()
-                .is_some_and(|wire| wire.is_match(bytes))
+                .is_some_and(|patterns| patterns.any(bytes, |_, _| true))
     }
 }
 

@@ -1,27 +1,32 @@
 //! A uuid in the forms it takes in text: hyphenated, plain, URL-encoded, in either case, and as
 //! base64 of its bytes or of its text.
 //!
-//! Every textual form ends in the same twelve digits without a separator. Those are looked for,
-//! and what is in front of them is compared backwards.
+//! Every textual form ends in the same twelve digits without a separator. Four of those are looked
+//! for, beside the base64 forms and in the same pass; then the digits around them are compared.
 
-use aho_corasick::AhoCorasick;
 use uuid::Uuid;
 
 use super::base64::spellings;
+use super::patterns::Patterns;
 
 /// Digits of the last group.
 const TAIL: usize = 12;
+/// How many of them are looked for. Fewer are found too often by chance, more have too many
+/// spellings in upper and lower case.
+const WINDOW: usize = 4;
 /// Where the groups in front of it end, counted in digits from the left.
 const GROUP_ENDS: [usize; 4] = [8, 12, 16, 20];
 /// What may stand between two groups: a hyphen, as itself, in a URL, in JSON, in HTML, and the
 /// hyphens and dashes of Unicode, which typesetters put in its place.
-const SEPARATORS: [&[u8]; 14] = [
+const SEPARATORS: [&[u8]; 16] = [
     b"-",
     b"%2d",
     b"%2D",
     b"\\u002d",
     b"\\u002D",
     b"&#45;",
+    b"&#x2d;",
+    b"&#x2D;",
     b"_",
     b":",
     b" ",
@@ -35,16 +40,21 @@ const SEPARATORS: [&[u8]; 14] = [
 pub(crate) struct UuidWire {
     /// 32 digits, lower case.
     digits: [u8; 32],
-    /// The rarest digit of the tail in ordinary text, and its distance from the tail's start.
-    rare: (u8, usize),
-    base64: Option<AhoCorasick>,
+    /// The first `windows` are spellings of the window, the others are base64.
+    patterns: Option<Patterns>,
+    windows: usize,
+    /// Where the window is within the tail.
+    offset: usize,
 }
 
 impl UuidWire {
     pub(super) fn new(id: Uuid) -> Self {
         let mut digits = [0; 32];
         id.simple().encode_lower(&mut digits);
-        let mut patterns = Vec::new();
+        let (_, tail) = digits.split_at(digits.len() - TAIL);
+        let (offset, window) = window(tail);
+        let mut patterns = in_any_case(window);
+        let windows = patterns.len();
         let hyphenated = id.hyphenated().to_string();
         let simple = id.simple().to_string();
         spellings(id.as_bytes(), &mut patterns);
@@ -52,34 +62,24 @@ impl UuidWire {
             spellings(text.as_bytes(), &mut patterns);
             spellings(text.to_ascii_uppercase().as_bytes(), &mut patterns);
         }
-        // Building fails only beyond sizes that these few patterns don't come near.
-        let base64 = AhoCorasick::new(&patterns)
-            .inspect_err(|error| tracing::error!(%error, "no tripwire for base64"))
-            .ok();
-        let (_, tail) = digits.split_at(digits.len() - TAIL);
-        let rare = tail
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, digit)| frequency(**digit));
-        let rare = rare.map_or((digits[0], 0), |(at, digit)| (*digit, at));
         Self {
             digits,
-            rare,
-            base64,
+            patterns: Patterns::new(&patterns),
+            windows,
+            offset,
         }
     }
 
     pub(super) fn finds(&self, bytes: &[u8]) -> bool {
-        let (digit, offset) = self.rare;
-        let ends_here = |at: usize| {
-            at.checked_sub(offset)
-                .is_some_and(|start| self.matches_tail_at(bytes, start))
+        let Some(patterns) = &self.patterns else {
+            return false;
         };
-        memchr::memchr2_iter(digit, digit.to_ascii_uppercase(), bytes).any(ends_here)
-            || self
-                .base64
-                .as_ref()
-                .is_some_and(|wire| wire.is_match(bytes))
+        patterns.any(bytes, |pattern, at| {
+            pattern >= self.windows
+                || at
+                    .checked_sub(self.offset)
+                    .is_some_and(|start| self.matches_tail_at(bytes, start))
+        })
     }
 
     /// The last twelve digits begin at `start`, and the first twenty are in front of them.
@@ -110,13 +110,47 @@ fn without_separator(bytes: &[u8]) -> &[u8] {
         .unwrap_or(bytes)
 }
 
+/// The digits of the tail to look for, and where they begin: those that have the fewest spellings
+/// and are the rarest in ordinary text.
+fn window(tail: &[u8]) -> (usize, &[u8]) {
+    let rank = |window: &[u8]| {
+        let letters = window.iter().filter(|digit| digit.is_ascii_alphabetic());
+        let often: u32 = window.iter().map(|digit| frequency(*digit)).sum();
+        (letters.count(), often)
+    };
+    tail.windows(WINDOW)
+        .enumerate()
+        .min_by_key(|(_, window)| rank(window))
+        .unwrap_or((0, tail))
+}
+
+/// Every mixture of upper and lower case.
+fn in_any_case(digits: &[u8]) -> Vec<String> {
+    let mut spellings = vec![String::new()];
+    for digit in digits {
+        let (lower, upper) = (char::from(*digit), char::from(digit.to_ascii_uppercase()));
+        for index in 0..spellings.len() {
+            if lower != upper
+                && let Some(other) = spellings.get(index).map(|text| format!("{text}{upper}"))
+            {
+                spellings.push(other);
+            }
+            if let Some(text) = spellings.get_mut(index) {
+                text.push(lower);
+            }
+        }
+    }
+    spellings
+}
+
 /// A rough rank by how often a hexadecimal digit occurs in English text with some numbers in it.
-fn frequency(digit: u8) -> u8 {
+fn frequency(digit: u8) -> u32 {
     match digit {
         b'7' | b'8' | b'9' | b'6' => 0,
         b'3'..=b'5' => 1,
         b'b' | b'2' => 2,
-        b'0' | b'1' => 3,
+        b'1' => 3,
+        b'0' => 4,
         b'f' => 4,
         b'c' => 5,
         b'd' => 6,

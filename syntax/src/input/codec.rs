@@ -1,5 +1,5 @@
-//! Modules for serde's `with` that are known to read a time, a number or bytes: well-kept crates
-//! without a way to smuggle anything else into a value.
+//! Modules for serde's `with` that are known to read and write a time, a number or bytes: well-kept
+//! crates without a way to smuggle anything else into a value.
 //!
 //! A module of the user's own may bear such a name. It would do so on purpose, and the published
 //! schema still says what is accepted.

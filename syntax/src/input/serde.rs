@@ -242,7 +242,7 @@ impl Attributes {
             "transparent" => self.transparent = true,
             "from" | "try_from" if side == Side::In => self.proxy = ty(meta, errors),
             "with" if serde => match literal(meta, errors) {
-                Some(path) if side == Side::In && codec::is_known(&path.value()) => {
+                Some(path) if codec::is_known(&path.value()) => {
                     self.codec = true;
                 }
                 _ => self.custom.extend(custom(meta, true)),

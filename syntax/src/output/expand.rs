@@ -79,6 +79,17 @@ fn field(field: &Field) -> TokenStream {
         (Some(reason), Reading::Custom(_)) => {
             quote!(open(#shown, #reason) #(.not_tenant(#exception))*)
         }
+        // A well-known module writes a time, a number or bytes in the published form.
+        (open, Reading::Codec { published }) => {
+            let reason = open.as_ref().map_or_else(
+                || quote!(written(#shown)),
+                |reason| quote!(open(#shown, #reason)),
+            );
+            match published {
+                Some(form) => quote!(written_as::<#form>().#reason #(.not_tenant(#exception))*),
+                None => quote!(#reason #(.not_tenant(#exception))*),
+            }
+        }
         (Some(reason), _) => {
             quote!(add_open::<#ty>(#shown, #reason) #(.not_tenant(#exception))*)
         }

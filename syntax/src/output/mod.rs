@@ -30,6 +30,9 @@ pub fn derive_tool_output_with(item: TokenStream, names: &Names) -> TokenStream 
         return expand::output(&output);
     }
     let mut tokens = errors.into_compile_errors();
-    tokens.extend(expand::fallback(&output));
+    // A type that borrows can't have the trait, and what tries to give it one would be told of too.
+    if output.generics.lifetimes().next().is_none() {
+        tokens.extend(expand::fallback(&output));
+    }
     tokens
 }

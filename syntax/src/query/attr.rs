@@ -5,9 +5,11 @@
 use proc_macro2::{Span, TokenStream};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Ident, LitStr, Meta, Path, Token, parse_quote};
+use watertight_analysis::prove::Proof;
 
 use super::choice::{self, Choice};
 use super::judge::{Desk, Question, Text};
+use super::provenance;
 use crate::attributes;
 use crate::errors::Errors;
 
@@ -34,6 +36,19 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The keys that the example does not show.
+    fn further(self) -> &'static str {
+        match self {
+            Self::Tenant => {
+                "`file = \"…\"`, `returns_tenant = \"…\"`, `catalog = \"…\"` or `crate = path`"
+            }
+            Self::System => "`file = \"…\"`, `catalog = \"…\"` or `crate = path`",
+            Self::Unproved => "`returns_tenant = \"…\"`, `catalog = \"…\"` or `crate = path`",
+        }
+    }
+}
+
 /// The arguments of a query attribute.
 #[derive(Debug)]
 pub(super) struct QueryAttr {
@@ -46,6 +61,8 @@ pub(super) struct QueryAttr {
     pub(super) choices: Vec<Choice>,
     /// Whether some of them could not be read.
     pub(super) broken: bool,
+    /// Whether something else stands where the statement belongs.
+    pub(super) unread: bool,
     /// `crate = path`, by default `::watertight`.
     pub(super) krate: Path,
     /// `catalog = "…"`
@@ -54,6 +71,8 @@ pub(super) struct QueryAttr {
     pub(super) system: Option<System>,
     /// `reason = "…"`
     pub(super) reason: Option<LitStr>,
+    /// `returns_tenant = "…"`: why a client is told the tenant.
+    pub(super) returns_tenant: Option<LitStr>,
 }
 
 /// What confines a statement that runs before there is a tenant.
@@ -93,10 +112,12 @@ impl QueryAttr {
             file: None,
             choices: Vec::new(),
             broken: false,
+            unread: false,
             krate: parse_quote!(::watertight),
             catalog: None,
             system: None,
             reason: None,
+            returns_tenant: None,
         };
         let Some(arguments) = errors.absorb(Parser::parse2(Arguments::parse, tokens)) else {
             return attr;
@@ -117,6 +138,10 @@ impl QueryAttr {
                 ("reason", Kind::System | Kind::Unproved) => {
                     attr.reason = attributes::text(&entry, "reason = \"…\"", errors);
                 }
+                ("returns_tenant", Kind::Tenant | Kind::Unproved) => {
+                    let example = "returns_tenant = \"the profile shows the organisation\"";
+                    attr.returns_tenant = attributes::text(&entry, example, errors);
+                }
                 ("role", Kind::System) => {
                     role = attributes::text(&entry, "role = \"auth\"", errors);
                 }
@@ -127,12 +152,23 @@ impl QueryAttr {
                 (key, Kind::Tenant | Kind::System) if matches!(&entry, Meta::List(_)) => {
                     attr.choice(key, &entry, errors);
                 }
+                (key, _) if attr.sql.is_none() && matches!(&entry, Meta::Path(_)) => {
+                    attr.unread = true;
+                    errors.push(
+                        &entry,
+                        format!(
+                            "`{key}` is not a literal, so nothing can be proved about it\n\
+                             help: write the statement itself: `{}`",
+                            kind.example()
+                        ),
+                    );
+                }
                 (key, _) => errors.push(
                     &entry,
                     format!(
-                        "unknown argument `{key}`\nhelp: write `{}`, with `catalog = \"…\"` or \
-                         `crate = path` behind it where needed",
-                        kind.example()
+                        "unknown argument `{key}`\nhelp: write `{}`, with {} behind it where needed",
+                        kind.example(),
+                        kind.further()
                     ),
                 ),
             }
@@ -188,6 +224,12 @@ impl QueryAttr {
         }
     }
 
+    /// Why the rows of this statement may tell the tenant, if they do.
+    pub(super) fn reason_to_tell(&self, text: &Text, proof: Option<&Proof>) -> Option<String> {
+        let reason = self.returns_tenant.as_ref()?;
+        provenance::carried(text, proof?).map(|_| reason.value())
+    }
+
     /// What must not be missing.
     fn require(&mut self, role: Option<LitStr>, tables: Option<Vec<String>>, errors: &mut Errors) {
         let example = self.kind.example();
@@ -217,7 +259,7 @@ impl QueryAttr {
                 format!("say why this statement needs no tenant: `{example}`"),
             );
         }
-        if self.kind == Kind::Unproved && self.sql.is_none() {
+        if self.kind == Kind::Unproved && self.sql.is_none() && !self.unread {
             errors.push_at(
                 Span::call_site(),
                 format!("the statement is a string literal: `{example}`"),

@@ -17,7 +17,8 @@ use super::float;
 use super::item::Function;
 use super::judge::{Desk, Question, Text, about_parameter, judge_alone};
 use super::output;
-use super::sqlx_macro::{self, MacroCall};
+use super::provenance::{self, Carried};
+use super::sqlx_macro::{self, MacroCall, MacroRows};
 use super::text_value;
 use crate::errors::Errors;
 use crate::project::Project;
@@ -90,13 +91,24 @@ fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Arc<Project>, de
         name: &name,
         project,
         desk,
+        generics: &function.sig.generics,
         found: 0,
+        told: false,
         imported: Vec::new(),
     };
     rewriter.visit_block_mut(body);
     let Rewriter {
-        found, imported, ..
+        found,
+        told,
+        imported,
+        ..
     } = rewriter;
+    if let Some(reason) = &attr.returns_tenant
+        && !told
+        && desk.errors.is_empty()
+    {
+        provenance::refuse_unused(reason, &mut desk.errors);
+    }
     for name in imported {
         // The call is rewritten to an absolute path; this keeps the user's import in use.
         body.stmts
@@ -118,7 +130,10 @@ struct Rewriter<'a, 'f> {
     name: &'a str,
     project: &'a Arc<Project>,
     desk: &'a mut Desk<'f>,
+    generics: &'a syn::Generics,
     found: usize,
+    /// Whether a statement tells the tenant, for the reason given.
+    told: bool,
     imported: Vec<syn::Ident>,
 }
 
@@ -225,7 +240,17 @@ impl Rewriter<'_, '_> {
         for argument in call.args.iter_mut().skip(1) {
             self.visit_expr_mut(argument);
         }
-        Some(self.wrap(&checked, &quote!(#call)))
+        let row = match function.as_str() {
+            "query" | "query_with" => Rows::Unread,
+            _ => match row_type(&callee.path) {
+                Some(row) => Rows::Become(row),
+                None => Rows::Unseen(Some(format!(
+                    "write what a row becomes, so that it is seen whether that leaves: `{function}::<_, Row>(\"…\")`"
+                ))),
+            },
+        };
+        let leaving = self.leaving(&checked, &row);
+        Some(self.wrap(&checked, &leaving, &quote!(#call)))
     }
 
     /// `sqlx::query_as!(T, "…", …)`
@@ -245,7 +270,13 @@ impl Rewriter<'_, '_> {
             self.visit_expr_mut(argument);
         }
         self.imported.extend(parsed.imported.take());
-        Some(self.wrap(&checked, &parsed.tokens()))
+        let row = match parsed.row() {
+            MacroRows::Named(ty) => Rows::Become(ty.clone()),
+            MacroRows::Record => Rows::Unread,
+            MacroRows::Value => Rows::Unseen(None),
+        };
+        let leaving = self.leaving(&checked, &row);
+        Some(self.wrap(&checked, &leaving, &parsed.tokens()))
     }
 
     /// Proves a text.
@@ -256,7 +287,7 @@ impl Rewriter<'_, '_> {
             text,
             binding,
             &Question::Tenant,
-            (self.name, self.attr.catalog.as_ref()),
+            (self.name, self.attr),
         );
         let prepared = prepared?;
         for parameter in &prepared.parameters {
@@ -290,14 +321,38 @@ impl Rewriter<'_, '_> {
             statement: constant.tokens(),
             sql,
             writes: proof.writes,
+            carried: provenance::carried(text, &proof),
             uncast: float::uncast(self.attr.kind, &proof).to_vec(),
             untexted: text_value::untexted(self.attr.kind, &proof).to_vec(),
         })
     }
 
-    fn wrap(&self, checked: &Checked, call: &TokenStream) -> Expr {
+    /// What to compile in front of a statement whose rows tell the tenant.
+    fn leaving(&mut self, checked: &Checked, row: &Rows) -> TokenStream {
+        let Some(carried) = &checked.carried else {
+            return TokenStream::new();
+        };
+        match row {
+            // Its columns are read one by one, by name.
+            Rows::Unread => return TokenStream::new(),
+            _ if self.attr.returns_tenant.is_some() => self.told = true,
+            Rows::Unseen(mend) => carried.refuse_unseen(mend.as_deref(), &mut self.desk.errors),
+            Rows::Become(ty) if provenance::is_generic(ty, self.generics) => {
+                let mend = "write the row's type in the place of the function's type parameter";
+                carried.refuse_unseen(Some(mend), &mut self.desk.errors);
+            }
+            Rows::Become(ty) => return carried.refuse_leaving(&self.attr.krate, ty),
+        }
+        TokenStream::new()
+    }
+
+    fn wrap(&self, checked: &Checked, leaving: &TokenStream, call: &TokenStream) -> Expr {
         let krate = &self.attr.krate;
         let statement = &checked.statement;
+        let statement = match leaving.is_empty() {
+            true => quote!(#statement),
+            false => quote!({ #leaving #statement }),
+        };
         if checked.writes {
             parse_quote!(#krate::__private::Proved::write(#statement, #call))
         } else {
@@ -343,6 +398,31 @@ impl Rewriter<'_, '_> {
     }
 }
 
+/// What becomes of the rows of a statement.
+enum Rows {
+    /// They are read column by column.
+    Unread,
+    /// A type that is written out.
+    Become(syn::Type),
+    /// A type that is not; with how to write it, if there is a way.
+    Unseen(Option<String>),
+}
+
+/// `Row` of `query_as::<_, Row>`.
+fn row_type(path: &Path) -> Option<syn::Type> {
+    let syn::PathArguments::AngleBracketed(arguments) = &path.segments.last()?.arguments else {
+        return None;
+    };
+    let types = arguments.args.iter().filter_map(|argument| match argument {
+        syn::GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    match types.skip(1).next()? {
+        syn::Type::Infer(_) => None,
+        ty => Some(ty.clone()),
+    }
+}
+
 /// A text that was proved.
 struct Checked {
     /// The constant of its proof.
@@ -350,6 +430,8 @@ struct Checked {
     /// The literal to send.
     sql: LitStr,
     writes: bool,
+    /// Rows that tell the tenant.
+    carried: Option<Carried>,
     /// Parameters that take no float.
     uncast: Vec<u32>,
     /// Parameters that take no text.

@@ -21,6 +21,7 @@ use super::item::{Function, simple_name, spelled};
 use super::judge::{Desk, Judged, Judgement, Question, Text, judge};
 use super::output::{self, Output};
 use super::parameters::Arguments;
+use super::provenance::{self, Carried};
 use super::selector::{self, Selector, selectors};
 use super::text_value;
 use crate::errors::Errors;
@@ -41,6 +42,8 @@ pub(super) struct Declared<'a> {
     pub(super) writes: bool,
     /// Where the statement stands.
     pub(super) span: Span,
+    /// Rows that tell the tenant, without a reason.
+    pub(super) carried: Option<Carried>,
     /// The files that the compiler watches.
     pub(super) read: Vec<String>,
 }
@@ -76,6 +79,9 @@ fn check<'a>(
     desk: &mut Desk<'_>,
 ) -> Option<Declared<'a>> {
     let arguments = signature(attr, function, output.as_ref(), &mut desk.errors);
+    if attr.unread {
+        return None;
+    }
     if attr.sql.is_none() && attr.file.is_none() {
         desk.errors.push(
             &function.sig.ident,
@@ -122,6 +128,14 @@ fn check<'a>(
     let mut statements = Vec::new();
     let mut rows = Vec::new();
     let readable = judged.iter().all(|judged| judged.prepared.is_some());
+    let carried = tells_tenant(
+        attr,
+        function,
+        output.as_ref(),
+        (&combinations, &texts),
+        &judged,
+        desk,
+    );
     for ((combination, text), judged) in combinations.iter().zip(&texts).zip(judged) {
         let Some(prepared) = &judged.prepared else {
             continue;
@@ -164,6 +178,7 @@ fn check<'a>(
         output: output?,
         catalog: project.catalog.id().to_owned(),
         span: text.span,
+        carried,
         read: desk.read.clone(),
     })
 }
@@ -272,6 +287,7 @@ fn judge_all(
             source: text.source.clone(),
             sql: judged.prepared.as_ref().map(|found| found.sql.clone()),
             proof: judged.proof.clone(),
+            returns_tenant: attr.reason_to_tell(text, judged.proof.as_ref()),
             span: text.span,
         });
         all.push(judged);
@@ -302,6 +318,47 @@ fn judge_all(
         text.refuse(&problem, &mut desk.errors);
     }
     all
+}
+
+/// What of the rows tells the tenant, where no reason is given for that.
+fn tells_tenant(
+    attr: &QueryAttr,
+    function: &Function,
+    output: Option<&Output>,
+    (combinations, texts): (&[Combination], &[Text]),
+    judged: &[Judged],
+    desk: &mut Desk<'_>,
+) -> Option<Carried> {
+    if attr.kind != Kind::Tenant || judged.iter().any(|judged| judged.proof.is_none()) {
+        return None;
+    }
+    let mut telling: Vec<(Carried, &Combination)> = Vec::new();
+    for ((judged, text), combination) in judged.iter().zip(texts).zip(combinations) {
+        let carried = judged
+            .proof
+            .as_ref()
+            .and_then(|proof| provenance::carried(text, proof));
+        telling.extend(carried.map(|carried| (carried, combination)));
+    }
+    let row = output.and_then(Output::row);
+    match (&attr.returns_tenant, telling.is_empty() || row.is_none()) {
+        (Some(reason), true) => provenance::refuse_unused(reason, &mut desk.errors),
+        (None, false) => {}
+        _ => return None,
+    }
+    let members: Vec<&Combination> = telling
+        .iter()
+        .map(|(_, combination)| *combination)
+        .collect();
+    let note = choice::describe(&attr.choices, &members);
+    let (first, _) = telling.into_iter().next()?;
+    let carried = first.among(note);
+    if row.is_some_and(|row| provenance::is_generic(row, &function.sig.generics)) {
+        let mend = "write the row's type in the place of the function's type parameter";
+        carried.refuse_unseen(Some(mend), &mut desk.errors);
+        return None;
+    }
+    Some(carried)
 }
 
 /// Whether two problems are one mistake of the user.

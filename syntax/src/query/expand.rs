@@ -78,6 +78,7 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
         scope,
         output,
         read,
+        carried,
         ..
     } = declared;
     let krate = &attr.krate;
@@ -111,7 +112,11 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
     };
     let stamp = stamp();
     let watched = watched(read);
-    function.with_body(&quote!(#stamp #watched #result))
+    let leaving = carried
+        .iter()
+        .zip(output.row())
+        .map(|(carried, row)| carried.refuse_leaving(krate, row));
+    function.with_body(&quote!(#stamp #watched #(#leaving)* #result))
 }
 
 /// The statement with its values; with choices, the one that the arguments choose.

@@ -14,6 +14,7 @@ use watertight_analysis::on_kept_worker;
 use watertight_analysis::prepare::{Prepared, TenantBinding, prepare};
 use watertight_analysis::prove::{Proof, prove, prove_system, prove_unproved};
 
+use super::attr::QueryAttr;
 use crate::errors::Errors;
 use crate::project::{Files, Project, StatementFile, render};
 
@@ -57,6 +58,8 @@ pub struct Judgement {
     pub sql: Option<String>,
     /// Why it is fine; absent if it is refused.
     pub proof: Option<Proof>,
+    /// Why a client may be told the tenant; absent where the rows don't tell it.
+    pub returns_tenant: Option<String>,
     /// Where it stands in the source.
     pub span: Span,
 }
@@ -228,7 +231,7 @@ pub(super) fn judge_alone(
     text: &Text,
     binding: TenantBinding,
     question: &Question,
-    (function, catalog): (&str, Option<&LitStr>),
+    (function, attr): (&str, &QueryAttr),
 ) -> (Option<Prepared>, Option<Proof>) {
     let judged = judge(project, &text.source, binding, question);
     for problem in &judged.problems {
@@ -238,11 +241,12 @@ pub(super) fn judge_alone(
         function: function.to_owned(),
         combination: None,
         file: text.file.clone(),
-        catalog: catalog.map(LitStr::value),
+        catalog: attr.catalog.as_ref().map(LitStr::value),
         question: question.clone(),
         source: text.source.clone(),
         sql: judged.prepared.as_ref().map(|found| found.sql.clone()),
         proof: judged.proof.clone(),
+        returns_tenant: attr.reason_to_tell(text, judged.proof.as_ref()),
         span: text.span,
     });
     (judged.prepared, judged.proof)

@@ -16,6 +16,7 @@ mod item;
 mod judge;
 mod output;
 mod parameters;
+mod provenance;
 mod selector;
 mod sqlx_macro;
 mod text_value;

@@ -29,6 +29,14 @@ pub(super) enum Output {
 }
 
 impl Output {
+    /// What a row becomes.
+    pub(super) fn row(&self) -> Option<&Type> {
+        match self {
+            Self::All(ty) | Self::AtMostOne(ty) | Self::One(ty) | Self::Stream(ty, _) => Some(ty),
+            Self::Affected | Self::Nothing => None,
+        }
+    }
+
     /// Whether the shape takes rows.
     pub(super) fn takes_rows(&self) -> bool {
         !matches!(self, Self::Affected | Self::Nothing)

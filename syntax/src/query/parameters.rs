@@ -118,6 +118,14 @@ impl<'a> Arguments<'a> {
             .filter(|(_, used)| !**used)
         {
             let name = argument.unraw();
+            if self.named && name == "tenant" {
+                errors.push(
+                    argument,
+                    "`$tenant` is the session's tenant, which the executor binds, and no argument\n\
+                     help: remove the argument",
+                );
+                continue;
+            }
             let help = if self.named {
                 format!("use it as `${name}`, or remove it")
             } else {

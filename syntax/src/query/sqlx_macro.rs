@@ -50,6 +50,16 @@ pub(super) fn kind(path: &Path) -> Option<Kind> {
     }
 }
 
+/// What the rows of a macro become.
+pub(super) enum MacroRows<'a> {
+    /// `query_as!`: the type at its front.
+    Named(&'a Type),
+    /// `query!`: a struct without a name.
+    Record,
+    /// `query_scalar!`: the type of the column.
+    Value,
+}
+
 /// A call with its statement, or the name of its file, as one literal.
 pub(super) struct MacroCall {
     pub(super) name: Ident,
@@ -92,6 +102,15 @@ impl MacroCall {
             arguments: arguments.into_iter().collect(),
             imported,
         })
+    }
+
+    /// What its rows become.
+    pub(super) fn row(&self) -> MacroRows<'_> {
+        match &self.record {
+            Some(ty) => MacroRows::Named(ty),
+            None if self.name.to_string().contains("scalar") => MacroRows::Value,
+            None => MacroRows::Record,
+        }
     }
 
     /// The call with the proved text. What was read from a file is written as a literal: the file

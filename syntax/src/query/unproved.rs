@@ -12,6 +12,7 @@ use watertight_analysis::prepare::TenantBinding;
 use super::attr::QueryAttr;
 use super::expand::{self, Constant};
 use super::judge::{Desk, Text, judge_alone};
+use super::provenance;
 
 pub(super) fn expand(attr: &QueryAttr, desk: &mut Desk<'_>) -> TokenStream {
     match check(attr, desk) {
@@ -45,20 +46,26 @@ fn check(attr: &QueryAttr, desk: &mut Desk<'_>) -> Option<TokenStream> {
         );
         return None;
     }
+    let text = Text::literal(sql);
     let (prepared, proof) = judge_alone(
         desk,
         &project,
-        &Text::literal(sql),
+        &text,
         TenantBinding::LastParameter,
         &attr.question()?,
-        ("unproved!", attr.catalog.as_ref()),
+        ("unproved!", attr),
     );
     let (prepared, proof) = (prepared?, proof?);
+    match (provenance::carried(&text, &proof), &attr.returns_tenant) {
+        (Some(carried), None) => carried.refuse_unseen(None, &mut desk.errors),
+        (None, Some(reason)) => provenance::refuse_unused(reason, &mut desk.errors),
+        _ => {}
+    }
     let krate = &attr.krate;
-    let text = LitStr::new(&prepared.sql, sql.span());
+    let sent = LitStr::new(&prepared.sql, sql.span());
     let constant = Constant {
         krate,
-        sql: text.clone(),
+        sql: sent.clone(),
         catalog: project.catalog.id(),
         name: "unproved!",
         parameters: prepared.parameters.len(),
@@ -78,7 +85,7 @@ fn check(attr: &QueryAttr, desk: &mut Desk<'_>) -> Option<TokenStream> {
         #stamp
         #krate::__private::Proved::#start(
             #statement.unproved(#reason),
-            #krate::__private::query(#text),
+            #krate::__private::query(#sent),
         )
     }))
 }

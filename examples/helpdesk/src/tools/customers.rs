@@ -130,7 +130,7 @@ async fn save_customer(
 pub(super) async fn export_customers(cx: ToolContext) -> ToolResult<Vec<Customer>> {
     let mut db = cx.read().await?;
     let every = unproved!(
-        "SELECT * FROM customers",
+        "SELECT id, reference, name, email, plan, created_at FROM customers",
         reason = "shows that the database holds where a statement forgets its filter"
     );
     Ok(every.rows_as::<Customer>().fetch_all(&mut db).await?)

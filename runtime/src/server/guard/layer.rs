@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use http::header::AUTHORIZATION;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use tower_layer::Layer;
@@ -147,6 +147,8 @@ impl Shared {
         if let Some(header) = self.choice.as_ref().and_then(TenantChoice::header) {
             parts.headers.remove(header);
         }
+        // What was compressed behind the guard could not be looked at.
+        parts.headers.remove(ACCEPT_ENCODING);
         parts.extensions.insert(caller);
         parts.extensions.insert(session.clone());
         let request = Request::from_parts(parts, Body::from(body));

@@ -10,7 +10,7 @@ impl Customers {
     #[tenant_query("SELECT name FROM customers WHERE plan = $type")]
     pub async fn names(&self, db: &mut Scope<'_>, r#type: &str) -> DbResult<Vec<String>>;
 
-    #[tenant_query("SELECT * FROM customers")]
+    #[tenant_query("SELECT id, name FROM customers")]
     pub(crate) async fn all<T>(db: &mut Scope<'_>) -> DbResult<Vec<T>>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send;

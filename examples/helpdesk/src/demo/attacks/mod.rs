@@ -37,7 +37,7 @@ pub async fn records(world: &World) -> Row {
 /// A statement without any filter.
 pub async fn unfiltered(world: &World) -> Row {
     run(
-        "SELECT * FROM customers, without a filter",
+        "SELECT … FROM customers, without a filter",
         unfiltered::select(world),
     )
     .await

@@ -1,0 +1,6 @@
+use watertight::{DbResult, Scope, tenant_query};
+
+#[tenant_query("SELECT name FROM customers", returns_tenant = "staff see it")]
+async fn names(db: &mut Scope<'_>) -> DbResult<Vec<String>>;
+
+fn main() {}

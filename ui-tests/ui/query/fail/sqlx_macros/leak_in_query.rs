@@ -1,0 +1,9 @@
+use watertight::{DbResult, Scope, tenant_query};
+
+#[tenant_query]
+async fn rows(db: &mut Scope<'_>) -> DbResult<()> {
+    sqlx::query!("SELECT body FROM notes").fetch_all(db).await?;
+    Ok(())
+}
+
+fn main() {}
