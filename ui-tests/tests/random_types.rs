@@ -10,14 +10,17 @@ use watertight::{TenantIdentifier, ToolInput};
 use watertight_analysis::schema_walk::{Rule, walk};
 use watertight_analysis::words::Extra;
 
+// The build script writes the source; here only the cases are asked for.
+#[allow(dead_code)]
 #[path = "random/generate.rs"]
 mod generate;
 
 /// A tenant in the innermost place.
-#[derive(serde::Deserialize, schemars::JsonSchema, TenantIdentifier)]
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema, TenantIdentifier)]
 pub struct Clinic(#[allow(dead_code)] u64);
 
 /// Whether a type is an input, as a value: an inherent method is preferred where its bound holds.
+#[derive(Debug)]
 pub struct Check<T>(PhantomData<T>);
 
 impl<T: ToolInput> Check<T> {
@@ -42,7 +45,7 @@ macro_rules! is_input {
 }
 
 /// What the build script wrote of the same cases.
-#[allow(dead_code, clippy::pedantic)]
+#[allow(dead_code, unreachable_pub, missing_debug_implementations, clippy::all)]
 mod types {
     include!(concat!(env!("OUT_DIR"), "/random_types.rs"));
 }

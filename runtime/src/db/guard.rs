@@ -39,7 +39,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(
+    pub(super) fn new(
         connection: PoolConnection<Postgres>,
         runtime: Handle,
         slot: Arc<Slot>,

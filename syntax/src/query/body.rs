@@ -243,7 +243,7 @@ impl Rewriter<'_, '_> {
         let row = match function.as_str() {
             "query" | "query_with" => Rows::Unread,
             _ => match row_type(&callee.path) {
-                Some(row) => Rows::Become(row),
+                Some(row) => Rows::Become(Box::new(row)),
                 None => Rows::Unseen(Some(format!(
                     "write what a row becomes, so that it is seen whether that leaves: `{function}::<_, Row>(\"…\")`"
                 ))),
@@ -271,7 +271,7 @@ impl Rewriter<'_, '_> {
         }
         self.imported.extend(parsed.imported.take());
         let row = match parsed.row() {
-            MacroRows::Named(ty) => Rows::Become(ty.clone()),
+            MacroRows::Named(ty) => Rows::Become(Box::new(ty.clone())),
             MacroRows::Record => Rows::Unread,
             MacroRows::Value => Rows::Unseen(None),
         };
@@ -403,7 +403,7 @@ enum Rows {
     /// They are read column by column.
     Unread,
     /// A type that is written out.
-    Become(syn::Type),
+    Become(Box<syn::Type>),
     /// A type that is not; with how to write it, if there is a way.
     Unseen(Option<String>),
 }
@@ -413,11 +413,11 @@ fn row_type(path: &Path) -> Option<syn::Type> {
     let syn::PathArguments::AngleBracketed(arguments) = &path.segments.last()?.arguments else {
         return None;
     };
-    let types = arguments.args.iter().filter_map(|argument| match argument {
+    let mut types = arguments.args.iter().filter_map(|argument| match argument {
         syn::GenericArgument::Type(ty) => Some(ty),
         _ => None,
     });
-    match types.skip(1).next()? {
+    match types.nth(1)? {
         syn::Type::Infer(_) => None,
         ty => Some(ty.clone()),
     }

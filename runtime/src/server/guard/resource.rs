@@ -111,7 +111,9 @@ impl Resource {
                 else {
                     return std::future::ready(StatusCode::NOT_FOUND.into_response());
                 };
-                document["resource"] = json!(text.replace(PLACE, &tenant));
+                if let Some(resource) = document.get_mut("resource") {
+                    *resource = json!(text.replace(PLACE, &tenant));
+                }
             }
             let body = document.to_string();
             let headers = [

@@ -121,5 +121,5 @@ pub fn main() {
 
     // The method itself is there for callers of its own.
     let desk = Desk { store: Fixed };
-    let _ = desk.touch_tool_fn();
+    drop(desk.touch_tool_fn());
 }
