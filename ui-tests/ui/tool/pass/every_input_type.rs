@@ -27,7 +27,8 @@ async fn everything(
     _files: Vec<std::path::PathBuf>,
     _either: Result<u8, String>,
     _many: (u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8),
-    _more: (LinkedList<u8>, BinaryHeap<u8>, Box<[String]>, Cow<'static, [u8]>),
+    _more: (LinkedList<u8>, BinaryHeap<u8>),
+    _borrowed: (Box<[String]>, Cow<'static, [u8]>),
     #[tool(range(1..=9))] _some: std::num::NonZeroU8,
 ) -> ToolResult<()> {
     Ok(())
