@@ -54,13 +54,20 @@ impl Tripwire {
         if matches!(self, Self::Off) {
             return false;
         }
+        if let Self::Uuid(wire) = self {
+            let mut escapes = false;
+            return wire.finds(bytes, &mut escapes)
+                || escapes
+                    && escapes::decoded(bytes)
+                        .is_some_and(|decoded| wire.finds(&decoded, &mut escapes));
+        }
         self.finds_as_written(bytes)
             || escapes::decoded(bytes).is_some_and(|decoded| self.finds_as_written(&decoded))
     }
 
     fn finds_as_written(&self, bytes: &[u8]) -> bool {
         match self {
-            Self::Uuid(wire) => wire.finds(bytes),
+            Self::Uuid(wire) => wire.finds(bytes, &mut false),
             Self::Text(wire) => wire.finds(bytes),
             Self::Member(wire) => wire.finds(bytes),
             #[cfg(test)]
