@@ -42,7 +42,7 @@ pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
 pub use id::{InvalidTenantId, TenantId, TenantKind};
 pub use prompt::{Prompt, PromptOutput, PromptTemplate, Prompts};
 pub use resource::{Contents, Resource, ResourceOutput, Resources};
-pub use sealed::{InvalidSealingKey, SealingKey};
+pub use sealed::{InvalidSealingKey, SealingKey, TenantHandle};
 pub use server::{
     ForeignParts, Guard, GuardBuilder, GuardLayer, GuardService, McpServer, Server, ServerBuilder,
     ServerError, StdioIdentity, StdioServer, list_tools,

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use watertight::auth::JwtAuthenticator;
 use watertight::{
-    Contents, DbResult, Prompt, Scope, SealingKey, TenantPool, ToolContext, ToolError, ToolInput,
-    ToolResult, completions, mcp_completion, mcp_prompt, mcp_resource, mcp_tool, prompts,
-    resources, tenant_query, tools,
+    Contents, DbResult, Prompt, Scope, SealingKey, TenantHandle, TenantPool, ToolContext,
+    ToolError, ToolInput, ToolResult, completions, mcp_completion, mcp_prompt, mcp_resource,
+    mcp_tool, prompts, resources, tenant_query, tools,
 };
 use watertight_devdb::{Database, DevDb};
 use watertight_e2e::endpoint::Endpoint;
@@ -123,6 +123,36 @@ async fn words(cx: ToolContext, cursor: Option<String>) -> ToolResult<String> {
     cx.seal("cursor", &(from + 1))
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
+struct NoteId(i64);
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct OtherId(i64);
+
+/// A handle of a note.
+#[mcp_tool]
+async fn point_at(
+    cx: ToolContext,
+    id: i64,
+    #[tool(default = 3600)] seconds: u64,
+) -> ToolResult<TenantHandle<NoteId>> {
+    cx.handle_for(&NoteId(id), std::time::Duration::from_secs(seconds))
+}
+
+/// A note by its handle.
+#[mcp_tool]
+async fn follow(cx: ToolContext, handle: TenantHandle<NoteId>) -> ToolResult<String> {
+    let NoteId(id) = cx.resolve(&handle)?;
+    let body = body_of(&mut cx.read().await?, id).await?;
+    body.ok_or_else(ToolError::not_found)
+}
+
+/// Takes a handle of something else.
+#[mcp_tool]
+async fn follow_other(cx: ToolContext, handle: TenantHandle<OtherId>) -> ToolResult<i64> {
+    Ok(cx.resolve(&handle)?.0)
+}
+
 /// A tool of another crate that asks the client something between two rounds.
 struct Asking;
 
@@ -193,7 +223,7 @@ impl World {
         let endpoint = Endpoint::start(auth, |server| {
             server
                 .pool(pool)
-                .tools(tools![words])
+                .tools(tools![words, point_at, follow, follow_other])
                 .mount(Asking, Asking::tool_router())
                 .resources(resources![note, count, secret, fault])
                 .prompts(prompts![answer, hidden])
@@ -608,6 +638,58 @@ async fn a_handle_of_a_tool_opens_for_its_own_principal_alone() {
     );
     for (tenant, subject) in [(ACME, "bob"), (BETA, "alice")] {
         assert_eq!(text(&call(tenant, subject, Some(cursor)).await), garbage);
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_handle_that_is_not_the_callers_is_not_found() {
+    let world = World::new().await;
+    let call = async |(tenant, subject), tool: &str, arguments: Value| {
+        let token = world.token(tenant, subject);
+        world.endpoint.call(&token, tool, arguments).await
+    };
+    let alice = (ACME, "alice");
+    let make = async |seconds: u64| {
+        let arguments = json!({ "id": 1, "seconds": seconds });
+        let made = call(alice, "point_at", arguments).await.json();
+        made["result"]["structuredContent"]["result"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let handle = make(3600).await;
+    let followed = call(alice, "follow", json!({ "handle": &handle })).await;
+    assert!(
+        followed.text().contains("acme note 1"),
+        "{}",
+        followed.text()
+    );
+    let refused = async |who, tool: &str, handle: &str| {
+        let answer = call(who, tool, json!({ "handle": handle })).await;
+        assert!(!answer.is_result());
+        let text = answer.text();
+        text.split(" (reference").next().unwrap().to_owned()
+    };
+    // Word for word as for a row that does not exist.
+    let absent = call(alice, "point_at", json!({ "id": 100_000 }))
+        .await
+        .json();
+    let absent = absent["result"]["structuredContent"]["result"]
+        .as_str()
+        .unwrap();
+    let not_found = refused(alice, "follow", absent).await;
+    assert_eq!(not_found, "not found");
+    let expired = make(0).await;
+    for (who, tool, handle) in [
+        ((ACME, "bob"), "follow", handle.as_str()),
+        ((BETA, "alice"), "follow", &handle),
+        (alice, "follow_other", &handle),
+        (alice, "follow", &expired),
+        (alice, "follow", &handle[1..]),
+        (alice, "follow", "1"),
+        (alice, "follow", ""),
+    ] {
+        assert_eq!(refused(who, tool, handle).await, not_found);
     }
 }
 

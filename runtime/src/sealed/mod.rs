@@ -7,6 +7,7 @@
 //! be told from a text that never was a handle.
 
 mod context;
+mod handle;
 mod key;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
+pub use handle::TenantHandle;
 pub use key::{InvalidSealingKey, SealingKey};
 
 use crate::session::Session;

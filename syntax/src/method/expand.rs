@@ -58,7 +58,7 @@ pub(super) fn expand(tool: &Tool) -> TokenStream {
         #(#cfg)*
         #[doc = #of_spec]
         fn #spec() -> #krate::__private::MethodSpec<#output> {
-            #krate::__private::method_spec(#specification)
+            #krate::__private::method_spec::<#output>(#specification)
         }
 
         #(#cfg)*
