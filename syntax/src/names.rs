@@ -186,12 +186,9 @@ impl<'ast> Visit<'ast> for TypeNames<'_> {
             // A value sealed to the caller. A type of another crate that bears the name is judged by
             // its type like any other.
             let own = (last.ident != "TenantHandle").then_some(&last.ident);
-            self.found = [own, marker]
-                .into_iter()
-                .flatten()
-                .find_map(|ident| {
-                    Some((ident.clone(), self.names.first_tier(&ident.to_string())?))
-                });
+            self.found = [own, marker].into_iter().flatten().find_map(|ident| {
+                Some((ident.clone(), self.names.first_tier(&ident.to_string())?))
+            });
         }
         syn::visit::visit_type_path(self, path);
     }

@@ -75,7 +75,7 @@ async fn without_the_guard_a_dropped_begin_contaminates() {
         let begin = plain.begin_with("BEGIN; SET LOCAL app.tenant_id = '1'");
         let _ = timeout(deadline(round, delay), begin).await;
         let mut connection = plain.acquire().await.unwrap();
-        if leftovers(&mut connection).await != (String::new(), false) {
+        if leftovers(&mut connection).await.unwrap() != (String::new(), false) {
             contaminated += 1;
             connection.close_on_drop();
         }

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use watertight_devdb::{Database, DevDb};
 
 use crate::audit::Origin;
-use crate::db::{DbResult, Migrate, Scope, TenantPool, TenantPoolBuilder, WriteScope};
+use crate::db::{DbError, DbResult, Migrate, Scope, TenantPool, TenantPoolBuilder, WriteScope};
 use crate::error::Reference;
 use crate::id::{TenantId, TenantKind};
 use crate::session::{Grant, Session};
@@ -161,26 +161,45 @@ pub(super) async fn as_admin(database: &Database, sql: &str) -> Vec<String> {
 
 /// What the next borrower of a pooled connection would find without setting anything: the tenant
 /// setting, and whether a transaction is open. `(None or "", false)` is clean.
-pub(super) async fn leftovers(connection: &mut PgConnection) -> (String, bool) {
+pub(super) async fn leftovers(
+    connection: &mut PgConnection,
+) -> Result<(String, bool), sqlx::Error> {
     // Two messages: within one open transaction `now()` stands still.
     let first: (String, String) =
         sqlx::query_as("SELECT coalesce(current_setting('app.tenant_id', true), ''), now()::text")
             .persistent(false)
             .fetch_one(&mut *connection)
-            .await
-            .unwrap();
+            .await?;
     let second: String = sqlx::query_scalar("SELECT now()::text")
         .persistent(false)
         .fetch_one(connection)
-        .await
-        .unwrap();
-    (first.0, first.1 == second)
+        .await?;
+    Ok((first.0, first.1 == second))
 }
 
 /// Borrows from the pool as the gate does, and asserts that nothing was left behind.
 pub(super) async fn assert_clean(pool: &TenantPool) {
     let mut connection = pool.connections().inspect().await.unwrap();
-    assert_eq!(leftovers(&mut connection).await, (String::new(), false));
+    let found = leftovers(&mut connection).await.unwrap();
+    assert_eq!(found, (String::new(), false));
+}
+
+/// The same of every connection of a pool that has this many, all of them held at once. One whose
+/// backend was killed has nothing to leave behind. Says how many were alive.
+pub(super) async fn assert_all_clean(pool: &TenantPool, connections: u32) -> usize {
+    let mut held = Vec::new();
+    for _ in 0..connections {
+        let mut connection = pool.connections().inspect().await.unwrap();
+        match leftovers(&mut connection).await {
+            Ok(found) => {
+                assert_eq!(found, (String::new(), false));
+                held.push(connection);
+            }
+            Err(error) if DbError::lost_connection(&error) => connection.close_on_drop(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    held.len()
 }
 
 /// `url` with another login.
