@@ -138,7 +138,10 @@ fn statements(declared: &Declared<'_>) -> TokenStream {
         })
         .collect();
     match (arms.pop(), arms.as_slice()) {
-        (Some((_, only)), []) => only,
+        (Some((_, only)), []) if indexes.is_empty() => only,
+        // A single combination chooses nothing, and its variants are compared with the type's all the
+        // same.
+        (Some((_, only)), []) => quote!({ let _ = (#(#indexes,)*); #only }),
         (Some((_, last)), arms) => {
             let (patterns, values): (Vec<_>, Vec<_>) = arms.iter().cloned().unzip();
             // The indexes are of the choices above, so what is left is the last combination.
