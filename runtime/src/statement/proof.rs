@@ -17,6 +17,8 @@ pub struct Statement {
     pub(super) parameters: usize,
     pub(super) tenant: bool,
     pub(super) unproved: Option<&'static str>,
+    /// What the proof rests on; without a list, everything.
+    pub(super) relations: Option<&'static [&'static str]>,
     /// Parameters that take no float.
     uncast: &'static [u32],
     /// Parameters that take no text.
@@ -41,6 +43,7 @@ impl Statement {
             parameters: 0,
             tenant: false,
             unproved: None,
+            relations: None,
             uncast: &[],
             untexted: &[],
             seen: 0,
@@ -67,6 +70,14 @@ impl Statement {
     #[must_use]
     pub const fn unproved(mut self, reason: &'static str) -> Self {
         self.unproved = Some(reason);
+        self
+    }
+
+    /// The relations that the proof rests on, schema-qualified as SQL spells them. While the database
+    /// protects one of them less than was proved, the statement does not run.
+    #[must_use]
+    pub const fn relations(mut self, relations: &'static [&'static str]) -> Self {
+        self.relations = Some(relations);
         self
     }
 

@@ -316,6 +316,7 @@ impl Rewriter<'_, '_> {
             tenant: prepared.tenant.is_some(),
             uncast: float::uncast(self.attr.kind, &proof),
             untexted: text_value::untexted(self.attr.kind, &proof),
+            relations: &proof.relations,
         };
         Some(Checked {
             statement: constant.tokens(),

@@ -61,6 +61,8 @@ pub(super) struct Proven<'a> {
     pub(super) uncast: Vec<u32>,
     /// Parameters that take no text.
     pub(super) untexted: Vec<u32>,
+    /// The relations that the proof rests on, schema-qualified.
+    pub(super) relations: Vec<String>,
     writes: bool,
 }
 
@@ -154,6 +156,7 @@ fn check<'a>(
             bound,
             uncast: float::uncast(attr.kind, proof).to_vec(),
             untexted: text_value::untexted(attr.kind, proof).to_vec(),
+            relations: proof.relations.clone(),
             writes: proof.writes,
         });
     }

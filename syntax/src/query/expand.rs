@@ -28,6 +28,8 @@ pub(super) struct Constant<'a> {
     pub(super) uncast: &'a [u32],
     /// Parameters that take no text.
     pub(super) untexted: &'a [u32],
+    /// The relations that the proof rests on, schema-qualified.
+    pub(super) relations: &'a [String],
 }
 
 impl Constant<'_> {
@@ -41,6 +43,7 @@ impl Constant<'_> {
             tenant,
             uncast,
             untexted,
+            relations,
         } = self;
         let parameters = (*parameters > 0).then(|| {
             let count = Literal::usize_unsuffixed(*parameters);
@@ -59,7 +62,10 @@ impl Constant<'_> {
             let numbers = numbers(untexted);
             quote!(.untexted(#numbers))
         });
-        quote!(#krate::__private::Statement::new(#sql, #catalog, #name) #parameters #tenant #uncast #untexted)
+        quote! {
+            #krate::__private::Statement::new(#sql, #catalog, #name)
+                .relations(&[#(#relations),*]) #parameters #tenant #uncast #untexted
+        }
     }
 }
 
@@ -198,6 +204,7 @@ fn bound(declared: &Declared<'_>, statement: &Proven<'_>) -> TokenStream {
         bound,
         uncast,
         untexted,
+        relations,
         ..
     } = statement;
     let krate = &attr.krate;
@@ -210,6 +217,7 @@ fn bound(declared: &Declared<'_>, statement: &Proven<'_>) -> TokenStream {
         tenant: *tenant,
         uncast,
         untexted,
+        relations,
     };
     let statement = constant.tokens();
     let start = match (&attr.system, writes) {

@@ -73,6 +73,7 @@ fn check(attr: &QueryAttr, desk: &mut Desk<'_>) -> Option<TokenStream> {
         // Every relation is protected by the database itself.
         uncast: &[],
         untexted: &proof.untexted,
+        relations: &proof.relations,
     };
     let statement = constant.tokens();
     let stamp = expand::stamp();
