@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use crate::db::{DbError, DbErrorKind};
+use crate::db::{DbError, DbErrorKind, told, whole};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData};
 
 /// What a tool returns.
@@ -214,15 +214,19 @@ impl ToolError {
         format!("{self} (reference {reference})")
     }
 
-    /// Writes the cause to the log, under the reference.
+    /// Writes the cause to the log, under the reference: without values where the database said
+    /// them. The whole goes to a target of its own, which [`observe`](crate::observe) withholds.
     pub(crate) fn log(&self, reference: Reference, tool: &str) {
-        let cause = self.cause.as_deref().map(chain);
+        let cause = self.cause.as_deref().map(|cause| told(cause));
         let (kind, cause) = (self.kind.as_str(), cause.as_deref());
         match self.kind {
             ToolErrorKind::Internal | ToolErrorKind::Unavailable => {
                 tracing::error!(%reference, tool, kind, cause, "tool call failed");
             }
             _ => tracing::info!(%reference, tool, kind, cause, "tool call refused"),
+        }
+        if let Some(cause) = self.cause.as_deref() {
+            tracing::debug!(target: "watertight::cause", %reference, whole = whole(cause));
         }
     }
 
@@ -246,24 +250,6 @@ impl ToolError {
         };
         ErrorData::new(code, self.client_text(reference), None)
     }
-}
-
-/// A cause and what caused it, for the log.
-fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let mut text = error.to_string();
-    // The one error of ours that keeps its source to itself.
-    if let Some(cause) = error.downcast_ref::<DbError>().and_then(DbError::cause) {
-        text.push_str(": ");
-        text.push_str(&chain(cause));
-        return text;
-    }
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }
 
 impl fmt::Display for ToolError {
@@ -298,12 +284,15 @@ impl fmt::Debug for ToolError {
 /// The text follows from the kind alone; the database's own words go to the log.
 impl From<DbError> for ToolError {
     fn from(error: DbError) -> Self {
+        let message = error.message();
         let mapped = match error.kind() {
             DbErrorKind::NotFound => Self::not_found(),
-            DbErrorKind::Conflict => Self::conflict("it contradicts existing data"),
-            DbErrorKind::InvalidValue => {
-                Self::invalid_arguments("a value is missing, malformed or out of range")
+            DbErrorKind::Conflict => {
+                Self::conflict(message.unwrap_or("it contradicts existing data"))
             }
+            DbErrorKind::InvalidValue => Self::invalid_arguments(
+                message.unwrap_or("a value is missing, malformed or out of range"),
+            ),
             DbErrorKind::Denied => Self::denied(),
             DbErrorKind::Busy | DbErrorKind::Serialization => Self::busy(),
             DbErrorKind::Unavailable | DbErrorKind::Timeout => Self::unavailable(),
@@ -380,7 +369,9 @@ mod tests {
         let error = ToolError::from(DbError::with_cause(DbErrorKind::Conflict, words));
         assert_eq!(error.kind(), ToolErrorKind::Conflict);
         assert!(!error.client_text(Reference::random()).contains("key"));
-        assert!(chain(error.cause.as_deref().unwrap()).ends_with(words));
+        assert!(told(error.cause.as_deref().unwrap()).ends_with(words));
+        let taken = DbError::with_cause(DbErrorKind::Conflict, words).saying(Some("it is taken"));
+        assert_eq!(ToolError::from(taken).to_string(), "conflict: it is taken");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod completion;
 pub mod db;
 mod error;
 mod id;
+pub mod observe;
 pub mod prompt;
 pub mod resource;
 mod sealed;

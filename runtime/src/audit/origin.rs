@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::Reference;
 use crate::session::Session;
 
-/// The call behind a scope. Cloning it shares the row counter.
+/// The call behind a scope. Cloning it shares the counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     reference: Reference,
@@ -17,6 +17,7 @@ pub(crate) struct Origin {
     subject: Option<Arc<str>>,
     home_tenant: Option<Arc<str>>,
     rows: Arc<AtomicU64>,
+    trips: Arc<AtomicU64>,
 }
 
 impl Origin {
@@ -40,6 +41,7 @@ impl Origin {
             subject: None,
             home_tenant: None,
             rows: Arc::default(),
+            trips: Arc::default(),
         }
     }
 
@@ -77,6 +79,17 @@ impl Origin {
     /// Adds to the rows that the call has read or changed so far.
     pub(crate) fn count_rows(&self, rows: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// One more message to the database was sent whose answer is waited for.
+    pub(crate) fn count_trip(&self) {
+        self.trips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The round trips to the database that the call has waited for so far. What the driver sends to
+    /// prepare a statement on a connection that has not seen it is not among them.
+    pub(crate) fn trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
     }
 
     /// The rows that the call has read or changed so far.

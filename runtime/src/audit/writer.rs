@@ -212,7 +212,7 @@ async fn insert(
         let kind = match answer {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => {
-                tracing::debug!(target: "watertight::audit", cause = error.cause().map(tracing::field::display), "insert failed");
+                tracing::debug!(target: "watertight::audit", cause = error.told(), "insert failed");
                 error.kind()
             }
             Err(_) => DbErrorKind::Unavailable,

@@ -57,6 +57,8 @@ pub(super) struct Options {
     pub(super) audit: bool,
     pub(super) tenant_role: Option<String>,
     pub(super) verify_every: Option<Duration>,
+    /// What is told of violated constraints, by name.
+    pub(super) messages: Vec<(String, &'static str)>,
 }
 
 impl Default for Options {
@@ -73,6 +75,7 @@ impl Default for Options {
             audit: true,
             tenant_role: None,
             verify_every: Some(Duration::from_secs(5 * 60)),
+            messages: Vec::new(),
         }
     }
 }

@@ -14,6 +14,8 @@ pub type DbResult<T> = Result<T, DbError>;
 /// Converts into a tool's error with `?`; the cause goes to the log under the call's reference.
 pub struct DbError {
     kind: DbErrorKind,
+    /// What the pool was told to say of the violated constraint.
+    message: Option<&'static str>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -96,8 +98,23 @@ impl DbError {
         self.kind
     }
 
+    /// What [`constraint_message`](crate::db::TenantPoolBuilder::constraint_message) says of the
+    /// constraint that was violated.
+    #[must_use]
+    pub const fn message(&self) -> Option<&'static str> {
+        self.message
+    }
+
     pub(crate) const fn new(kind: DbErrorKind) -> Self {
-        Self { kind, cause: None }
+        Self {
+            kind,
+            message: None,
+            cause: None,
+        }
+    }
+
+    pub(crate) fn saying(self, message: Option<&'static str>) -> Self {
+        Self { message, ..self }
     }
 
     pub(crate) fn with_cause(
@@ -106,6 +123,7 @@ impl DbError {
     ) -> Self {
         Self {
             kind,
+            message: None,
             cause: Some(cause.into()),
         }
     }
@@ -125,6 +143,11 @@ impl DbError {
             Some(cause) => cause,
             None => Box::new(self),
         }
+    }
+
+    /// What the log may say of the cause: no value, and nothing of `DETAIL` or `HINT`.
+    pub(crate) fn told(&self) -> String {
+        super::cause::told(self)
     }
 
     /// Whether the connection itself is gone, as opposed to the statement having failed on it.
@@ -153,6 +176,7 @@ impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         Self {
             kind: classify(&error),
+            message: None,
             cause: Some(Box::new(error)),
         }
     }
@@ -192,7 +216,8 @@ fn sqlstate(code: &str) -> DbErrorKind {
         _ => match code.get(..2) {
             Some("22") => DbErrorKind::InvalidValue,
             Some("23") => DbErrorKind::Conflict,
-            Some("08" | "57" | "58") => DbErrorKind::Unavailable,
+            // 53: out of disk or memory; 58: an error of its system.
+            Some("08" | "53" | "57" | "58") => DbErrorKind::Unavailable,
             Some("40") => DbErrorKind::Serialization,
             Some("28") => DbErrorKind::Unavailable,
             _ => DbErrorKind::Internal,
@@ -255,6 +280,13 @@ mod tests {
             ("40P01", DbErrorKind::Serialization),
             ("57P01", DbErrorKind::Unavailable),
             ("53300", DbErrorKind::Busy),
+            ("53100", DbErrorKind::Unavailable),
+            ("23001", DbErrorKind::Conflict),
+            ("23514", DbErrorKind::InvalidValue),
+            ("22003", DbErrorKind::InvalidValue),
+            ("40001", DbErrorKind::Serialization),
+            ("08006", DbErrorKind::Unavailable),
+            ("P0001", DbErrorKind::Internal),
             ("42703", DbErrorKind::StaleCatalog),
             ("XX000", DbErrorKind::Internal),
         ] {

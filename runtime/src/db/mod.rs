@@ -4,6 +4,7 @@
 //! pool, unless this module knows what state it is in.
 
 mod begin;
+mod cause;
 mod connections;
 mod error;
 mod gate;
@@ -25,6 +26,7 @@ pub use scope::{Scope, WriteScope};
 pub use system::{SystemPool, SystemPoolBuilder, SystemScope};
 
 pub(crate) use begin::push_text;
+pub(crate) use cause::{told, whole};
 pub(crate) use scope::Tx;
 
 #[cfg(test)]

@@ -241,6 +241,29 @@ impl TenantPoolBuilder {
         self
     }
 
+    /// What a client is told when this constraint or unique index is violated: `"that e-mail is
+    /// taken"`. Without one, a conflict says that it contradicts existing data, and nothing more.
+    ///
+    /// The text is fixed at compile time, so that no value gets into it. A unique, exclusion or
+    /// foreign-key constraint without the tenant column can have none: to tell a conflict on it would
+    /// tell that another tenant's row exists. [`connect`](TenantPoolBuilder::connect) refuses that,
+    /// and a name that the database does not have.
+    ///
+    /// ```no_run
+    /// # async fn example(catalog: watertight::Catalog) -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = watertight::TenantPool::builder("postgres://…")
+    ///     .constraint_message("customers_tenant_id_email_key", "that e-mail is taken")
+    ///     .constraint_message("customers_plan_check", "there is no such plan")
+    ///     .connect(catalog)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn constraint_message(mut self, name: impl Into<String>, text: &'static str) -> Self {
+        self.options.messages.push((name.into(), text));
+        self
+    }
+
     /// Writes no audit records together with the changes of this pool's scopes.
     ///
     /// For databases that [`migrate`](crate::migrate) did not prepare.
@@ -264,9 +287,11 @@ impl TenantPoolBuilder {
         };
         pool.verify().await?;
         let mut connection = pool.connections.inspect().await?;
-        let keys = TenantKeys::read(raw(&mut connection), &catalog).await;
+        let messages = &self.options.messages;
+        let keys = TenantKeys::read(raw(&mut connection), &catalog, messages).await;
+        let keys = keys.map_err(PoolError::Connect)?;
         pool.connections
-            .judge_conflicts(keys.map_err(PoolError::Connect)?);
+            .judge_conflicts(keys.map_err(PoolError::Configuration)?);
         drop(connection);
         if let Some(every) = self.options.verify_every {
             tokio::spawn(health::watch(

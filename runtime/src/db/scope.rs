@@ -142,20 +142,23 @@ impl Shared {
     /// Classifies an error of a statement or a commit.
     fn classify(&self, error: sqlx::Error) -> DbError {
         self.watch.suspect(&error);
-        let within = self
-            .tenant_keys
-            .get()
-            .is_none_or(|keys| keys.contain(&error));
+        let judged = self.tenant_keys.get().map(|keys| keys.judge(&error));
         let error = DbError::from(error);
-        if within || error.kind() != DbErrorKind::Conflict {
-            return error;
+        // A system pool has no list: it tells conflicts as they are.
+        let Some(judged) = judged else { return error };
+        match error.kind() {
+            DbErrorKind::Conflict if judged.within => error.saying(judged.message),
+            DbErrorKind::InvalidValue => error.saying(judged.message),
+            DbErrorKind::Conflict => {
+                tracing::warn!(
+                    target: "watertight::db",
+                    cause = error.told(),
+                    "a conflict on a constraint without the tenant column is told as an internal error"
+                );
+                error.of_kind(DbErrorKind::Internal)
+            }
+            _ => error,
         }
-        tracing::warn!(
-            target: "watertight::db",
-            cause = error.cause().map(tracing::field::display),
-            "a conflict on a constraint without the tenant column is told as an internal error"
-        );
-        error.of_kind(DbErrorKind::Internal)
     }
 }
 
@@ -178,6 +181,7 @@ impl Tx {
     pub(crate) fn new(guard: Guard, shared: Arc<Shared>, origin: Origin, mode: Mode) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        origin.count_trip();
         Self {
             guard,
             shared,
@@ -206,6 +210,7 @@ impl Tx {
             ));
         }
         self.guard.send()?;
+        self.origin.count_trip();
         self.wrote |= writes;
         // Cleared by `settle`; a dropped or panicking future never gets there.
         self.failed = true;
@@ -243,6 +248,7 @@ impl Tx {
 
     /// Sends the commit message. The connection is closed unless it reports success.
     pub(crate) async fn commit(mut self, text: String) -> DbResult<()> {
+        self.origin.count_trip();
         match self.guard.commit(text).await {
             Ok(()) => Ok(()),
             Err(error) if DbError::lost_connection(&error) => {

@@ -271,7 +271,7 @@ async fn insert_records(connections: &Connections, values: &str) {
     {
         tracing::warn!(
             target: "watertight::audit",
-            cause = error.cause().map(tracing::field::display),
+            cause = error.told(),
             "system reads are in the log only"
         );
     }

@@ -20,6 +20,7 @@ use super::stdio::{StdioIdentity, StdioServer};
 use crate::auth::{Authenticator, TenantChoice};
 use crate::completion::Completions;
 use crate::db::TenantPool;
+use crate::observe::TenantLabel;
 use crate::prompt::Prompts;
 use crate::resource::Resources;
 use crate::sealed::SealingKey;
@@ -275,6 +276,12 @@ impl ServerBuilder {
     /// The largest accepted request body. One mebibyte by default.
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.guard = self.guard.max_body_bytes(bytes);
+        self
+    }
+
+    /// See [`GuardBuilder::tenant_label`].
+    pub fn tenant_label(mut self, label: TenantLabel) -> Self {
+        self.guard = self.guard.tenant_label(label);
         self
     }
 

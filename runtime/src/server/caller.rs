@@ -13,6 +13,7 @@ use crate::audit::{AuditLimits, AuditWriter};
 use crate::auth::ScopeRules;
 use crate::db::TenantPool;
 use crate::error::Reference;
+use crate::observe::{Meter, TenantLabel};
 use crate::sealed::Sealer;
 use crate::session::Session;
 use crate::subscription::Notifier;
@@ -30,6 +31,7 @@ pub(crate) struct ServerState {
     requires: BTreeMap<String, Vec<String>>,
     audit: OnceLock<AuditWriter>,
     probes: AtomicU64,
+    meter: Meter,
     sealer: Sealer,
     /// Of the server around it; a guard in front of another service has none.
     notifier: OnceLock<Notifier>,
@@ -46,6 +48,7 @@ impl ServerState {
             requires: BTreeMap::new(),
             audit: OnceLock::new(),
             probes: AtomicU64::new(0),
+            meter: Meter::default(),
             sealer: Sealer::new(&[]),
             notifier: OnceLock::new(),
         }
@@ -55,6 +58,17 @@ impl ServerState {
     pub(crate) fn sealed_with(mut self, sealer: Sealer) -> Self {
         self.sealer = sealer;
         self
+    }
+
+    /// The same, with metrics that are split by tenant.
+    pub(crate) fn metered_by(mut self, label: TenantLabel) -> Self {
+        self.meter = Meter::labelled(label);
+        self
+    }
+
+    /// What counts its calls.
+    pub(crate) const fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// The same, with the scopes that tools need.

@@ -4,11 +4,9 @@
 //! walked at start-up like everything else, and nothing else of it can be reached. Its errors and
 //! panics are answered in fixed words, and every call leaves a record.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rmcp::model::{
     ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse, GetPromptResult, JsonObject,
@@ -18,14 +16,15 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 use watertight_analysis::uri_template::Template;
 use watertight_analysis::words::{Tier, classify};
 
 use super::beyond::record;
 use super::caller::Caller;
-use super::handler::text_of;
 use crate::audit::Outcome;
 use crate::error::ToolError;
+use crate::observe;
 use crate::tool::Record;
 
 /// A call that takes longer is given up.
@@ -253,17 +252,14 @@ async fn settled<T>(
     running: BoxFuture<'_, Result<T, ErrorData>>,
     record: Record,
 ) -> Result<T, ToolError> {
-    let running = AssertUnwindSafe(running).catch_unwind();
+    let running = observe::watch(running).instrument(record.span());
     let (outcome, error) = match tokio::time::timeout(TIME_LIMIT, running).await {
         Ok(Ok(Ok(answer))) => {
             record.end(Outcome::Ok, None);
             return Ok(answer);
         }
         Ok(Ok(Err(error))) => (Outcome::Failed, in_our_words(&error)),
-        Ok(Err(panic)) => {
-            let text = format!("the handler panicked: {}", text_of(&*panic));
-            (Outcome::Panicked, ToolError::internal(text))
-        }
+        Ok(Err(panicked)) => (Outcome::Panicked, ToolError::internal(panicked)),
         Err(_) => {
             let error = ToolError::unavailable().because("it took longer than its time limit");
             (Outcome::Cancelled, error)

@@ -3,12 +3,9 @@
 //! Invariant: nothing is listed or called without a verified caller. What leaves as a protocol
 //! error has a fixed text and the request's reference; the cause is in the log.
 
-use std::any::Any;
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
@@ -27,6 +24,7 @@ use super::beyond::Beyond;
 use super::caller::Caller;
 use super::pages::page;
 use crate::error::{Reference, ToolError};
+use crate::observe;
 use crate::session::Session;
 
 /// What a mistake in the arguments begins with when rmcp itself finds it. The rest of the text
@@ -306,11 +304,11 @@ impl ServerHandler for McpServer {
             .0
             .router
             .call(ToolCallContext::new(self, request, context));
-        match AssertUnwindSafe(call).catch_unwind().await {
+        match observe::watch(call).await {
             Ok(Ok(response)) => Ok(without_echo(response, reference, &tool.name)),
             Ok(Err(error)) => Err(safe(error, reference, &tool.name)),
-            Err(panic) => {
-                let error = ToolError::internal(format!("the tool panicked: {}", text_of(&*panic)));
+            Err(panicked) => {
+                let error = ToolError::internal(panicked);
                 Ok(error.into_result(reference, &tool.name).into())
             }
         }
@@ -351,7 +349,7 @@ fn without_echo(response: CallToolResponse, reference: Reference, tool: &str) ->
     {
         let error = ToolError::invalid_arguments("they do not match the tool's schema");
         return error
-            .because(text.text.clone())
+            .because("rmcp could not read the arguments")
             .into_result(reference, tool)
             .into();
     }
@@ -375,10 +373,4 @@ fn safe(error: ErrorData, reference: Reference, tool: &str) -> ErrorData {
     };
     tracing::error!(%reference, tool, code = error.code.0, cause = %error.message, "tool call failed");
     ErrorData::new(error.code, format!("{text} (reference {reference})"), None)
-}
-
-pub(super) fn text_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a text")
 }

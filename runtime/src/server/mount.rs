@@ -4,21 +4,21 @@
 //! outside: its schema is closed and walked at start-up, its arguments are checked against it, its
 //! errors and panics are answered in fixed words, and every call leaves a record.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use rmcp::RoleServer;
 use rmcp::handler::server::router::tool::{ToolRoute, ToolRouter};
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData, JsonObject};
 use rmcp::service::RequestContext;
+use tracing::Instrument as _;
 
 use super::caller::Caller;
-use super::handler::{McpServer, caller, text_of};
+use super::handler::{McpServer, caller};
 use super::round_trip::Rounds;
 use crate::audit::{Origin, Outcome};
 use crate::error::{ToolError, ToolErrorKind};
+use crate::observe;
 use crate::tool::{InvalidTool, Record, Validator, close, published_by_us};
 
 /// The routes of a router over another handler, for ours. Calls reach `handler`, as there.
@@ -68,7 +68,8 @@ fn route<T: Send + Sync + 'static>(
                     return Ok(admitted.refuse(Outcome::Refused, error));
                 }
                 let running = call(ToolCallContext::new(&**handler, request, context));
-                let ended = AssertUnwindSafe(running).catch_unwind().await;
+                let span = admitted.record.span();
+                let ended = observe::watch(running).instrument(span).await;
                 admitted.finish(ended, &rounds)
             })
         },
@@ -137,7 +138,7 @@ impl Admitted {
             .into()
     }
 
-    fn finish(self, ended: std::thread::Result<Answer>, rounds: &Rounds) -> Answer {
+    fn finish(self, ended: Result<Answer, String>, rounds: &Rounds) -> Answer {
         let ended = match ended {
             Ok(Ok(answer)) => match rounds.seal(answer) {
                 Ok(answer) => Ok(Ok(answer)),
@@ -164,8 +165,8 @@ impl Admitted {
                 }
                 answer
             }
-            Err(panic) => {
-                let error = ToolError::internal(format!("the tool panicked: {}", text_of(&*panic)));
+            Err(panicked) => {
+                let error = ToolError::internal(panicked);
                 record.end(Outcome::Panicked, Some(&error));
                 Ok(error.into_result(caller.reference(), &tool).into())
             }

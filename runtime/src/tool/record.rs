@@ -10,6 +10,7 @@ use rmcp::service::{RequestContext, RoleServer};
 
 use crate::audit::{AuditRecord, Origin, Outcome};
 use crate::error::ToolError;
+use crate::observe::CallSpan;
 use crate::server::{Caller, ServerState};
 
 /// Argument names kept in a record, and letters of each: both come from the client.
@@ -22,6 +23,7 @@ pub(crate) struct Record {
     pub(crate) audit: AuditRecord,
     state: Arc<ServerState>,
     origin: Origin,
+    span: CallSpan,
     begun: Instant,
     settled: bool,
 }
@@ -49,9 +51,15 @@ impl Record {
             audit,
             state: Arc::clone(caller.state()),
             origin,
+            span: CallSpan::begin(caller.session(), caller.reference(), tool),
             begun: Instant::now(),
             settled: false,
         }
+    }
+
+    /// What the work of the call runs in.
+    pub(crate) fn span(&self) -> tracing::Span {
+        self.span.span()
     }
 
     /// How it ended, whatever is found out later.
@@ -73,6 +81,9 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.audit.rows = self.origin.rows();
         self.audit.duration = self.begun.elapsed();
+        let trips = self.origin.trips();
+        self.span.end(&self.audit, trips);
+        self.state.meter().count(&self.audit, trips);
         if self.audit.probe {
             self.state.count_probe();
             let reference = &self.audit.reference;

@@ -5,9 +5,7 @@
 //! contain the caller's own tenant identifier; and every such call ends in one audit record, also
 //! one that panics or whose future is dropped.
 
-use std::any::Any;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +15,7 @@ use rmcp::handler::server::router::tool::ToolRoute;
 use rmcp::model::{CallToolResult, JsonObject, Tool as Published};
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Map;
+use tracing::Instrument as _;
 
 use super::Tool;
 use super::arguments::Arguments;
@@ -29,6 +28,7 @@ use super::registry;
 use super::reply::{Reply, Trips};
 use crate::audit::Outcome;
 use crate::error::{Reference, ToolError};
+use crate::observe;
 use crate::server::Caller;
 
 /// A call that takes longer is given up. Statements have their own, shorter limit.
@@ -199,7 +199,7 @@ async fn limited<R>(
     request: &RequestContext<RoleServer>,
     record: &mut Record,
 ) -> Result<R, ToolError> {
-    let work = AssertUnwindSafe(work).catch_unwind();
+    let work = observe::watch(work).instrument(record.span());
     tokio::select! {
         biased;
         () = request.ct.cancelled() => {
@@ -210,19 +210,11 @@ async fn limited<R>(
             record.settle(Outcome::Cancelled);
             Err(ToolError::unavailable().because("the call took longer than its time limit"))
         }
-        ended = work => ended.unwrap_or_else(|panic| {
+        ended = work => ended.unwrap_or_else(|panicked| {
             record.settle(Outcome::Panicked);
-            Err(ToolError::internal(format!("the tool panicked: {}", panic_text(&*panic))))
+            Err(ToolError::internal(panicked))
         }),
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a text")
 }
 
 /// The tripwire: a result that contains the caller's own tenant identifier does not leave.

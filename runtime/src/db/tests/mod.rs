@@ -8,6 +8,7 @@ mod fault;
 mod gate;
 mod harness;
 mod health;
+mod keys;
 mod migrate;
 mod proxy;
 mod scope;

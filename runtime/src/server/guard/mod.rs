@@ -22,6 +22,7 @@ use watertight_analysis::uri_template::Template;
 use crate::auth::{Authenticator, DynAuthenticator, ScopeRules, TenantChoice, is_scope};
 use crate::db::TenantPool;
 use crate::id::TenantKind;
+use crate::observe::TenantLabel;
 use crate::sealed::{Sealer, SealingKey};
 use crate::server::ServerError;
 use crate::server::caller::ServerState;
@@ -122,6 +123,7 @@ impl Guard {
             sealing_keys: Vec::new(),
             published: Vec::new(),
             waivers: Vec::new(),
+            tenant_label: TenantLabel::Off,
         }
     }
 
@@ -194,6 +196,7 @@ pub struct GuardBuilder {
     /// Tools of the server behind the guard, where it is another than ours.
     published: Vec<Tool>,
     waivers: Vec<Waiver>,
+    tenant_label: TenantLabel,
 }
 
 impl GuardBuilder {
@@ -358,6 +361,12 @@ impl GuardBuilder {
         self
     }
 
+    /// Whether metrics of calls are split by tenant; [`TenantLabel::Off`] by default.
+    pub fn tenant_label(mut self, label: TenantLabel) -> Self {
+        self.tenant_label = label;
+        self
+    }
+
     /// How requests choose among several tenants, if they do.
     pub(crate) fn choice(&self) -> Option<&TenantChoice> {
         self.choice.as_ref()
@@ -399,6 +408,7 @@ impl GuardBuilder {
             .map_err(ServerError::configuration)?;
         let state = ServerState::new(self.pool.clone(), self.scope_rules.clone());
         let state = state.requiring(self.requires.clone());
+        let state = state.metered_by(self.tenant_label);
         Ok(Arc::new(state.sealed_with(Sealer::new(&self.sealing_keys))))
     }
 

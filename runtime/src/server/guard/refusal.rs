@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::auth::{AuthError, AuthErrorKind};
 use crate::error::Reference;
+use crate::observe::Meter;
 
 /// Why a request goes no further.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     pub(super) fn log(&self, reference: Reference) {
+        Meter::refuse(self.word());
         match self {
             Self::Unauthorized(error) if error.kind() == AuthErrorKind::Unavailable => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
@@ -52,6 +54,22 @@ impl Refusal {
             }
             Self::Unreadable(cause) => tracing::info!(%reference, cause, "request refused"),
             other => tracing::warn!(%reference, reason = other.reason(), "request refused"),
+        }
+    }
+
+    /// The word that metrics have for it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Unauthorized(error) => match error.kind() {
+                AuthErrorKind::Missing => "missing_credentials",
+                AuthErrorKind::Rejected => "invalid_credentials",
+                AuthErrorKind::Unavailable => "unverifiable_credentials",
+                AuthErrorKind::Forbidden => "foreign_tenant",
+            },
+            Self::Forbidden(_) => "host_or_origin",
+            Self::Scopes(_) => "insufficient_scope",
+            Self::NoSuchSession(_) => "no_such_session",
+            Self::TooLarge | Self::TooSlow | Self::Unreadable(_) | Self::Malformed(..) => "body",
         }
     }
 
