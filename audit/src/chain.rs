@@ -1,0 +1,77 @@
+//! Linking records: what a writer does.
+//!
+//! Invariant: a number is given once. A writer that can't tell whether a record was stored begins
+//! another chain rather than giving its number again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::Completion;
+use crate::key::{Mac, TenantKey};
+
+/// One writer's chain in one tenant's trail. Cloning it is how a writer tries a batch.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    key: TenantKey,
+    writer: String,
+    seq: i64,
+    last: Mac,
+}
+
+/// The place of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The chain.
+    pub writer: String,
+    /// The number in it, from 1, without gaps.
+    pub seq: i64,
+    /// Over the record, its number and the MAC before it.
+    pub mac: Mac,
+}
+
+/// The newest record of a chain. Kept somewhere else, it shows that the end has been cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The tenant in whose trail the chain is.
+    pub tenant: String,
+    /// The chain.
+    pub writer: String,
+    /// How many records it has.
+    pub seq: i64,
+    /// The MAC of the newest.
+    pub mac: Mac,
+}
+
+impl Chain {
+    /// An empty chain. `writer` must be new: random, and given to no other chain.
+    #[must_use]
+    pub fn new(key: TenantKey, writer: impl Into<String>) -> Self {
+        Self {
+            key,
+            writer: writer.into(),
+            seq: 0,
+            last: Mac::NONE,
+        }
+    }
+
+    /// Gives the record the next place.
+    pub fn link(&mut self, record: &Completion) -> Link {
+        self.seq += 1;
+        self.last = record.mac(&self.key, &self.writer, self.seq, &self.last);
+        Link {
+            writer: self.writer.clone(),
+            seq: self.seq,
+            mac: self.last,
+        }
+    }
+
+    /// The newest record, to be kept elsewhere; `None` if there is none yet.
+    #[must_use]
+    pub fn head(&self, tenant: &str) -> Option<Head> {
+        (self.seq > 0).then(|| Head {
+            tenant: tenant.to_owned(),
+            writer: self.writer.clone(),
+            seq: self.seq,
+            mac: self.last,
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! The chain of an audit trail: what a record is byte for byte, how it is linked to the one before,
+//! and what is found when somebody has been at the table.
+//!
+//! Each process that writes a tenant's trail has a chain of its own there, so that nobody waits for
+//! a lock: numbers without gaps, and a MAC (HMAC-SHA-256, RFC 2104) over the number, the record and
+//! the MAC before it, under a key that the database never sees. The effect of a write commits with
+//! the write, long before anything is known of the call; it has a MAC by itself, and the record of
+//! the call says how many effects there are.
+//!
+//! Invariant: pure; no clock, no random numbers, no database.
+
+mod canonical;
+mod chain;
+mod key;
+mod verify;
+
+pub use canonical::{Completion, Effect};
+pub use chain::{Chain, Head, Link};
+pub use key::{AuditKey, InvalidAuditKey, Mac, TenantKey};
+pub use verify::{CallVerifier, ChainVerifier, Finding, StoredCompletion, StoredEffect};
