@@ -72,12 +72,14 @@ pub enum Finding {
         /// The number that was published.
         published: i64,
     },
-    /// A call says that it wrote, and the record of that write is gone.
+    /// A call says how often it wrote, and not all records of that are there.
     EffectRemoved {
         /// The call.
         reference: String,
-        /// Which of its writes.
-        ordinal: i32,
+        /// How many writes committed.
+        said: u64,
+        /// How many of their records there are.
+        found: u64,
     },
 }
 
@@ -135,9 +137,13 @@ impl fmt::Display for Finding {
                 f,
                 "rewritten: number {published} of writer {writer} is not the record that was published"
             ),
-            Self::EffectRemoved { reference, ordinal } => write!(
+            Self::EffectRemoved {
+                reference,
+                said,
+                found,
+            } => write!(
                 f,
-                "removed: the record of write {ordinal} of the call with reference {reference}"
+                "removed: the call with reference {reference} wrote {said} times, and {found} records of that are left"
             ),
         }
     }
@@ -366,40 +372,46 @@ impl CallVerifier {
         }
     }
 
-    /// All effects of one reference, and how many the record of the call says: certain ones, and
-    /// ones that nobody knows of. `None` if there is no record of the call.
-    pub fn push(&mut self, reference: &str, effects: &[StoredEffect], said: Option<(i32, i32)>) {
-        let mut seen = Vec::new();
+    /// All effects of one reference, and what each record of a call with that reference says: how
+    /// many writes committed, and of how many nobody knows. Empty if no record of the call is there.
+    pub fn push(&mut self, reference: &str, effects: &[StoredEffect], said: &[(i32, i32)]) {
+        let total = |number: fn(&(i32, i32)) -> i32| -> u64 {
+            said.iter()
+                .map(|said| u64::try_from(number(said)).unwrap_or_default())
+                .sum()
+        };
+        let (certain, uncertain) = (total(|said| said.0), total(|said| said.1));
+        // Two calls of one reference count their writes by themselves.
+        let copies = said.len().max(1);
+        let most = match said {
+            [] => u64::MAX,
+            _ => certain.saturating_add(uncertain),
+        };
+        let mut seen: Vec<i32> = Vec::new();
         for effect in effects {
             let id = effect.id;
             let reference = effect.record.reference.clone();
             let expected = effect.record.mac(&self.key);
+            let ordinal = effect.record.ordinal;
+            let before = seen.iter().filter(|seen| **seen == ordinal).count();
             match effect.mac {
-                Some(mac) if mac.matches(&expected) && !seen.contains(&effect.record.ordinal) => {
-                    seen.push(effect.record.ordinal);
-                }
                 Some(mac) if !mac.matches(&expected) => {
                     self.findings.push(Finding::Changed { id, reference });
                 }
+                Some(_) if before < copies && (seen.len() as u64) < most => seen.push(ordinal),
                 _ => self.findings.push(Finding::Inserted { id, reference }),
             }
         }
-        self.verified += seen.len() as u64;
-        let Some((certain, uncertain)) = said else {
-            self.unsealed += seen.len() as u64;
-            return;
-        };
-        // Which of them was uncertain is not known, so that as many may be missing.
-        let most = certain.saturating_add(uncertain);
-        let missing = (1..=most).filter(|ordinal| !seen.contains(ordinal));
-        let gone = usize::try_from(uncertain).unwrap_or_default();
-        let missing: Vec<i32> = missing.collect();
-        if missing.len() > gone {
-            self.findings
-                .extend(missing.into_iter().map(|ordinal| Finding::EffectRemoved {
-                    reference: reference.to_owned(),
-                    ordinal,
-                }));
+        let found = seen.len() as u64;
+        self.verified += found;
+        if said.is_empty() {
+            self.unsealed += found;
+        } else if found < certain {
+            self.findings.push(Finding::EffectRemoved {
+                reference: reference.to_owned(),
+                said: certain,
+                found,
+            });
         }
     }
 

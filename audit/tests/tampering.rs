@@ -273,7 +273,7 @@ fn effects(count: i32) -> Vec<StoredEffect> {
     (1..=count).map(stored).collect()
 }
 
-fn call(effects: &[StoredEffect], said: Option<(i32, i32)>) -> (u64, u64, Vec<Finding>) {
+fn call(effects: &[StoredEffect], said: &[(i32, i32)]) -> (u64, u64, Vec<Finding>) {
     let mut calls = CallVerifier::new(key());
     calls.push("r1", effects, said);
     calls.finish()
@@ -281,41 +281,56 @@ fn call(effects: &[StoredEffect], said: Option<(i32, i32)>) -> (u64, u64, Vec<Fi
 
 #[test]
 fn the_effects_of_a_call_are_those_that_it_says() {
-    assert_eq!(call(&effects(2), Some((2, 0))), (2, 0, vec![]));
+    assert_eq!(call(&effects(2), &[(2, 0)]), (2, 0, vec![]));
     assert_eq!(
-        call(&effects(1), Some((1, 1))),
+        call(&effects(2)[1..], &[(1, 0)]),
+        (1, 0, vec![]),
+        "the first one failed"
+    );
+    assert_eq!(
+        call(&effects(1), &[(1, 1)]),
         (1, 0, vec![]),
         "it may not have committed"
     );
     assert_eq!(
-        call(&effects(2), Some((1, 1))),
+        call(&effects(2), &[(1, 1)]),
         (2, 0, vec![]),
         "it may have committed"
     );
     assert_eq!(
-        call(&effects(1), None),
+        call(&effects(1), &[]),
         (1, 1, vec![]),
         "the process ended first"
     );
+    let twice = [effects(1), effects(1)].concat();
+    assert_eq!(
+        call(&twice, &[(1, 0), (1, 0)]),
+        (2, 0, vec![]),
+        "two calls of one reference"
+    );
     let gone = Finding::EffectRemoved {
         reference: "r1".to_owned(),
-        ordinal: 2,
+        said: 2,
+        found: 1,
     };
-    assert_eq!(call(&effects(1), Some((2, 0))).2, [gone]);
-    let mut twice = effects(1);
-    twice.push(StoredEffect {
-        id: 50,
-        ..twice[0].clone()
-    });
-    let inserted = Finding::Inserted {
-        id: 50,
+    assert_eq!(call(&effects(1), &[(2, 0)]).2, [gone]);
+    let inserted = |id| Finding::Inserted {
+        id,
         reference: "r1".to_owned(),
     };
-    assert_eq!(call(&twice, Some((1, 0))).2, [inserted]);
+    assert_eq!(call(&twice, &[(2, 0)]).2[0], inserted(1), "a copy");
+    assert_eq!(
+        call(&effects(3), &[(2, 0)]).2,
+        [inserted(3)],
+        "one too many"
+    );
+    let mut bare = effects(1);
+    bare[0].mac = None;
+    assert_eq!(call(&bare, &[]).2, [inserted(1)]);
     let mut altered = effects(1);
     altered[0].record.subject = Some("mallory".to_owned());
     assert!(matches!(
-        call(&altered, Some((1, 0))).2[0],
+        call(&altered, &[(1, 0)]).2[0],
         Finding::Changed { id: 1, .. }
     ));
 }

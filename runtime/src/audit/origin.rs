@@ -3,7 +3,7 @@
 //! Invariant: plain data; it decides nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::error::Reference;
 use crate::session::Session;
@@ -18,6 +18,31 @@ pub(crate) struct Origin {
     home_tenant: Option<Arc<str>>,
     rows: Arc<AtomicU64>,
     trips: Arc<AtomicU64>,
+    effects: Arc<Effects>,
+}
+
+/// The commits of a call.
+#[derive(Debug, Default)]
+struct Effects {
+    sent: AtomicI32,
+    certain: AtomicI32,
+    uncertain: AtomicI32,
+}
+
+/// A commit on its way. Dropped before its end is known, it stays uncertain.
+#[must_use = "tell how it ended"]
+pub(crate) struct Effect {
+    effects: Arc<Effects>,
+}
+
+impl Effect {
+    /// The commit happened, or it did not.
+    pub(crate) fn ended(self, happened: bool) {
+        self.effects.uncertain.fetch_sub(1, Ordering::Relaxed);
+        if happened {
+            self.effects.certain.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Origin {
@@ -42,6 +67,7 @@ impl Origin {
             home_tenant: None,
             rows: Arc::default(),
             trips: Arc::default(),
+            effects: Arc::default(),
         }
     }
 
@@ -74,6 +100,20 @@ impl Origin {
 
     pub(crate) fn home_tenant(&self) -> Option<&str> {
         self.home_tenant.as_deref()
+    }
+
+    /// A commit is about to be sent: which one of the call it is, and what to tell its end to.
+    pub(crate) fn effect(&self) -> (i32, Effect) {
+        self.effects.uncertain.fetch_add(1, Ordering::Relaxed);
+        let ordinal = self.effects.sent.fetch_add(1, Ordering::Relaxed) + 1;
+        let effects = Arc::clone(&self.effects);
+        (ordinal, Effect { effects })
+    }
+
+    /// How many commits happened, and of how many nobody knows.
+    pub(crate) fn effects(&self) -> (i32, i32) {
+        let load = |number: &AtomicI32| number.load(Ordering::Relaxed);
+        (load(&self.effects.certain), load(&self.effects.uncertain))
     }
 
     /// Adds to the rows that the call has read or changed so far.

@@ -1,10 +1,11 @@
 //! The completion record of one call.
 //!
-//! Invariant: argument *names* only; values never enter a record.
+//! Invariant: of arguments there is what the policy of the server keeps, by default their names.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use crate::error::Reference;
 use crate::id::TenantId;
@@ -62,8 +63,8 @@ pub struct AuditRecord {
     pub home_tenant: Option<TenantId>,
     /// The client's own name for itself.
     pub client: Option<String>,
-    /// The names of the arguments that were given.
-    pub arguments: Vec<String>,
+    /// The arguments, as the policy keeps them: a list of names, or an object.
+    pub arguments: Option<Value>,
     /// How the call ended.
     pub outcome: Outcome,
     /// The class of the error, if it ended in one.
@@ -76,6 +77,10 @@ pub struct AuditRecord {
     pub protocol: Option<String>,
     /// The call used something that no honest client sends, such as a tenant among its arguments.
     pub probe: bool,
+    /// Writes of the call that committed, each with a record of its own.
+    pub effects: i32,
+    /// Writes of which nobody knows whether they committed, because the connection was lost.
+    pub uncertain: i32,
 }
 
 impl AuditRecord {
@@ -101,13 +106,15 @@ impl AuditRecord {
             subject: None,
             home_tenant: None,
             client: None,
-            arguments: Vec::new(),
+            arguments: None,
             outcome: Outcome::Cancelled,
             error: None,
             rows: 0,
             duration: Duration::ZERO,
             protocol: None,
             probe: false,
+            effects: 0,
+            uncertain: 0,
         }
     }
 }

@@ -8,33 +8,91 @@ CREATE SCHEMA IF NOT EXISTS watertight;
 
 -- One row for the effect of a write, which commits with it, and one for the completion of the call.
 -- The tenant is text, whatever the type of the application's tenant column, and is never given:
--- it is the setting of the scope that inserts.
+-- it is the setting of the scope that inserts. A completion is number `seq` in the chain of the
+-- `writer` that wrote it; `mac` is what links it there. Partitions are months, so that old ones can
+-- be given up whole (`cargo watertight audit retain`).
 CREATE TABLE IF NOT EXISTS watertight.audit (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id          bigint GENERATED ALWAYS AS IDENTITY,
     tenant_id   text NOT NULL
                 DEFAULT nullif(pg_catalog.current_setting('{setting}', true), ''),
     kind        text NOT NULL CHECK (kind IN ('effect', 'completion')),
     reference   text NOT NULL,
-    at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    at          timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     tool        text,
     issuer      text,
     subject     text,
+    -- Where a caller belongs that works for several tenants.
+    home_tenant text,
     client      text,
-    arguments   text[],
+    -- As the policy keeps them; json and not jsonb, which would write them anew.
+    arguments   json,
     outcome     text,
     error       text,
     rows        bigint,
     duration_us bigint,
     protocol    text,
-    probe       boolean NOT NULL DEFAULT false
-);
--- Where a caller belongs that works for several tenants. Added later, hence not above.
-ALTER TABLE watertight.audit ADD COLUMN IF NOT EXISTS home_tenant text;
+    probe       boolean NOT NULL DEFAULT false,
+    -- Of a completion: how many writes committed, and of how many nobody knows.
+    effects     integer,
+    uncertain   integer,
+    writer      text,
+    seq         bigint,
+    -- Of an effect: which one of its call.
+    ordinal     integer,
+    mac         bytea,
+    PRIMARY KEY (id, at)
+) PARTITION BY RANGE (at);
 CREATE INDEX IF NOT EXISTS audit_tenant_id_id ON watertight.audit (tenant_id, id);
+CREATE INDEX IF NOT EXISTS audit_tenant_id_reference ON watertight.audit (tenant_id, reference);
 -- A batch is sent again when its answer was lost; the second copy changes nothing.
-CREATE UNIQUE INDEX IF NOT EXISTS audit_completion ON watertight.audit (tenant_id, reference)
+CREATE UNIQUE INDEX IF NOT EXISTS audit_link ON watertight.audit (tenant_id, writer, seq, at)
     WHERE kind = 'completion';
+
+-- What was given up of the trails: the last record of each chain before, under the key.
+CREATE TABLE IF NOT EXISTS watertight.audit_floor (
+    tenant_id text NOT NULL,
+    writer    text NOT NULL,
+    seq       bigint NOT NULL,
+    mac       bytea NOT NULL,
+    proof     bytea NOT NULL,
+    PRIMARY KEY (tenant_id, writer)
+);
+ALTER TABLE watertight.audit_floor ENABLE ROW LEVEL SECURITY;
+ALTER TABLE watertight.audit_floor FORCE ROW LEVEL SECURITY;
+REVOKE ALL ON watertight.audit_floor FROM PUBLIC, {application_role};
+GRANT SELECT ON watertight.audit_floor TO {application_role};
+DROP POLICY IF EXISTS tenant_select ON watertight.audit_floor;
+CREATE POLICY tenant_select ON watertight.audit_floor FOR SELECT TO {application_role}
+    USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('{setting}', true), '')));
+
+-- This month and the next twelve; whatever finds none is in `audit_other` and loses nothing.
+-- A partition is reached through the table alone: by itself it has no policy, so it shows nothing.
+CREATE TABLE IF NOT EXISTS watertight.audit_other PARTITION OF watertight.audit DEFAULT;
+ALTER TABLE watertight.audit_other ENABLE ROW LEVEL SECURITY;
+ALTER TABLE watertight.audit_other FORCE ROW LEVEL SECURITY;
+REVOKE ALL ON watertight.audit_other FROM PUBLIC, {application_role};
+DO $partitions$
+DECLARE
+    month timestamptz := date_trunc('month', now(), 'UTC');
+    following timestamptz;
+    partition text;
+BEGIN
+    FOR ahead IN 0..12 LOOP
+        following := (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+        partition := 'audit_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
+        IF to_regclass('watertight.' || partition) IS NULL
+           AND NOT EXISTS (SELECT FROM watertight.audit_other WHERE at >= month AND at < following) THEN
+            EXECUTE format('CREATE TABLE watertight.%I PARTITION OF watertight.audit FOR VALUES FROM (%L) TO (%L)',
+                           partition, month, following);
+            EXECUTE format('ALTER TABLE watertight.%I ENABLE ROW LEVEL SECURITY', partition);
+            EXECUTE format('ALTER TABLE watertight.%I FORCE ROW LEVEL SECURITY', partition);
+            EXECUTE format('REVOKE ALL ON watertight.%I FROM PUBLIC, {application_role}', partition);
+        END IF;
+        month := following;
+    END LOOP;
+END
+$partitions$;
 
 ALTER TABLE watertight.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE watertight.audit FORCE ROW LEVEL SECURITY;
@@ -49,7 +107,8 @@ REVOKE ALL ON watertight.audit FROM PUBLIC, {application_role};
 GRANT USAGE ON SCHEMA watertight TO {application_role};
 GRANT SELECT ON watertight.audit TO {application_role};
 GRANT INSERT (kind, reference, at, tool, issuer, subject, home_tenant, client, arguments, outcome, error, rows,
-              duration_us, protocol, probe) ON watertight.audit TO {application_role};
+              duration_us, protocol, probe, effects, uncertain, writer, seq, ordinal, mac)
+    ON watertight.audit TO {application_role};
 
 -- What happens before there is a tenant: every system statement, by the role that ran it.
 CREATE TABLE IF NOT EXISTS watertight.system_audit (

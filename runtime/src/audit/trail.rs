@@ -5,18 +5,16 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Row as _;
+use watertight_audit::{Completion, Link};
 
 use super::record::AuditRecord;
 use crate::db::{DbResult, TenantPool, push_text};
-use crate::id::TenantId;
 use crate::session::Session;
 
 /// Longer texts are cut: most of these come from tokens and clients.
 const LONGEST: usize = 256;
-/// More argument names are cut.
-const MOST_ARGUMENTS: usize = 64;
 
 /// A record as the table has it: the effect of a write, or the completion of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +36,8 @@ pub struct AuditEntry {
     pub home_tenant: Option<String>,
     /// The client's own name for itself.
     pub client: Option<String>,
-    /// The names of the arguments.
-    pub arguments: Vec<String>,
+    /// The arguments, as the policy keeps them: a list of names, or an object.
+    pub arguments: Option<Value>,
     /// How the call ended; `None` for an effect.
     pub outcome: Option<String>,
     /// The class of the error.
@@ -54,49 +52,75 @@ pub struct AuditEntry {
     pub probe: bool,
 }
 
-/// The statement that inserts completions. Their texts come from clients, so all values travel
-/// as one JSON document in hexadecimal digits.
-pub(super) fn insert(records: &[AuditRecord]) -> String {
-    let rows: Vec<_> = records.iter().map(row).collect();
+/// What is stored of a record, and what its MAC is made of.
+pub(super) fn completion(record: &AuditRecord) -> Completion {
+    let optional = |text: &Option<String>| text.as_deref().map(clean);
+    Completion {
+        reference: clean(&record.reference),
+        at: record.at.timestamp_micros(),
+        tool: Some(clean(&record.tool)),
+        issuer: optional(&record.issuer),
+        subject: optional(&record.subject),
+        home_tenant: record
+            .home_tenant
+            .as_ref()
+            .map(|home| home.as_setting().into_owned()),
+        client: optional(&record.client),
+        arguments: record.arguments.as_ref().map(Value::to_string),
+        outcome: Some(record.outcome.as_str().to_owned()),
+        error: optional(&record.error),
+        rows: Some(i64::try_from(record.rows).unwrap_or(i64::MAX)),
+        duration_us: Some(i64::try_from(record.duration.as_micros()).unwrap_or(i64::MAX)),
+        protocol: optional(&record.protocol),
+        probe: record.probe,
+        effects: record.effects,
+        uncertain: record.uncertain,
+    }
+}
+
+/// The statement that inserts completions; those without a MAC have no key. Their texts come from
+/// clients, so all values travel as one JSON document in hexadecimal digits.
+pub(super) fn insert(records: &[(Completion, Link)], keyed: bool) -> String {
+    let rows: Vec<_> = records.iter().map(|record| row(record, keyed)).collect();
     let mut sql = String::from(
         "INSERT INTO watertight.audit (kind, reference, at, tool, issuer, subject, home_tenant, client, \
-         arguments, outcome, error, rows, duration_us, protocol, probe) \
-         SELECT 'completion', reference, at, tool, issuer, subject, home_tenant, client, arguments, outcome, \
-         error, rows, duration_us, protocol, probe \
+         arguments, outcome, error, rows, duration_us, protocol, probe, effects, uncertain, writer, seq, mac) \
+         SELECT 'completion', reference, to_timestamp(0) + at * interval '1 microsecond', tool, issuer, subject, \
+         home_tenant, client, arguments::json, outcome, error, rows, duration_us, protocol, probe, effects, \
+         uncertain, writer, seq, pg_catalog.decode(mac, 'hex') \
          FROM pg_catalog.jsonb_to_recordset(",
     );
-    push_text(&mut sql, &serde_json::Value::Array(rows).to_string());
+    push_text(&mut sql, &Value::Array(rows).to_string());
     sql.push_str(
-        "::pg_catalog.jsonb) AS r(reference text, at timestamptz, tool text, issuer text, \
-         subject text, home_tenant text, client text, arguments text[], outcome text, error text, rows bigint, \
-         duration_us bigint, protocol text, probe boolean) ON CONFLICT DO NOTHING",
+        "::pg_catalog.jsonb) AS r(reference text, at bigint, tool text, issuer text, \
+         subject text, home_tenant text, client text, arguments text, outcome text, error text, rows bigint, \
+         duration_us bigint, protocol text, probe boolean, effects integer, uncertain integer, writer text, \
+         seq bigint, mac text) ORDER BY seq ON CONFLICT DO NOTHING",
     );
     sql
 }
 
-fn row(record: &AuditRecord) -> serde_json::Value {
-    let optional = |text: &Option<String>| text.as_deref().map(clean);
-    let arguments: Vec<_> = record
-        .arguments
-        .iter()
-        .take(MOST_ARGUMENTS)
-        .map(|name| clean(name))
-        .collect();
+fn row((record, link): &(Completion, Link), keyed: bool) -> Value {
     json!({
-        "reference": clean(&record.reference),
+        "reference": record.reference,
         "at": record.at,
-        "tool": clean(&record.tool),
-        "issuer": optional(&record.issuer),
-        "subject": optional(&record.subject),
-        "home_tenant": record.home_tenant.as_ref().map(TenantId::as_setting),
-        "client": optional(&record.client),
-        "arguments": arguments,
-        "outcome": record.outcome.as_str(),
-        "error": optional(&record.error),
-        "rows": i64::try_from(record.rows).unwrap_or(i64::MAX),
-        "duration_us": i64::try_from(record.duration.as_micros()).unwrap_or(i64::MAX),
-        "protocol": optional(&record.protocol),
+        "tool": record.tool,
+        "issuer": record.issuer,
+        "subject": record.subject,
+        "home_tenant": record.home_tenant,
+        "client": record.client,
+        "arguments": record.arguments,
+        "outcome": record.outcome,
+        "error": record.error,
+        "rows": record.rows,
+        "duration_us": record.duration_us,
+        "protocol": record.protocol,
         "probe": record.probe,
+        "effects": record.effects,
+        "uncertain": record.uncertain,
+        "writer": link.writer,
+        "seq": link.seq,
+        "mac": keyed.then(|| link.mac.to_string()),
     })
 }
 
@@ -114,7 +138,7 @@ pub(super) async fn recent(
     let catalog = pool.catalog().id();
     let mut statement = scope.statement(catalog, false)?;
     let rows = sqlx::query(
-        "SELECT kind, reference, at, tool, issuer, subject, home_tenant, client, arguments, outcome, error, \
+        "SELECT kind, reference, at, tool, issuer, subject, home_tenant, client, arguments::text, outcome, error, \
                 rows, duration_us, protocol, probe \
          FROM watertight.audit ORDER BY id DESC LIMIT $1",
     )
@@ -128,7 +152,7 @@ pub(super) async fn recent(
 }
 
 fn entry(row: &sqlx::postgres::PgRow) -> Result<AuditEntry, sqlx::Error> {
-    let arguments: Option<Vec<String>> = row.try_get("arguments")?;
+    let arguments: Option<String> = row.try_get("arguments")?;
     let duration: Option<i64> = row.try_get("duration_us")?;
     Ok(AuditEntry {
         kind: row.try_get("kind")?,
@@ -139,7 +163,7 @@ fn entry(row: &sqlx::postgres::PgRow) -> Result<AuditEntry, sqlx::Error> {
         subject: row.try_get("subject")?,
         home_tenant: row.try_get("home_tenant")?,
         client: row.try_get("client")?,
-        arguments: arguments.unwrap_or_default(),
+        arguments: arguments.and_then(|text| serde_json::from_str(&text).ok()),
         outcome: row.try_get("outcome")?,
         error: row.try_get("error")?,
         rows: row.try_get("rows")?,

@@ -7,7 +7,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::audit::Origin;
+use chrono::{SubsecRound as _, Utc};
+use watertight_audit::AuditKey;
+
+use crate::audit::{Effect, Origin};
 use crate::id::TenantId;
 use crate::statement::Catalog;
 
@@ -29,7 +32,14 @@ pub(crate) struct Messages {
     quoted_setting: String,
     /// The tenant setting as the text of a literal.
     setting: &'static str,
-    audit: bool,
+    audit: Option<Auditing>,
+}
+
+/// That changes commit together with a record of them.
+#[derive(Debug, Default)]
+pub(crate) struct Auditing {
+    /// Those records have a MAC.
+    pub(crate) key: Option<AuditKey>,
 }
 
 /// A name from the catalog that can't be used in a message.
@@ -42,7 +52,7 @@ impl Messages {
         catalog: &Catalog,
         statement_timeout: Duration,
         idle_timeout: Duration,
-        audit: bool,
+        audit: Option<Auditing>,
         role: Option<&str>,
     ) -> Result<Self, BadName> {
         let parts = catalog.settings.setting.split('.').collect::<Vec<_>>();
@@ -85,7 +95,7 @@ impl Messages {
 
     /// Whether changes commit together with a record of them.
     pub(crate) const fn audits(&self) -> bool {
-        self.audit
+        self.audit.is_some()
     }
 
     /// `BEGIN`, everything that the proofs assume, and the tenant.
@@ -123,17 +133,24 @@ impl Messages {
     /// The assertion divides by zero when the setting is not the scope's tenant any more. It also
     /// fails in an aborted transaction, where a bare `COMMIT` would roll back and report success,
     /// and outside a transaction, where the setting is empty.
-    pub(crate) fn commit(&self, tenant: &TenantId, origin: Option<&Origin>) -> String {
+    ///
+    /// The second value is to be told how the commit ended.
+    pub(crate) fn commit(
+        &self,
+        tenant: &TenantId,
+        origin: Option<&Origin>,
+    ) -> (String, Option<Effect>) {
         let mut text = format!(
             "SELECT 1 / (pg_catalog.current_setting('{}', true) IS NOT DISTINCT FROM '{}')::pg_catalog.int4; ",
             self.setting,
             tenant.as_setting(),
         );
-        if let (true, Some(origin)) = (self.audit, origin) {
-            push_effect(&mut text, "watertight.audit", origin);
-        }
+        let effect = match (&self.audit, origin) {
+            (Some(audit), Some(origin)) => Some(push_effect(&mut text, audit, tenant, origin)),
+            _ => None,
+        };
         text.push_str("COMMIT");
-        text
+        (text, effect)
     }
 
     /// Records the effect under no tenant, commits.
@@ -142,8 +159,12 @@ impl Messages {
             "SELECT 1 / (pg_catalog.current_setting('{}', true) IS NOT DISTINCT FROM '')::pg_catalog.int4; ",
             self.setting,
         );
-        if self.audit {
-            push_effect(&mut text, "watertight.system_audit", origin);
+        if self.audit.is_some() {
+            text.push_str(
+                "INSERT INTO watertight.system_audit (kind, reference, tool, issuer, subject) VALUES ('effect', ",
+            );
+            push_origin(&mut text, origin);
+            text.push_str("); ");
         }
         text.push_str("COMMIT");
         text
@@ -151,17 +172,46 @@ impl Messages {
 }
 
 /// Appends the audit record that commits together with the change.
-fn push_effect(text: &mut String, table: &str, origin: &Origin) {
-    text.push_str("INSERT INTO ");
-    text.push_str(table);
-    text.push_str(" (kind, reference, tool, issuer, subject");
-    // The trail of system work has no such column, and no tenants to belong to.
-    if origin.home_tenant().is_some() {
-        text.push_str(", home_tenant");
-    }
-    text.push_str(") VALUES ('effect', ");
+fn push_effect(text: &mut String, audit: &Auditing, tenant: &TenantId, origin: &Origin) -> Effect {
+    let (ordinal, effect) = origin.effect();
+    // The precision of the column, or the MAC would be over another time.
+    let at = Utc::now().trunc_subsecs(6);
+    text.push_str(
+        "INSERT INTO watertight.audit (kind, reference, tool, issuer, subject, home_tenant, at, ordinal, mac) \
+         VALUES ('effect', ",
+    );
     push_origin(text, origin);
-    text.push_str("); ");
+    text.push_str(", ");
+    match origin.home_tenant() {
+        Some(home) => push_text(text, home),
+        None => text.push_str("NULL"),
+    }
+    let mac = audit.key.as_ref().map(|key| {
+        let record = watertight_audit::Effect {
+            reference: origin.reference().to_string(),
+            ordinal,
+            at: at.timestamp_micros(),
+            tool: origin.tool_name().map(storable),
+            issuer: origin.issuer().map(storable),
+            subject: origin.subject().map(storable),
+            home_tenant: origin.home_tenant().map(storable),
+        };
+        record.mac(&key.tenant(&tenant.as_setting()))
+    });
+    let at = at.format("%Y-%m-%dT%H:%M:%S%.6fZ");
+    let _ = match mac {
+        Some(mac) => write!(
+            text,
+            ", '{at}', {ordinal}, pg_catalog.decode('{mac}', 'hex')); "
+        ),
+        None => write!(text, ", '{at}', {ordinal}, NULL); "),
+    };
+    effect
+}
+
+/// As [`push_text`] stores it.
+fn storable(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').collect()
 }
 
 fn push_origin(text: &mut String, origin: &Origin) {
@@ -173,10 +223,6 @@ fn push_origin(text: &mut String, origin: &Origin) {
             Some(value) => push_text(text, value),
             None => text.push_str("NULL"),
         }
-    }
-    if let Some(home) = origin.home_tenant() {
-        text.push_str(", ");
-        push_text(text, home);
     }
 }
 
@@ -235,7 +281,7 @@ mod tests {
             &catalog,
             Duration::from_secs(5),
             Duration::from_secs(30),
-            true,
+            Some(Auditing::default()),
             Some("tenant"),
         )
     }
@@ -268,7 +314,8 @@ mod tests {
             Origin::new(Reference::random()).principal("iss", "'); DROP TABLE customers; --");
         let text = messages("app.tenant_id")
             .unwrap()
-            .commit(&TenantId::text("acme").unwrap(), Some(&origin));
+            .commit(&TenantId::text("acme").unwrap(), Some(&origin))
+            .0;
         assert!(!text.contains("DROP"), "{text}");
         assert!(text.ends_with("COMMIT"), "{text}");
         assert_eq!(text.matches('\'').count() % 2, 0, "{text}");

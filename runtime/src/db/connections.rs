@@ -14,14 +14,14 @@ use sqlx::{PgConnection, Postgres};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::begin::{Messages, Mode};
+use super::begin::{Auditing, Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
 use super::gate::{self, Findings, TenantKeys};
 use super::guard::Guard;
 use super::health::Watch;
 use super::scope::{Shared, Tx};
 use super::slots::{Slot, Slots};
-use crate::audit::Origin;
+use crate::audit::{AuditOptions, Origin};
 use crate::id::TenantId;
 use crate::statement::Catalog;
 
@@ -55,6 +55,7 @@ pub(super) struct Options {
     pub(super) max_lifetime: Duration,
     pub(super) application_name: String,
     pub(super) audit: bool,
+    pub(super) auditing: AuditOptions,
     pub(super) tenant_role: Option<String>,
     pub(super) verify_every: Option<Duration>,
     /// What is told of violated constraints, by name.
@@ -73,6 +74,7 @@ impl Default for Options {
             max_lifetime: Duration::from_secs(30 * 60),
             application_name: "watertight".to_owned(),
             audit: true,
+            auditing: AuditOptions::new(),
             tenant_role: None,
             verify_every: Some(Duration::from_secs(5 * 60)),
             messages: Vec::new(),
@@ -106,7 +108,9 @@ impl Connections {
             catalog,
             options.statement_timeout,
             options.idle_in_transaction_timeout,
-            options.audit,
+            options.audit.then(|| Auditing {
+                key: options.auditing.key.clone(),
+            }),
             options.tenant_role.as_deref(),
         )
         .map_err(|error| configuration(error.to_string()))?;

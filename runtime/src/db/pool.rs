@@ -12,7 +12,7 @@ use super::error::{DbError, DbErrorKind, DbResult};
 use super::gate::TenantKeys;
 use super::health::{self, Health};
 use super::scope::{Scope, Tx, WriteScope};
-use crate::audit::Origin;
+use crate::audit::{AuditOptions, Origin};
 use crate::id::TenantId;
 use crate::session::Session;
 use crate::statement::Catalog;
@@ -26,6 +26,7 @@ pub struct TenantPool {
     connections: Arc<Connections>,
     catalog: Catalog,
     tenant_role: Option<Arc<str>>,
+    auditing: AuditOptions,
 }
 
 /// Settings of a [`TenantPool`]; every one has a default.
@@ -104,6 +105,11 @@ impl TenantPool {
     /// connection. A server flushes its audit trail before.
     pub async fn close(&self) {
         self.connections.close().await;
+    }
+
+    /// How calls are audited.
+    pub(crate) const fn auditing(&self) -> &AuditOptions {
+        &self.auditing
     }
 
     /// Whether the database keeps the audit trail.
@@ -264,6 +270,14 @@ impl TenantPoolBuilder {
         self
     }
 
+    /// How calls are audited: the key that links the records, what is kept of arguments, whether
+    /// callers wait.
+    pub fn audit(mut self, options: AuditOptions) -> Self {
+        self.options.audit = true;
+        self.options.auditing = options;
+        self
+    }
+
     /// Writes no audit records together with the changes of this pool's scopes.
     ///
     /// For databases that [`migrate`](crate::migrate) did not prepare.
@@ -284,6 +298,7 @@ impl TenantPoolBuilder {
             connections: Arc::new(connections),
             catalog,
             tenant_role: self.options.tenant_role.as_deref().map(Arc::from),
+            auditing: self.options.auditing,
         };
         pool.verify().await?;
         let mut connection = pool.connections.inspect().await?;

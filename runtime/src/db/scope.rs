@@ -88,8 +88,15 @@ impl<'a> WriteScope<'a> {
         let tx = scope.tx;
         tx.ready_to_commit(id)?;
         let origin = tx.wrote.then_some(&tx.origin);
-        let text = tx.shared.messages.commit(&tenant, origin);
-        tx.commit(text).await
+        let (text, effect) = tx.shared.messages.commit(&tenant, origin);
+        let result = tx.commit(text).await;
+        let unknown = |error: &DbError| error.kind() == DbErrorKind::CommitUnknown;
+        if let Some(effect) = effect
+            && !result.as_ref().is_err_and(unknown)
+        {
+            effect.ended(result.is_ok());
+        }
+        result
     }
 
     /// Gives up the changes and waits until the server has done so.

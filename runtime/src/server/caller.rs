@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use watertight_analysis::words::Extra;
 
-use crate::audit::{AuditLimits, AuditWriter};
+use crate::audit::AuditWriter;
 use crate::auth::ScopeRules;
 use crate::db::TenantPool;
 use crate::error::Reference;
@@ -92,7 +92,7 @@ impl ServerState {
     /// may be built before its runtime runs.
     pub(crate) fn audit(&self) -> &AuditWriter {
         self.audit.get_or_init(|| match &self.pool {
-            Some(pool) if pool.audits() => AuditWriter::start(pool.clone(), AuditLimits::default()),
+            Some(pool) if pool.audits() => AuditWriter::start(pool.clone()),
             _ => AuditWriter::to_log(),
         })
     }

@@ -255,7 +255,7 @@ async fn settled<T>(
     let running = observe::watch(running).instrument(record.span());
     let (outcome, error) = match tokio::time::timeout(TIME_LIMIT, running).await {
         Ok(Ok(Ok(answer))) => {
-            record.end(Outcome::Ok, None);
+            record.close(Outcome::Ok, None).await?;
             return Ok(answer);
         }
         Ok(Ok(Err(error))) => (Outcome::Failed, in_our_words(&error)),
@@ -265,7 +265,7 @@ async fn settled<T>(
             (Outcome::Cancelled, error)
         }
     };
-    record.end(outcome, Some(&error));
+    record.close(outcome, Some(&error)).await?;
     Err(error)
 }
 

@@ -17,7 +17,7 @@ use super::caller::Caller;
 use super::handler::{McpServer, caller};
 use super::round_trip::Rounds;
 use crate::audit::{Origin, Outcome};
-use crate::error::{ToolError, ToolErrorKind};
+use crate::error::ToolError;
 use crate::observe;
 use crate::tool::{InvalidTool, Record, Validator, close, published_by_us};
 
@@ -70,7 +70,7 @@ fn route<T: Send + Sync + 'static>(
                 let running = call(ToolCallContext::new(&**handler, request, context));
                 let span = admitted.record.span();
                 let ended = observe::watch(running).instrument(span).await;
-                admitted.finish(ended, &rounds)
+                admitted.finish(ended, &rounds).await
             })
         },
     ))
@@ -138,7 +138,7 @@ impl Admitted {
             .into()
     }
 
-    fn finish(self, ended: Result<Answer, String>, rounds: &Rounds) -> Answer {
+    async fn finish(self, ended: Result<Answer, String>, rounds: &Rounds) -> Answer {
         let ended = match ended {
             Ok(Ok(answer)) => match rounds.seal(answer) {
                 Ok(answer) => Ok(Ok(answer)),
@@ -149,27 +149,31 @@ impl Admitted {
         let Self {
             caller,
             tool,
-            mut record,
+            record,
         } = self;
-        match ended {
-            Ok(answer) => {
-                match &answer {
-                    Ok(CallToolResponse::Complete(result)) if result.is_error == Some(true) => {
-                        record.end(Outcome::Failed, None);
-                    }
-                    Ok(_) => record.end(Outcome::Ok, None),
-                    Err(_) => {
-                        record.audit.error = Some(ToolErrorKind::Internal.as_str().to_owned());
-                        record.settle(Outcome::Failed);
-                    }
-                }
-                answer
+        let (outcome, error) = match &ended {
+            Ok(Ok(CallToolResponse::Complete(result))) if result.is_error == Some(true) => {
+                (Outcome::Failed, None)
             }
-            Err(panicked) => {
-                let error = ToolError::internal(panicked);
-                record.end(Outcome::Panicked, Some(&error));
-                Ok(error.into_result(caller.reference(), &tool).into())
-            }
+            Ok(Ok(_)) => (Outcome::Ok, None),
+            // Its words are the tool's own and may say anything.
+            Ok(Err(_)) => (
+                Outcome::Failed,
+                Some(ToolError::internal("the tool failed")),
+            ),
+            Err(panicked) => (
+                Outcome::Panicked,
+                Some(ToolError::internal(panicked.clone())),
+            ),
+        };
+        let refused = |error: ToolError| Ok(error.into_result(caller.reference(), &tool).into());
+        if let Err(error) = record.close(outcome, error.as_ref()).await {
+            return refused(error);
+        }
+        match (ended, error) {
+            (Ok(answer), _) => answer,
+            (Err(_), Some(error)) => refused(error),
+            (Err(_), None) => refused(ToolError::internal("the tool panicked")),
         }
     }
 }

@@ -8,16 +8,12 @@ use std::time::Instant;
 use rmcp::model::JsonObject;
 use rmcp::service::{RequestContext, RoleServer};
 
-use crate::audit::{AuditRecord, Origin, Outcome};
+use crate::audit::{AuditRecord, Origin, Outcome, kept, shortened};
 use crate::error::ToolError;
 use crate::observe::CallSpan;
 use crate::server::{Caller, ServerState};
 
-/// Argument names kept in a record, and letters of each: both come from the client.
-const MOST_NAMES: usize = 32;
-const LONGEST_NAME: usize = 64;
-
-/// The audit record of a call under way. Dropping it writes it: a call whose future is dropped
+/// The audit record of a call under way. Dropping it records it: a call whose future is dropped
 /// was cancelled.
 pub(crate) struct Record {
     pub(crate) audit: AuditRecord,
@@ -26,6 +22,8 @@ pub(crate) struct Record {
     span: CallSpan,
     begun: Instant,
     settled: bool,
+    /// It was handed over already.
+    kept: bool,
 }
 
 impl Record {
@@ -42,11 +40,8 @@ impl Record {
         audit.protocol = request
             .protocol_version()
             .map(|version| version.to_string());
-        audit.arguments = arguments
-            .keys()
-            .take(MOST_NAMES)
-            .map(|name| shortened(name))
-            .collect();
+        let policy = caller.state().audit().arguments();
+        audit.arguments = kept(policy, arguments);
         Self {
             audit,
             state: Arc::clone(caller.state()),
@@ -54,6 +49,7 @@ impl Record {
             span: CallSpan::begin(caller.session(), caller.reference(), tool),
             begun: Instant::now(),
             settled: false,
+            kept: false,
         }
     }
 
@@ -68,18 +64,44 @@ impl Record {
         self.settled = true;
     }
 
-    /// How it ended.
+    /// How it ended, without having reached what was called.
     pub(crate) fn end(mut self, outcome: Outcome, error: Option<&ToolError>) {
+        self.note(outcome, error);
+    }
+
+    fn note(&mut self, outcome: Outcome, error: Option<&ToolError>) {
         if !self.settled {
             self.audit.outcome = outcome;
         }
         self.audit.error = error.map(|error| error.kind().as_str().to_owned());
     }
-}
 
-impl Drop for Record {
-    fn drop(&mut self) {
+    /// How it ended. Where records are strict, this waits until it is stored.
+    ///
+    /// # Errors
+    /// [`ToolError::unavailable`] if it can't be stored and has to be.
+    pub(crate) async fn close(
+        mut self,
+        outcome: Outcome,
+        error: Option<&ToolError>,
+    ) -> Result<(), ToolError> {
+        self.note(outcome, error);
+        if !self.state.audit().is_strict() {
+            return Ok(());
+        }
+        let record = self.completed();
+        self.kept = true;
+        let stored = self.state.audit().store(record).await;
+        stored.map_err(|kind| {
+            ToolError::unavailable()
+                .because(format!("the call could not be recorded: {}", kind.as_str()))
+        })
+    }
+
+    /// The record, now that the call has ended.
+    fn completed(&mut self) -> AuditRecord {
         self.audit.rows = self.origin.rows();
+        (self.audit.effects, self.audit.uncertain) = self.origin.effects();
         self.audit.duration = self.begun.elapsed();
         let trips = self.origin.trips();
         self.span.end(&self.audit, trips);
@@ -93,10 +115,15 @@ impl Drop for Record {
                 "probe: the call named a tenant"
             );
         }
-        self.state.audit().record(self.audit.clone());
+        self.audit.clone()
     }
 }
 
-fn shortened(text: &str) -> String {
-    text.chars().take(LONGEST_NAME).collect()
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.kept {
+            let record = self.completed();
+            self.state.audit().record(record);
+        }
+    }
 }

@@ -151,8 +151,8 @@ pub(crate) async fn serve<R: Trips, W: Future<Output = Result<R, ToolError>>>(
     };
     let result = result.and_then(|result| withhold(caller, result));
     match &result {
-        Ok(_) => record.end(Outcome::Ok, None),
-        Err(error) => record.end(Outcome::Failed, Some(error)),
+        Ok(_) => record.close(Outcome::Ok, None).await?,
+        Err(error) => record.close(Outcome::Failed, Some(error)).await?,
     }
     result
 }
