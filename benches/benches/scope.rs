@@ -1,115 +1,128 @@
-//! A scoped read beside the same read written by hand, side by side in one run.
+//! A scoped read beside the same read written by hand, across three network distances.
 //!
-//! Each way is measured in turn, round by round, so that drift of the machine hits all of them.
-//! The table shows medians and throughput as ratios to the bare query, which is not isolated.
+//! Each way is measured in turn, round by round. The tables give times, calls a second, and ratios
+//! to a scope; the floor is a bare query that is not isolated. `-- --short` measures for seconds,
+//! to see that it runs.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 use watertight::{DbResult, Scope, Session, TenantPool, tenant_query, tools};
+use watertight_benches::{DelayProxy, in_turn};
 use watertight_test::TestBed;
 
-const ROUNDS: usize = 12;
-const ROUND: Duration = Duration::from_millis(400);
 const CONNECTIONS: u32 = 8;
+/// Of the network, each way, in microseconds.
+const DELAYS: [u64; 3] = [0, 500, 2_000];
+const TASKS: [usize; 3] = [1, 8, 32];
 
 #[tenant_query("SELECT name FROM customers WHERE plan = $plan ORDER BY id LIMIT 20")]
 async fn names(db: &mut Scope<'_>, plan: &str) -> DbResult<Vec<String>>;
 
-/// One way to read.
-#[derive(Clone, Copy, PartialEq)]
-enum Way {
-    /// No transaction, no tenant setting: the floor. The filter is in the statement.
-    Bare,
-    /// `begin`, `set_config`, the query, `commit`, as people write it.
-    ByHand,
-    /// A scope of watertight.
-    Scope,
-}
-
-const WAYS: [(Way, &str); 3] = [
-    (Way::Bare, "bare query, not isolated"),
-    (Way::ByHand, "begin, set_config, query, commit by hand"),
-    (Way::Scope, "watertight scope"),
+/// The ways to read, in the order of the table.
+const WAYS: [&str; 4] = [
+    "bare query, not isolated",
+    "by hand: begin, set_config, query, commit",
+    "by hand, without the pool's ping before",
+    "watertight scope",
 ];
+const SCOPE: usize = 3;
 
 struct Ground {
     plain: PgPool,
+    /// `test_before_acquire(false)`.
+    tuned: PgPool,
     pool: TenantPool,
     session: Session,
     tenant: String,
 }
 
-async fn once(ground: &Ground, way: Way) -> anyhow::Result<usize> {
-    Ok(match way {
-        Way::Bare => sqlx::query(
-            "SELECT name FROM bare_customers WHERE tenant_id = $1::uuid AND plan = $2 ORDER BY id LIMIT 20",
-        )
-        .bind(&ground.tenant)
-        .bind("pro")
-        .fetch_all(&ground.plain)
-        .await?
-        .iter()
-        .map(|row| row.try_get::<String, _>(0))
-        .collect::<Result<Vec<_>, _>>()?
-        .len(),
-        Way::ByHand => {
-            let mut transaction = ground.plain.begin().await?;
-            sqlx::query("SELECT set_config('app.tenant_id', $1, true)")
-                .bind(&ground.tenant)
-                .execute(&mut *transaction)
-                .await?;
-            let rows = sqlx::query("SELECT name FROM customers WHERE plan = $1 ORDER BY id LIMIT 20")
-                .bind("pro")
-                .fetch_all(&mut *transaction)
-                .await?
-                .iter()
-                .map(|row| row.try_get::<String, _>(0))
-                .collect::<Result<Vec<_>, _>>()?;
-            transaction.commit().await?;
-            rows.len()
+impl Ground {
+    async fn new(bed: &TestBed, url: &str) -> anyhow::Result<Self> {
+        let [tenant, _] = bed.tenants();
+        let plain = PgPoolOptions::new().max_connections(CONNECTIONS);
+        Ok(Self {
+            tuned: plain
+                .clone()
+                .test_before_acquire(false)
+                .connect(url)
+                .await?,
+            plain: plain.connect(url).await?,
+            pool: TenantPool::builder(url)
+                .max_connections(CONNECTIONS)
+                .connect(watertight::catalog!())
+                .await?,
+            session: bed.session(tenant).await?,
+            tenant: tenant.id_text().to_owned(),
+        })
+    }
+
+    async fn once(&self, way: usize) -> anyhow::Result<usize> {
+        match way {
+            0 => self.bare().await,
+            1 => self.by_hand(&self.plain).await,
+            2 => self.by_hand(&self.tuned).await,
+            _ => {
+                let mut db = self.pool.read(&self.session).await?;
+                Ok(names(&mut db, "pro").await?.len())
+            }
         }
-        Way::Scope => {
-            let mut db = ground.pool.read(&ground.session).await?;
-            names(&mut db, "pro").await?.len()
-        }
-    })
+    }
+
+    /// The floor: the filter is in the statement, of a table without row-level security.
+    async fn bare(&self) -> anyhow::Result<usize> {
+        let sql = "SELECT name FROM bare_customers WHERE tenant_id = $1::uuid AND plan = $2 ORDER BY id LIMIT 20";
+        let rows = sqlx::query(sql)
+            .bind(&self.tenant)
+            .bind("pro")
+            .fetch_all(&self.plain)
+            .await?;
+        let names: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        Ok(names?.len())
+    }
+
+    /// What a careful person writes.
+    async fn by_hand(&self, pool: &PgPool) -> anyhow::Result<usize> {
+        let mut transaction = pool.begin().await?;
+        sqlx::query("SELECT set_config('app.tenant_id', $1, true)")
+            .bind(&self.tenant)
+            .execute(&mut *transaction)
+            .await?;
+        let rows = sqlx::query("SELECT name FROM customers WHERE plan = $1 ORDER BY id LIMIT 20")
+            .bind("pro")
+            .fetch_all(&mut *transaction)
+            .await?;
+        let names: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        transaction.commit().await?;
+        Ok(names?.len())
+    }
 }
 
-/// Runs one way with `tasks` tasks for one round and returns each call's time.
-async fn round(ground: &Arc<Ground>, way: Way, tasks: usize) -> anyhow::Result<Vec<Duration>> {
-    let end = Instant::now() + ROUND;
-    let mut running = Vec::new();
-    for _ in 0..tasks {
-        let ground = Arc::clone(ground);
-        running.push(tokio::spawn(async move {
-            let mut times = Vec::new();
-            while Instant::now() < end {
-                let start = Instant::now();
-                anyhow::ensure!(
-                    once(&ground, way).await? == 20,
-                    "a read returned too few rows"
-                );
-                times.push(start.elapsed());
-            }
-            Ok(times)
-        }));
-    }
+async fn read_until(
+    ground: Arc<Ground>,
+    way: usize,
+    until: Instant,
+) -> anyhow::Result<Vec<Duration>> {
     let mut times = Vec::new();
-    for task in running {
-        times.extend(task.await??);
+    while Instant::now() < until {
+        let begun = Instant::now();
+        anyhow::ensure!(
+            ground.once(way).await? == 20,
+            "a read returned too few rows"
+        );
+        times.push(begun.elapsed());
     }
     Ok(times)
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> f64 {
-    let index = sorted.len().saturating_sub(1) * percent / 100;
-    sorted.get(index).map_or(f64::NAN, Duration::as_secs_f64)
-}
-
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let (rounds, length) = match std::env::args().any(|argument| argument == "--short") {
+        true => (1, Duration::from_millis(60)),
+        false => (8, Duration::from_millis(400)),
+    };
     let bed = TestBed::builder(watertight::catalog!(), tools![])
         .migrations(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
         .seed(|tenant| {
@@ -129,51 +142,44 @@ async fn main() -> anyhow::Result<()> {
              GRANT SELECT ON bare_customers TO app; ANALYZE",
         )
         .await?;
-    let [tenant, _] = bed.tenants();
-    let ground = Arc::new(Ground {
-        plain: PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .connect(bed.database().app_url())
-            .await?,
-        pool: TenantPool::builder(bed.database().app_url())
-            .max_connections(CONNECTIONS)
-            .connect(watertight::catalog!())
-            .await?,
-        session: bed.session(tenant).await?,
-        tenant: tenant.id_text().to_owned(),
-    });
 
     println!(
-        "{CONNECTIONS} connections, loopback, {ROUNDS} rounds of {ROUND:?} each, ways in turn"
+        "{CONNECTIONS} connections a pool, {rounds} rounds of {length:?} for each way, in turn"
     );
-    for tasks in [1, 8, 32] {
-        let mut times = [const { Vec::new() }; WAYS.len()];
-        for number in 0..=ROUNDS {
-            for ((way, _), times) in WAYS.iter().zip(&mut times) {
-                let measured = round(&ground, *way, tasks).await?;
-                // The first round warms caches and connections.
-                if number > 0 {
-                    times.extend(measured);
-                }
-            }
+    for delay in DELAYS {
+        let mut url = url::Url::parse(bed.database().app_url())?;
+        if delay > 0 {
+            let server = SocketAddr::from((Ipv4Addr::LOCALHOST, url.port().unwrap_or(5432)));
+            let proxy = DelayProxy::before(server, Duration::from_micros(delay))?;
+            url.set_ip_host(proxy.address().ip()).ok();
+            url.set_port(Some(proxy.address().port())).ok();
         }
-        println!("\n{tasks} task(s)");
-        println!(
-            "{:<44} {:>9} {:>9} {:>12} {:>8}",
-            "way", "p50 ms", "p99 ms", "calls/s", "ratio"
-        );
-        let floor = times.first().map_or(0, Vec::len).max(1);
-        for ((_, name), times) in WAYS.iter().zip(&mut times) {
-            times.sort_unstable();
-            let calls = times.len();
-            let seconds = ROUNDS as f64 * ROUND.as_secs_f64();
+        let ground = Arc::new(Ground::new(&bed, url.as_str()).await?);
+        for tasks in TASKS {
+            let measured = in_turn::<{ WAYS.len() }, _>(rounds, length, tasks, |way, _, until| {
+                read_until(Arc::clone(&ground), way, until)
+            })
+            .await?;
             println!(
-                "{name:<44} {:>9.3} {:>9.3} {:>12.0} {:>8.2}",
-                percentile(times, 50) * 1e3,
-                percentile(times, 99) * 1e3,
-                calls as f64 / seconds,
-                calls as f64 / floor as f64,
+                "\n{} ms of network each way, {tasks} task(s)\n",
+                delay as f64 / 1e3
             );
+            println!(
+                "| way | p50 ms | p99 ms | calls/s | a scope's p50 to it | p99 | throughput |"
+            );
+            println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+            let scope = &measured[SCOPE];
+            for (name, way) in WAYS.iter().zip(&measured) {
+                println!(
+                    "| {name} | {:.3} | {:.3} | {:.0} | {:.2} | {:.2} | {:.2} |",
+                    way.percentile(50),
+                    way.percentile(99),
+                    way.throughput(),
+                    scope.percentile(50) / way.percentile(50),
+                    scope.percentile(99) / way.percentile(99),
+                    scope.throughput() / way.throughput(),
+                );
+            }
         }
     }
     Ok(())
