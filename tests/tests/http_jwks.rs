@@ -171,3 +171,68 @@ async fn a_published_secret_is_not_used() {
     let token = jsonwebtoken::encode(&header, &claims(&endpoint.url, "alice"), &hmac).unwrap();
     assert_eq!(endpoint.call(&token, "whoami", json!({})).await.status, 401);
 }
+
+/// An issuer that publishes a document at one of the two well-known places.
+async fn issuer(place: &str, document: impl Fn(&str) -> serde_json::Value) -> (String, SigningKey) {
+    let key = SigningKey::ed();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}/realm", listener.local_addr().unwrap());
+    let (document, keys) = (document(&issuer).to_string(), jwk_set(&[&key]));
+    let app = Router::new()
+        .route(place, get(move || async move { document }))
+        .route("/realm/keys", get(move || async move { keys }));
+    tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
+    (issuer, key)
+}
+
+async fn discovered((issuer, key): &(String, SigningKey)) -> u16 {
+    let auth = |url: &str| {
+        JwtAuthenticator::builder()
+            .discover(issuer)
+            .audience(url)
+            .tenant_claim("org_id")
+            .build()
+            .unwrap()
+    };
+    let endpoint = Endpoint::start(auth, |server| server).await;
+    let claims = watertight_e2e::identity::with(claims(&endpoint.url, "a"), "iss", json!(issuer));
+    let answer = endpoint.call(&key.sign(&claims), "whoami", json!({})).await;
+    if answer.status != 200 {
+        answer.assert_safe();
+    }
+    answer.status.as_u16()
+}
+
+#[tokio::test]
+async fn keys_are_found_by_discovery() {
+    const OPENID: &str = "/realm/.well-known/openid-configuration";
+    const OAUTH: &str = "/.well-known/oauth-authorization-server/realm";
+    let right = |issuer: &str| json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/keys") });
+    assert_eq!(discovered(&issuer(OPENID, right).await).await, 200);
+    assert_eq!(discovered(&issuer(OAUTH, right).await).await, 200);
+    assert_eq!(discovered(&issuer("/elsewhere", right).await).await, 503);
+    for (why, document) in [
+        (
+            "another issuer",
+            json!({ "issuer": "http://127.0.0.1:1/realm" }),
+        ),
+        ("no issuer", json!({})),
+        (
+            "keys over plain HTTP",
+            json!({ "jwks_uri": "http://id.example.com/keys" }),
+        ),
+        ("no keys", json!({ "jwks_uri": null })),
+        ("no address", json!({ "jwks_uri": "keys" })),
+    ] {
+        let wrong = |issuer: &str| {
+            let mut whole = right(issuer);
+            let members = whole.as_object_mut().unwrap();
+            if why == "no issuer" {
+                members.remove("issuer");
+            }
+            members.extend(document.as_object().unwrap().clone());
+            whole
+        };
+        assert_eq!(discovered(&issuer(OPENID, wrong).await).await, 503, "{why}");
+    }
+}

@@ -4,10 +4,13 @@
 //! and nowhere else; both are easy to find with a text search. An `AuthRequest` is handed out only
 //! while a request is being authenticated, so code that runs later can't make a session.
 
+mod api_key;
 mod choice;
+mod issuers;
 mod jwt;
 mod launcher;
 mod request;
+mod revocation;
 mod scopes;
 
 use std::borrow::Cow;
@@ -19,11 +22,14 @@ use std::pin::Pin;
 use crate::id::TenantKind;
 use crate::session::Session;
 
+pub use api_key::{ApiKeyStore, ApiKeys, InvalidApiKeys, NewApiKey, Nobody, StoredApiKey};
 pub use choice::{InvalidChoice, TenantChoice};
+pub use issuers::Issuers;
 pub use jsonwebtoken::Algorithm;
-pub use jwt::{JwtAuthenticator, JwtAuthenticatorBuilder, JwtConfigError};
+pub use jwt::{JwtAuthenticator, JwtAuthenticatorBuilder, JwtConfigError, TenantSpace};
 pub use launcher::LauncherAuthenticator;
 pub use request::{AuthRequest, Verified};
+pub use revocation::{RevocationList, Revocations, Revoked, VerifiedToken};
 pub(crate) use scopes::{Reach, ScopeRules, is_scope};
 
 /// Turns the credentials of one request into a [`Session`].

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::ServerHandler;
 use rmcp::handler::server::router::tool::ToolRouter;
@@ -276,6 +277,18 @@ impl ServerBuilder {
     /// The largest accepted request body. One mebibyte by default.
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.guard = self.guard.max_body_bytes(bytes);
+        self
+    }
+
+    /// See [`GuardBuilder::failed_authentications`].
+    pub fn failed_authentications(mut self, most: u32, period: Duration) -> Self {
+        self.guard = self.guard.failed_authentications(most, period);
+        self
+    }
+
+    /// See [`GuardBuilder::behind_proxies`].
+    pub fn behind_proxies(mut self, proxies: usize) -> Self {
+        self.guard = self.guard.behind_proxies(proxies);
         self
     }
 

@@ -4,6 +4,7 @@
 //! is only the public metadata.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -147,6 +148,8 @@ impl Server {
             }
         });
         let state = Arc::clone(self.guard.state());
+        // The address of each connection, for the limit of failed authentications.
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serve = axum::serve(listener, router);
         match self.shutdown.take() {
             None => serve.await?,

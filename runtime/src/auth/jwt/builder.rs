@@ -8,9 +8,13 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 
 use super::claims::ClaimNames;
+#[cfg(feature = "jwks")]
+use super::jwks::{Jwks, Source};
 use super::keys::{Key, KeySet};
+use super::space::TenantSpace;
 use super::{JwtAuthenticator, TENANT_PLACE};
 use crate::auth::TenantChoice;
+use crate::auth::revocation::{DynRevocations, Revocations};
 use crate::id::TenantKind;
 
 /// More than that is no clock skew.
@@ -33,7 +37,7 @@ const SYMMETRIC: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm
 /// A mistake in the configuration of a [`JwtAuthenticator`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("JWT authenticator: {0}")]
-pub struct JwtConfigError(String);
+pub struct JwtConfigError(pub(in crate::auth) String);
 
 fn mistake<T>(what: impl Into<String>) -> Result<T, JwtConfigError> {
     Err(JwtConfigError(what.into()))
@@ -53,11 +57,15 @@ pub struct JwtAuthenticatorBuilder {
     tenant_path: Option<String>,
     tenant_kind: Option<TenantKind>,
     scopes_claim: Option<String>,
+    space: Option<TenantSpace>,
+    revocations: Option<Box<dyn DynRevocations>>,
     pems: Vec<(Option<String>, Algorithm, Vec<u8>)>,
     key_sets: Vec<Vec<u8>>,
     secret: Option<Vec<u8>>,
     #[cfg(feature = "jwks")]
     jwks_url: Option<String>,
+    #[cfg(feature = "jwks")]
+    discover: bool,
     #[cfg(feature = "jwks")]
     refetch_interval: Option<Duration>,
 }
@@ -66,6 +74,17 @@ impl JwtAuthenticatorBuilder {
     /// The `iss` claim, compared exactly. Required.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The `iss` claim, whose keys are found by discovery: the issuer's
+    /// `/.well-known/openid-configuration`, or `/.well-known/oauth-authorization-server`, names its JWK
+    /// set. `https`, or `http` on a loopback address. Read when the keys are, and again whenever they
+    /// are read again.
+    #[cfg(feature = "jwks")]
+    pub fn discover(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self.discover = true;
         self
     }
 
@@ -140,6 +159,20 @@ impl JwtAuthenticatorBuilder {
     /// The type of the tenant claim: a uuid by default. A `bigint` is a JSON number.
     pub fn tenant_kind(mut self, kind: TenantKind) -> Self {
         self.tenant_kind = Some(kind);
+        self
+    }
+
+    /// The tenants that this issuer may name, where it is one of several: see
+    /// [`Issuers`](crate::auth::Issuers). The claim is a text then.
+    pub fn tenant_space(mut self, space: TenantSpace) -> Self {
+        self.space = Some(space);
+        self
+    }
+
+    /// Who knows which tokens were revoked before they expired: a
+    /// [`RevocationList`](crate::auth::RevocationList), or one of your own. Asked for every request.
+    pub fn revocations(mut self, revocations: impl Revocations) -> Self {
+        self.revocations = Some(Box::new(revocations));
         self
     }
 
@@ -241,13 +274,32 @@ impl JwtAuthenticatorBuilder {
         if tenant.is_none() && tenants.is_none() {
             return mistake("no tenant claim; add `.tenant_claim(\"…\")`");
         }
+        let tenant_kind = match &self.space {
+            None => self.tenant_kind.unwrap_or(TenantKind::Uuid),
+            Some(_) if tenants.is_some() => {
+                return mistake(
+                    "a space of tenants and a list of tenants in one token don't go together",
+                );
+            }
+            Some(space) => {
+                let kind = space.kind().map_err(JwtConfigError)?;
+                match self.tenant_kind {
+                    Some(wanted) if wanted != kind => {
+                        return mistake(format!(
+                            "the space's tenants are of kind {kind:?} and not {wanted:?}"
+                        ));
+                    }
+                    _ => kind,
+                }
+            }
+        };
         let leeway = self.leeway.unwrap_or(Duration::from_secs(60));
         if leeway > MAX_LEEWAY {
             return mistake("a leeway of more than ten minutes is no clock skew");
         }
         let asymmetric_keys = !self.pems.is_empty() || !self.key_sets.is_empty();
         #[cfg(feature = "jwks")]
-        let asymmetric_keys = asymmetric_keys || self.jwks_url.is_some();
+        let asymmetric_keys = asymmetric_keys || self.jwks_url.is_some() || self.discover;
         let algorithms = allow_list(self.algorithms, self.secret.is_some(), asymmetric_keys)?;
 
         let mut fixed_keys = KeySet::default();
@@ -266,13 +318,20 @@ impl JwtAuthenticatorBuilder {
             fixed_keys.append(KeySet::from_jwks(text, &algorithms).map_err(JwtConfigError)?);
         }
         #[cfg(feature = "jwks")]
-        let jwks = match &self.jwks_url {
-            None => None,
-            Some(url) => {
-                let interval = self.refetch_interval.unwrap_or(Duration::from_secs(30));
-                let jwks = super::jwks::Jwks::new(url, interval, algorithms.clone());
-                Some(std::sync::Arc::new(jwks.map_err(JwtConfigError)?))
-            }
+        let jwks = {
+            let interval = self.refetch_interval.unwrap_or(Duration::from_secs(30));
+            let source = match (&self.jwks_url, self.discover) {
+                (None, false) => None,
+                (Some(url), false) => Some(Source::keys(url)),
+                (None, true) => Some(Source::discovered(&issuer)),
+                (Some(_), true) => {
+                    return mistake("`.discover(…)` finds the key set; leave out `.jwks_url(…)`");
+                }
+            };
+            let jwks = source.map(|source| Jwks::new(source?, interval, algorithms.clone()));
+            jwks.transpose()
+                .map_err(JwtConfigError)?
+                .map(std::sync::Arc::new)
         };
         Ok(JwtAuthenticator {
             issuer,
@@ -282,9 +341,11 @@ impl JwtAuthenticatorBuilder {
             claims: ClaimNames {
                 tenant,
                 tenants,
-                tenant_kind: self.tenant_kind.unwrap_or(TenantKind::Uuid),
+                tenant_kind,
+                space: self.space,
                 scopes: self.scopes_claim,
             },
+            revocations: self.revocations,
             fixed_keys,
             #[cfg(feature = "jwks")]
             jwks,

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use crate::auth::{AuthError, AuthRequest, TenantChoice};
+use super::space::TenantSpace;
+use crate::auth::{AuthError, AuthRequest, TenantChoice, VerifiedToken};
 use crate::id::{TenantId, TenantKind};
 use crate::session::Session;
 
@@ -18,6 +19,8 @@ pub(super) struct ClaimNames {
     /// The claim that lists tenants, and how a request chooses one of them.
     pub(super) tenants: Option<(String, TenantChoice)>,
     pub(super) tenant_kind: TenantKind,
+    /// Which tenants this issuer may name, if it is one of several.
+    pub(super) space: Option<TenantSpace>,
     /// `None`: the two usual ones, `scope` and `scp`.
     pub(super) scopes: Option<String>,
 }
@@ -46,7 +49,7 @@ impl ClaimNames {
             .and_then(Value::as_str)
             .filter(|sub| !sub.is_empty());
         let subject = subject.ok_or_else(|| AuthError::rejected("the token has no subject"))?;
-        let (tenant, home) = self.tenants(claims, request)?;
+        let (tenant, home) = self.tenants(issuer, claims, request)?;
         let scopes = self.scopes(claims)?;
         let expires_at = expiry(claims)
             .ok_or_else(|| AuthError::rejected("the token's expiry is out of range"))?;
@@ -67,6 +70,7 @@ impl ClaimNames {
     /// The tenant that the request is for, and the principal's own if that is another question.
     fn tenants(
         &self,
+        issuer: &str,
         claims: &Map<String, Value>,
         request: &AuthRequest<'_>,
     ) -> Result<(TenantId, Option<TenantId>), AuthError> {
@@ -74,7 +78,7 @@ impl ClaimNames {
             Some(claim) => {
                 let value = lookup(claims, claim)
                     .ok_or_else(|| AuthError::rejected("the token has no tenant claim"))?;
-                Some(self.tenant(value)?)
+                Some(self.tenant(issuer, value)?)
             }
             None => None,
         };
@@ -86,7 +90,7 @@ impl ClaimNames {
                 // One that can't be read makes the list another than the issuer meant.
                 let granted: Vec<TenantId> = granted
                     .iter()
-                    .map(|value| self.tenant(value))
+                    .map(|value| self.tenant(issuer, value))
                     .collect::<Result<_, _>>()?;
                 let chosen = choice.among(&granted, request, self.tenant_kind)?;
                 Ok((chosen, home))
@@ -97,7 +101,13 @@ impl ClaimNames {
         }
     }
 
-    fn tenant(&self, value: &Value) -> Result<TenantId, AuthError> {
+    fn tenant(&self, issuer: &str, value: &Value) -> Result<TenantId, AuthError> {
+        if let Some(space) = &self.space {
+            let tenant = value.as_str().and_then(|claim| space.tenant(issuer, claim));
+            return tenant.ok_or_else(|| {
+                AuthError::rejected("the tenant claim names no tenant of the issuer's space")
+            });
+        }
         let tenant = match (self.tenant_kind, value) {
             // Only the hyphenated form: the parser would also take braces and a URN.
             (TenantKind::Uuid, Value::String(text)) if text.len() != 36 => None,
@@ -131,6 +141,22 @@ impl ClaimNames {
     }
 }
 
+/// What the token says of itself beside its principal.
+pub(super) fn verified<'t>(
+    session: &'t Session,
+    claims: &'t Map<String, Value>,
+) -> VerifiedToken<'t> {
+    let text = |name| claims.get(name).and_then(Value::as_str);
+    VerifiedToken {
+        issuer: session.issuer(),
+        subject: session.subject(),
+        id: text("jti").filter(|id| !id.is_empty()),
+        session: text("sid"),
+        client: session.client(),
+        issued_at: time(claims, "iat"),
+    }
+}
+
 /// A claim by its name, or by a JSON pointer.
 fn lookup<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
     match name.strip_prefix('/') {
@@ -148,10 +174,14 @@ fn lookup<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
 }
 
 fn expiry(claims: &Map<String, Value>) -> Option<SystemTime> {
-    let exp = claims.get("exp")?;
-    let seconds = match exp.as_u64() {
+    time(claims, "exp")
+}
+
+fn time(claims: &Map<String, Value>, name: &str) -> Option<SystemTime> {
+    let value = claims.get(name)?;
+    let seconds = match value.as_u64() {
         Some(whole) => Duration::from_secs(whole),
-        None => Duration::try_from_secs_f64(exp.as_f64()?).ok()?,
+        None => Duration::try_from_secs_f64(value.as_f64()?).ok()?,
     };
     UNIX_EPOCH.checked_add(seconds)
 }

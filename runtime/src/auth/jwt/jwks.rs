@@ -14,6 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jsonwebtoken::Algorithm;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::keys::KeySet;
@@ -26,8 +27,78 @@ const USABLE: Duration = Duration::from_secs(24 * 3600);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 512 * 1024;
 
+/// Where the keys are.
+pub(super) enum Source {
+    Keys(Uri),
+    /// The issuer's own documents name the address; the first that exists counts.
+    Discovered {
+        issuer: String,
+        documents: [Uri; 2],
+    },
+}
+
+impl Source {
+    pub(super) fn keys(url: &str) -> Result<Self, String> {
+        permitted(url).map(Self::Keys)
+    }
+
+    /// OpenID Connect Discovery 1.0, 4, and RFC 8414, 3.
+    pub(super) fn discovered(issuer: &str) -> Result<Self, String> {
+        let uri = permitted(issuer)?;
+        if uri.query().is_some() || issuer.contains('#') {
+            return Err(format!(
+                "the issuer `{issuer}` has a query; discovery can't use it"
+            ));
+        }
+        let base = issuer.trim_end_matches('/');
+        let path = uri.path().trim_end_matches('/');
+        let origin = base.strip_suffix(path).unwrap_or(base);
+        Ok(Self::Discovered {
+            issuer: issuer.to_owned(),
+            documents: [
+                permitted(&format!("{base}/.well-known/openid-configuration"))?,
+                permitted(&format!(
+                    "{origin}/.well-known/oauth-authorization-server{path}"
+                ))?,
+            ],
+        })
+    }
+
+    /// The address that was configured.
+    fn shown(&self) -> String {
+        match self {
+            Self::Keys(url) => url.to_string(),
+            Self::Discovered { issuer, .. } => issuer.clone(),
+        }
+    }
+
+    fn is_encrypted(&self) -> bool {
+        let uri = match self {
+            Self::Keys(url) => url,
+            Self::Discovered {
+                documents: [first, _],
+                ..
+            } => first,
+        };
+        uri.scheme_str() == Some("https")
+    }
+}
+
+/// `https`, or `http` on a loopback address.
+fn permitted(url: &str) -> Result<Uri, String> {
+    let uri: Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
+    let loopback = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    match uri.scheme_str() {
+        Some("https") => Ok(uri),
+        Some("http") if loopback => Ok(uri),
+        _ => Err(format!(
+            "the key set's URL `{url}` must begin with `https://`"
+        )),
+    }
+}
+
 pub(super) struct Jwks {
-    url: Uri,
+    source: Source,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     algorithms: Vec<Algorithm>,
     refetch_interval: Duration,
@@ -44,23 +115,12 @@ struct Kept {
 
 impl Jwks {
     pub(super) fn new(
-        url: &str,
+        source: Source,
         refetch_interval: Duration,
         algorithms: Vec<Algorithm>,
     ) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
-        let loopback = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if loopback => {}
-            _ => {
-                return Err(format!(
-                    "the key set's URL `{url}` must begin with `https://`"
-                ));
-            }
-        }
         let provider = rustls::crypto::ring::default_provider();
-        let connector = if uri.scheme_str() == Some("https") {
+        let connector = if source.is_encrypted() {
             HttpsConnectorBuilder::new()
                 .with_provider_and_native_roots(provider)
                 .map_err(|error| {
@@ -80,7 +140,7 @@ impl Jwks {
         };
         let connector = connector.https_or_http().enable_http1().build();
         Ok(Self {
-            url: uri,
+            source,
             client: Client::builder(TokioExecutor::new()).build(connector),
             algorithms,
             refetch_interval,
@@ -133,23 +193,61 @@ impl Jwks {
         };
         match fetched {
             Ok(keys) => {
-                tracing::info!(url = %self.url, "key set fetched");
+                tracing::info!(from = self.source.shown(), "key set fetched");
                 let kept = Kept {
                     keys: Arc::new(keys),
                     at: Instant::now(),
                 };
                 *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(kept);
             }
-            Err(reason) => tracing::error!(url = %self.url, reason, "key set not fetched"),
+            Err(reason) => {
+                tracing::error!(from = self.source.shown(), reason, "key set not fetched");
+            }
         }
     }
 
     async fn fetch(&self) -> Result<KeySet, String> {
-        let response = self.client.get(self.url.clone()).await.map_err(|error| {
+        let keys = match &self.source {
+            Source::Keys(url) => self.get(url).await,
+            Source::Discovered { issuer, documents } => {
+                let url = self.discover(issuer, documents).await?;
+                self.get(&url).await
+            }
+        };
+        KeySet::from_jwks(&keys?, &self.algorithms)
+    }
+
+    /// The address of the keys, as the issuer publishes it.
+    async fn discover(&self, issuer: &str, documents: &[Uri; 2]) -> Result<Uri, String> {
+        let [openid, oauth] = documents;
+        let document = match self.get(openid).await {
+            Ok(document) => document,
+            Err(first) => {
+                let second = self.get(oauth).await;
+                second.map_err(|second| format!("{first}; and {second}"))?
+            }
+        };
+        let document: Value = serde_json::from_slice(&document)
+            .map_err(|_| "the issuer's document is not JSON".to_owned())?;
+        let text = |name: &str| document.get(name).and_then(Value::as_str);
+        // Both specifications demand it: whoever answers must be whom the tokens name.
+        if text("issuer") != Some(issuer) {
+            return Err("the issuer's document names another issuer".to_owned());
+        }
+        let url = text("jwks_uri").ok_or("the issuer's document names no `jwks_uri`")?;
+        let url = permitted(url)?;
+        if self.source.is_encrypted() && url.scheme_str() != Some("https") {
+            return Err("the issuer's document leads away from `https`".to_owned());
+        }
+        Ok(url)
+    }
+
+    async fn get(&self, url: &Uri) -> Result<Bytes, String> {
+        let response = self.client.get(url.clone()).await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             format!("{error}: {}", cause.unwrap_or_default())
         })?;
-        // Redirects are not followed: the address was configured, not chosen by whoever answers.
+        // Redirects are not followed: the address was configured, or the issuer's document has it.
         if response.status() != http::StatusCode::OK {
             return Err(format!("status {}", response.status().as_u16()));
         }
@@ -157,6 +255,6 @@ impl Jwks {
             .collect()
             .await;
         let body = body.map_err(|error| format!("the body could not be read: {error}"))?;
-        KeySet::from_jwks(&body.to_bytes(), &self.algorithms)
+        Ok(body.to_bytes())
     }
 }

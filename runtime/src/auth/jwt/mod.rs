@@ -9,12 +9,14 @@ mod claims;
 #[cfg(feature = "jwks")]
 mod jwks;
 mod keys;
+mod space;
 
 use std::fmt;
 
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde_json::{Map, Value};
 
+use super::revocation::DynRevocations;
 use super::{AuthError, AuthRequest, Authenticator, TenantChoice};
 use crate::id::TenantKind;
 use crate::session::Session;
@@ -22,9 +24,10 @@ use crate::session::Session;
 pub use builder::{JwtAuthenticatorBuilder, JwtConfigError};
 use claims::ClaimNames;
 use keys::{Key, KeySet};
+pub use space::TenantSpace;
 
 /// Longer tokens are refused unread. Far above what authorization servers issue.
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
+pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// What stands for the tenant of the path in an audience.
 const TENANT_PLACE: &str = "{tenant}";
@@ -45,13 +48,14 @@ const TENANT_PLACE: &str = "{tenant}";
 /// ```
 ///
 /// One authenticator accepts one issuer: a tenant named by another issuer is another tenant, even
-/// if it has the same id.
+/// if it has the same id. [`Issuers`](crate::auth::Issuers) holds several.
 pub struct JwtAuthenticator {
     issuer: String,
     audiences: Vec<String>,
     algorithms: Vec<Algorithm>,
     leeway: u64,
     claims: ClaimNames,
+    revocations: Option<Box<dyn DynRevocations>>,
     fixed_keys: KeySet,
     #[cfg(feature = "jwks")]
     jwks: Option<std::sync::Arc<jwks::Jwks>>,
@@ -76,7 +80,59 @@ impl JwtAuthenticator {
         self.check_header(&header)?;
         let audiences = self.audiences(request);
         let claims = self.check_signature(token, &header, &audiences).await?;
-        self.claims.session(&self.issuer, &claims, request)
+        let session = self.claims.session(&self.issuer, &claims, request)?;
+        self.check_revocation(&session, &claims).await?;
+        Ok(session)
+    }
+
+    async fn check_revocation(
+        &self,
+        session: &Session,
+        claims: &Map<String, Value>,
+    ) -> Result<(), AuthError> {
+        let Some(revocations) = &self.revocations else {
+            return Ok(());
+        };
+        let token = claims::verified(session, claims);
+        match revocations.judge(token).await? {
+            false => Ok(()),
+            true => Err(AuthError::rejected("the token was revoked")),
+        }
+    }
+
+    /// The exact `iss` claim.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Refuses two authenticators whose tokens could name the same tenant.
+    pub(super) fn apart_from(&self, other: &Self) -> Result<(), JwtConfigError> {
+        let (one, two) = (&self.issuer, &other.issuer);
+        if one == two {
+            return Err(JwtConfigError(format!("the issuer `{one}` is given twice")));
+        }
+        if self.claims.tenant_kind != other.claims.tenant_kind {
+            return Err(JwtConfigError(format!(
+                "the tenants of `{one}` are of kind {:?}, those of `{two}` of kind {:?}; one \
+                 database has tenants of one kind",
+                self.claims.tenant_kind, other.claims.tenant_kind
+            )));
+        }
+        for it in [self, other] {
+            if it.claims.space.is_none() {
+                return Err(JwtConfigError(format!(
+                    "`{}` is one of several issuers and could name the others' tenants; give it a \
+                     space of its own: `.tenant_space(TenantSpace::derived())`, `prefixed` or `listed`",
+                    it.issuer
+                )));
+            }
+        }
+        match (&self.claims.space, &other.claims.space) {
+            (Some(space), Some(others)) if space.overlaps(others) => Err(JwtConfigError(format!(
+                "`{one}` and `{two}` could name the same tenant; give each a space of its own"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The audiences that are right for this request: `{tenant}` stands for the tenant in its path,

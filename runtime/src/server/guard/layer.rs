@@ -24,7 +24,7 @@ use super::outgoing::Outgoing;
 use super::refusal::{INVALID_REQUEST, Refusal, json_response, rpc_error};
 use super::sessions::{self, Presented};
 use crate::audit::{AuditRecord, Outcome};
-use crate::auth::{AuthError, AuthRequest, TenantChoice};
+use crate::auth::{AuthError, AuthErrorKind, AuthRequest, TenantChoice};
 use crate::error::{Reference, ToolErrorKind};
 use crate::server::caller::Caller;
 use crate::session::Session;
@@ -120,10 +120,7 @@ impl Shared {
     {
         let (mut parts, body) = request.into_parts();
         self.hosts.check(&parts).map_err(Refusal::Forbidden)?;
-        let session = self
-            .authenticate(&parts)
-            .await
-            .map_err(Refusal::Unauthorized)?;
+        let session = self.verified(&parts).await?;
         let caller = Caller::new(session, Arc::clone(&self.state), reference);
         let session = caller.session().clone();
         let session_id = self.session_id(&parts, &session)?;
@@ -170,6 +167,20 @@ impl Shared {
         record.outcome = Outcome::Refused;
         record.error = Some(ToolErrorKind::Denied.as_str().to_owned());
         self.state.audit().record(record);
+    }
+
+    /// The session of the credentials, unless their sender has failed too often.
+    async fn verified(&self, parts: &Parts) -> Result<Session, Refusal> {
+        let address = self.failures.address(parts);
+        if let Some(left) = address.and_then(|address| self.failures.wait(address)) {
+            return Err(Refusal::TooManyFailures(left));
+        }
+        self.authenticate(parts).await.map_err(|error| {
+            if let (Some(address), AuthErrorKind::Rejected) = (address, error.kind()) {
+                self.failures.count(address);
+            }
+            Refusal::Unauthorized(error)
+        })
     }
 
     async fn authenticate(&self, parts: &Parts) -> Result<Session, AuthError> {

@@ -3,6 +3,7 @@
 //! Invariant: the parts agree with each other because one builder makes them from one resource
 //! URL: the layer, the published metadata, the accepted hosts and the challenge.
 
+mod failures;
 mod hosts;
 mod incoming;
 mod layer;
@@ -13,6 +14,7 @@ mod sessions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use rmcp::handler::server::router::tool::ToolRouter;
@@ -29,6 +31,7 @@ use crate::server::caller::ServerState;
 use crate::tool::published_by_us;
 use crate::walk::{Place, Waiver, findings, waivers_of, warn_of_prose};
 
+use failures::{Failures, Limit};
 use hosts::Hosts;
 pub use layer::{GuardLayer, GuardService};
 use resource::Resource;
@@ -83,6 +86,7 @@ pub(crate) struct Shared {
     choice: Option<TenantChoice>,
     tenant_kind: Option<TenantKind>,
     max_body_bytes: usize,
+    failures: Failures,
     /// Present if legacy sessions are on.
     sessions: Option<Sessions>,
     /// Scopes by what is called, as records name it.
@@ -124,6 +128,7 @@ impl Guard {
             published: Vec::new(),
             waivers: Vec::new(),
             tenant_label: TenantLabel::Off,
+            failures: Limit::default(),
         }
     }
 
@@ -197,6 +202,7 @@ pub struct GuardBuilder {
     published: Vec<Tool>,
     waivers: Vec<Waiver>,
     tenant_label: TenantLabel,
+    failures: Limit,
 }
 
 impl GuardBuilder {
@@ -361,6 +367,29 @@ impl GuardBuilder {
         self
     }
 
+    /// How many requests with wrong credentials one address may send in a period (60 in a minute);
+    /// further ones are answered with 429 and `Retry-After`, unread. Zero is no limit.
+    ///
+    /// The address is the connection's, which [`Server::serve`](crate::Server::serve) knows. An axum
+    /// application of your own hands it on with `into_make_service_with_connect_info::<SocketAddr>()`;
+    /// without, nothing is limited. Nor is it where requests come through a proxy that nobody told of:
+    /// see [`behind_proxies`](GuardBuilder::behind_proxies).
+    pub fn failed_authentications(mut self, most: u32, period: Duration) -> Self {
+        self.failures.most = most;
+        self.failures.period = period;
+        self
+    }
+
+    /// How many reverse proxies stand in front, each of which appends to `X-Forwarded-For`: then the
+    /// client's address is the one that the outermost of them saw. Zero says that there is none, and
+    /// that the header means nothing.
+    ///
+    /// Count only your own: whoever reaches the server around them writes the header as they like.
+    pub fn behind_proxies(mut self, proxies: usize) -> Self {
+        self.failures.proxies = Some(proxies);
+        self
+    }
+
     /// Whether metrics of calls are split by tenant; [`TenantLabel::Off`] by default.
     pub fn tenant_label(mut self, label: TenantLabel) -> Self {
         self.tenant_label = label;
@@ -453,6 +482,7 @@ impl GuardBuilder {
                 choice: self.choice,
                 tenant_kind: self.tenant_kind,
                 max_body_bytes: self.max_body_bytes,
+                failures: Failures::new(self.failures),
                 sessions: self.legacy_sessions.then(Sessions::default),
                 requires: self.requires,
                 templates: self.templates,

@@ -3,6 +3,8 @@
 //! Invariant: no answer depends on a tenant, on a token's content or on a header's value. Each
 //! carries a reference under which the log has the reason.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
@@ -17,6 +19,8 @@ use crate::observe::Meter;
 pub(super) enum Refusal {
     /// The credentials are missing, not valid, or can't be checked.
     Unauthorized(AuthError),
+    /// The sender has presented too many wrong credentials, and waits so long.
+    TooManyFailures(Duration),
     /// `Host` or `Origin`.
     Forbidden(&'static str),
     /// The tool needs scopes that the token does not grant.
@@ -66,6 +70,7 @@ impl Refusal {
                 AuthErrorKind::Unavailable => "unverifiable_credentials",
                 AuthErrorKind::Forbidden => "foreign_tenant",
             },
+            Self::TooManyFailures(_) => "too_many_failures",
             Self::Forbidden(_) => "host_or_origin",
             Self::Scopes(_) => "insufficient_scope",
             Self::NoSuchSession(_) => "no_such_session",
@@ -76,6 +81,7 @@ impl Refusal {
     const fn reason(&self) -> &'static str {
         match self {
             Self::Unauthorized(_) | Self::Scopes(_) => "credentials",
+            Self::TooManyFailures(_) => "too many wrong credentials from one address",
             Self::Forbidden(reason) | Self::NoSuchSession(reason) => reason,
             Self::TooLarge => "the body is too large",
             Self::TooSlow => "the body did not arrive in time",
@@ -102,6 +108,14 @@ impl Refusal {
                     metadata_url,
                     &[("error", "insufficient_scope"), ("scope", &scopes)],
                 );
+                answer
+            }
+            Self::TooManyFailures(left) => {
+                let text = "too many requests without valid credentials";
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let mut answer = json_answer(status, "too_many_requests", text, reference);
+                let seconds = left.as_secs().saturating_add(1);
+                answer.headers_mut().insert(RETRY_AFTER, seconds.into());
                 answer
             }
             Self::Forbidden(_) => json_answer(
