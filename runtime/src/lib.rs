@@ -36,8 +36,8 @@ pub mod __private {
 pub use auth::{Authenticator, JwtAuthenticator, LauncherAuthenticator};
 pub use completion::{Completion, CompletionOutput, Completions};
 pub use db::{
-    DbError, DbErrorKind, DbResult, Health, Scope, SystemPool, SystemScope, TenantPool, WriteScope,
-    migrate,
+    DbError, DbErrorKind, DbResult, Health, Pooler, Scope, SystemPool, SystemScope, TenantPool,
+    WriteScope, migrate,
 };
 pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
 pub use id::{InvalidTenantId, TenantId, TenantKind};

@@ -28,6 +28,12 @@ pub const PREPARE: &[&str] = &[
     "SET LOCAL bytea_output = 'hex'",
 ];
 
+/// The same for who has begun the transaction already.
+pub const PREPARE_WITHIN: &[&str] = match PREPARE {
+    [_, within @ ..] => within,
+    [] => &[],
+};
+
 /// Statements of one kind, in a stable order.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {

@@ -136,12 +136,15 @@ pub(super) async fn recent(
 ) -> DbResult<Vec<AuditEntry>> {
     let mut scope = pool.read(session).await?;
     let catalog = pool.catalog().id();
-    let mut statement = scope.statement(catalog, false)?;
+    let (tx, _) = scope.parts();
+    let named = tx.names_statements();
+    let mut statement = tx.statement(catalog, false, Some(&["watertight.audit"]))?;
     let rows = sqlx::query(
         "SELECT kind, reference, at, tool, issuer, subject, home_tenant, client, arguments::text, outcome, error, \
                 rows, duration_us, protocol, probe \
          FROM watertight.audit ORDER BY id DESC LIMIT $1",
     )
+    .persistent(named)
     .bind(i64::from(limit))
     .fetch_all(statement.connection()?)
     .await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{SubsecRound as _, Utc};
 use watertight_audit::AuditKey;
 
+use super::pooler::Pooler;
 use crate::audit::{Effect, Origin};
 use crate::id::TenantId;
 use crate::statement::Catalog;
@@ -33,6 +34,7 @@ pub(crate) struct Messages {
     /// The tenant setting as the text of a literal.
     setting: &'static str,
     audit: Option<Auditing>,
+    pooler: Pooler,
 }
 
 /// That changes commit together with a record of them.
@@ -40,6 +42,14 @@ pub(crate) struct Messages {
 pub(crate) struct Auditing {
     /// Those records have a MAC.
     pub(crate) key: Option<AuditKey>,
+}
+
+/// The message that ends a scope with a commit.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) text: String,
+    /// How many of its commands must have completed for the changes to be stored.
+    pub(crate) stored_after: u32,
 }
 
 /// A name from the catalog that can't be used in a message.
@@ -54,6 +64,7 @@ impl Messages {
         idle_timeout: Duration,
         audit: Option<Auditing>,
         role: Option<&str>,
+        pooler: Pooler,
     ) -> Result<Self, BadName> {
         let parts = catalog.settings.setting.split('.').collect::<Vec<_>>();
         if parts.len() < 2 {
@@ -71,9 +82,23 @@ impl Messages {
             search_path.push_str(&quote_name(schema)?);
             search_path.push_str(", ");
         }
+        let mut assumptions = String::new();
+        if !pooler.names_statements() {
+            // The server connection is another one each time. What sqlx's macros send has a name, which
+            // some client may have given there before.
+            assumptions.push_str("DEALLOCATE ALL; ");
+        }
+        if pooler.mixes() {
+            // What a connection of ours sets when it connects; poolers do not all carry it over.
+            assumptions.push_str(
+                "SET LOCAL client_encoding = 'UTF8'; SET LOCAL DateStyle = 'ISO, MDY'; \
+                 SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 2; ",
+            );
+        }
         // A generic plan computes an expression over parameters alone (`10 / $1`) for each row, and may
         // do so in front of the tenant's condition; a plan of its own computes it once, before any row.
-        let assumptions = format!(
+        let _ = write!(
+            assumptions,
             "SET LOCAL search_path = {search_path}pg_temp; \
              SET LOCAL standard_conforming_strings = on; \
              SET LOCAL row_security = on; \
@@ -90,7 +115,13 @@ impl Messages {
             quoted_setting: quoted.join("."),
             setting: catalog.settings.setting,
             audit,
+            pooler,
         })
+    }
+
+    /// Whether a prepared statement may have a name.
+    pub(crate) const fn names_statements(&self) -> bool {
+        self.pooler.names_statements()
     }
 
     /// Whether changes commit together with a record of them.
@@ -139,7 +170,7 @@ impl Messages {
         &self,
         tenant: &TenantId,
         origin: Option<&Origin>,
-    ) -> (String, Option<Effect>) {
+    ) -> (End, Option<Effect>) {
         let mut text = format!(
             "SELECT 1 / (pg_catalog.current_setting('{}', true) IS NOT DISTINCT FROM '{}')::pg_catalog.int4; ",
             self.setting,
@@ -149,12 +180,12 @@ impl Messages {
             (Some(audit), Some(origin)) => Some(push_effect(&mut text, audit, tenant, origin)),
             _ => None,
         };
-        text.push_str("COMMIT");
-        (text, effect)
+        let commands = if effect.is_some() { 3 } else { 2 };
+        (self.end(text, commands), effect)
     }
 
     /// Records the effect under no tenant, commits.
-    pub(crate) fn commit_system(&self, origin: &Origin) -> String {
+    pub(crate) fn commit_system(&self, origin: &Origin) -> End {
         let mut text = format!(
             "SELECT 1 / (pg_catalog.current_setting('{}', true) IS NOT DISTINCT FROM '')::pg_catalog.int4; ",
             self.setting,
@@ -165,9 +196,29 @@ impl Messages {
             );
             push_origin(&mut text, origin);
             text.push_str("); ");
+            return self.end(text, 3);
         }
-        text.push_str("COMMIT");
-        text
+        self.end(text, 2)
+    }
+
+    /// Appends the commit, and the question whether the session is as it was: without a tenant, and
+    /// without what outlives a transaction. Its answer comes with the commit's own. A rolled back
+    /// transaction takes all of this with it, so only a commit asks.
+    fn end(&self, mut text: String, stored_after: u32) -> End {
+        // Writing to a String can't fail.
+        let _ = write!(
+            text,
+            "COMMIT; SELECT coalesce(pg_catalog.current_setting('{}', true), '') = '' \
+             AND pg_catalog.pg_my_temp_schema() = 0 \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_cursors) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_listening_channels())",
+            self.setting,
+        );
+        if self.pooler.mixes() {
+            // Closing our connection would not close the server's.
+            let _ = write!(text, "; SET {} = ''", self.quoted_setting);
+        }
+        End { text, stored_after }
     }
 }
 
@@ -283,6 +334,7 @@ mod tests {
             Duration::from_secs(30),
             Some(Auditing::default()),
             Some("tenant"),
+            Pooler::None,
         )
     }
 
@@ -315,9 +367,10 @@ mod tests {
         let text = messages("app.tenant_id")
             .unwrap()
             .commit(&TenantId::text("acme").unwrap(), Some(&origin))
-            .0;
+            .0
+            .text;
         assert!(!text.contains("DROP"), "{text}");
-        assert!(text.ends_with("COMMIT"), "{text}");
+        assert!(text.contains("; COMMIT; SELECT "), "{text}");
         assert_eq!(text.matches('\'').count() % 2, 0, "{text}");
     }
 

@@ -7,18 +7,18 @@ use std::str::FromStr as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
+use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
-use sqlx::{PgConnection, Postgres};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::begin::{Auditing, Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::gate::{self, Findings, TenantKeys};
+use super::gate::{self, Findings, Inspected, TenantKeys, Terms};
 use super::guard::Guard;
 use super::health::Watch;
+use super::pooler::Pooler;
 use super::scope::{Shared, Tx};
 use super::slots::{Slot, Slots};
 use crate::audit::{AuditOptions, Origin};
@@ -60,6 +60,8 @@ pub(super) struct Options {
     pub(super) verify_every: Option<Duration>,
     /// What is told of violated constraints, by name.
     pub(super) messages: Vec<(String, &'static str)>,
+    pub(super) pooler: Pooler,
+    pub(super) sound_server: bool,
 }
 
 impl Default for Options {
@@ -78,6 +80,8 @@ impl Default for Options {
             tenant_role: None,
             verify_every: Some(Duration::from_secs(5 * 60)),
             messages: Vec::new(),
+            pooler: Pooler::None,
+            sound_server: false,
         }
     }
 }
@@ -90,6 +94,7 @@ pub(super) struct Connections {
     acquire_timeout: Duration,
     runtime: Handle,
     shared: Arc<Shared>,
+    pooler: Pooler,
 }
 
 impl Connections {
@@ -99,11 +104,18 @@ impl Connections {
         catalog: &Catalog,
     ) -> Result<Self, PoolError> {
         let configuration = |error: String| PoolError::Configuration(error);
-        let connect = PgConnectOptions::from_str(url)
+        let mut connect = PgConnectOptions::from_str(url)
             .map_err(|error| configuration(error.to_string()))?
             .application_name(&options.application_name)
             // sqlx would log statements with their text, and slow ones at a level that is on.
             .disable_statement_logging();
+        if options.pooler.mixes() {
+            // PgBouncer refuses what it can't carry over; each scope sets it.
+            connect = connect.extra_float_digits(None);
+        }
+        if !options.pooler.names_statements() {
+            connect = connect.statement_cache_capacity(0);
+        }
         let messages = Messages::new(
             catalog,
             options.statement_timeout,
@@ -112,6 +124,7 @@ impl Connections {
                 key: options.auditing.key.clone(),
             }),
             options.tenant_role.as_deref(),
+            options.pooler,
         )
         .map_err(|error| configuration(error.to_string()))?;
         let pool = PgPoolOptions::new()
@@ -123,7 +136,7 @@ impl Connections {
             .test_before_acquire(false)
             .connect_with(connect)
             .await
-            .map_err(PoolError::Connect)?;
+            .map_err(|error| refused(error, options.pooler))?;
         Ok(Self {
             slots: Slots::new(
                 options.max_connections,
@@ -140,36 +153,46 @@ impl Connections {
                 tenant_keys: OnceLock::new(),
                 watch: Arc::new(Watch::new()),
             }),
+            pooler: options.pooler,
             pool,
         })
     }
 
-    /// A connection outside any transaction, for the gate.
-    pub(super) async fn inspect(&self) -> Result<PoolConnection<Postgres>, PoolError> {
+    /// A connection of the pool outside any transaction.
+    #[cfg(test)]
+    pub(super) async fn inspect(
+        &self,
+    ) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, PoolError> {
         self.pool.acquire().await.map_err(PoolError::Connect)
     }
 
-    /// Compares the live database with the catalog.
+    /// A connection beside the pool's, with the same login, after testing what is in between.
     ///
-    /// On a connection beside the pool's, with the same login: scopes may hold every one of the pool,
-    /// and what this reads in a transaction would stay open on a pooled one if the future were
-    /// dropped.
+    /// Scopes may hold every connection of the pool, and what a gate reads in a transaction would stay
+    /// open on a pooled one if the future were dropped.
+    pub(super) async fn aside(&self) -> Result<PgConnection, PoolError> {
+        let options = self.pool.connect_options();
+        let (connection, finding) = gate::check_pooler(&options, self.pooler)
+            .await
+            .map_err(|error| refused(error, self.pooler))?;
+        Findings::into_result(finding.into_iter().collect()).map_err(PoolError::Refused)?;
+        Ok(connection)
+    }
+
+    /// Compares the live database with the catalog.
     pub(super) async fn verify(
         &self,
         catalog: &Catalog,
-        tenant_role: Option<&str>,
-    ) -> Result<(), PoolError> {
-        let options = self.pool.connect_options();
-        let mut connection = PgConnection::connect_with(&options)
-            .await
-            .map_err(PoolError::Connect)?;
-        let audit = self.messages().audits();
-        let findings = gate::inspect(&mut connection, catalog, audit, tenant_role)
+        terms: Terms<'_>,
+    ) -> Result<Result<TenantKeys, String>, PoolError> {
+        let mut connection = self.aside().await?;
+        let Inspected { findings, keys } = gate::inspect(&mut connection, catalog, terms)
             .await
             .map_err(PoolError::Connect)?;
         // Its answer does not matter: dropped, the connection is closed as well.
         let _ = connection.close().await;
-        Findings::into_result(findings).map_err(PoolError::Refused)
+        Findings::into_result(findings).map_err(PoolError::Refused)?;
+        Ok(keys)
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -210,7 +233,7 @@ impl Connections {
         text: String,
         origin: Origin,
     ) -> DbResult<Tx> {
-        self.watch().admit()?;
+        self.watch().admit(Some(&[]))?;
         let deadline = Instant::now() + self.acquire_timeout;
         let slot = self.slot(deadline, tenant).await?;
         let guard = self.send(deadline, &slot, Some(mode), &text).await?;
@@ -281,7 +304,10 @@ impl Connections {
     }
 }
 
-/// What the gate runs on.
-pub(super) fn raw(connection: &mut PoolConnection<Postgres>) -> &mut PgConnection {
-    connection
+/// A pooler may refuse a connection in words of its own.
+fn refused(error: sqlx::Error, pooler: Pooler) -> PoolError {
+    match gate::refused_by_pooler(&error, pooler) {
+        Some(finding) => PoolError::Refused(finding.into()),
+        None => PoolError::Connect(error),
+    }
 }

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgTransactionManager;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, Either, PgConnection, Postgres, Row as _, SqlSafeStr as _};
 // The one item that sqlx itself does not export: it queues a rollback without waiting.
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::runtime::Handle;
 
-use super::begin::Mode;
+use super::begin::{End, Mode};
 use super::slots::Slot;
 
 /// What is known about the connection.
@@ -73,18 +74,44 @@ impl Guard {
         Ok(())
     }
 
-    /// Sends a message that begins and ends its own transaction.
+    /// Sends a message that ends the transaction without storing anything, or that is a whole one of
+    /// our own statements; the connection is idle afterwards.
     pub(crate) async fn whole(&mut self, text: String) -> Result<(), sqlx::Error> {
-        self.commit(text).await
-    }
-
-    /// Sends the commit message and waits for its answer; the connection is idle afterwards.
-    pub(crate) async fn commit(&mut self, text: String) -> Result<(), sqlx::Error> {
         let connection = self.send()?;
         sqlx::raw_sql(AssertSqlSafe(text))
             .execute(connection)
             .await?;
         self.state = State::Idle;
+        Ok(())
+    }
+
+    /// Sends the commit message and waits for its answer. The last row that comes with it says whether
+    /// the connection is clean; if not, or if it got lost after the commit, it is closed.
+    pub(crate) async fn commit(&mut self, end: End) -> Result<(), sqlx::Error> {
+        let connection = self.send()?;
+        let (mut completed, mut clean) = (0, false);
+        let mut steps = sqlx::raw_sql(AssertSqlSafe(end.text)).fetch_many(connection);
+        let answer = loop {
+            match steps.try_next().await {
+                Ok(Some(Either::Left(_))) => completed += 1,
+                Ok(Some(Either::Right(row))) => clean = row.try_get(0).unwrap_or(false),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        drop(steps);
+        match answer {
+            Ok(()) if clean => self.state = State::Idle,
+            Ok(()) => tracing::error!(
+                target: "watertight::db",
+                "a committed transaction left a tenant, a temporary table, a cursor or a listener \
+                 behind in its session; the connection is closed"
+            ),
+            Err(error) if completed < end.stored_after => return Err(error),
+            Err(error) => {
+                tracing::debug!(target: "watertight::db", %error, "lost after commit, connection closed");
+            }
+        }
         Ok(())
     }
 

@@ -1,9 +1,11 @@
-//! The gate after the pool has opened: the live database is compared again and again, and scopes are
-//! refused from the moment that it is weaker than the proofs assume until it is mended.
+//! The gate after the pool has opened: the live database is compared again and again. From the moment
+//! that it is weaker than the proofs assume until it is mended, the statements that rest on what was
+//! lost are refused; and all of them where the loss is not one relation's.
 //!
 //! Invariant: what can't be looked at changes nothing: a database that is away for a while is neither
 //! sound nor weaker than it was.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connections::{Connections, PoolError};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::gate::Findings;
+use super::gate::{Findings, Terms};
 use crate::statement::Catalog;
 
 /// Errors that say that the database is another than was compiled for come in bursts. The next look
@@ -25,23 +27,64 @@ const LEAST_PART: u32 = 30;
 pub struct Health {
     /// When the database was last compared with the compiled catalog.
     pub verified_at: SystemTime,
-    /// What has become weaker; scopes are refused while there is something. For the operator: it
-    /// names roles and tables.
+    /// What has become weaker. What rests on it is refused: statements over the relation that a finding
+    /// names, every scope where it names none. For the operator: it names roles and tables.
     pub findings: Option<Findings>,
 }
 
 impl Health {
-    /// Whether scopes are opened.
+    /// Whether nothing has become weaker.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
         self.findings.is_none()
+    }
+
+    /// Whether scopes are opened: what was lost, if anything, concerns single relations.
+    #[must_use]
+    pub fn opens_scopes(&self) -> bool {
+        let mut findings = self.findings.iter().flat_map(Findings::as_slice);
+        findings.all(|finding| finding.relation().is_some())
+    }
+}
+
+#[derive(Debug)]
+struct Known {
+    health: Health,
+    refused: Refused,
+}
+
+/// What is not to run.
+#[derive(Debug, Default)]
+struct Refused {
+    everything: bool,
+    relations: HashSet<String>,
+}
+
+impl Refused {
+    fn new(health: &Health) -> Self {
+        let findings = health.findings.iter().flat_map(Findings::as_slice);
+        Self {
+            everything: !health.opens_scopes(),
+            relations: findings
+                .filter_map(|finding| finding.relation().map(str::to_owned))
+                .collect(),
+        }
+    }
+
+    /// `relations` is what a statement rests on; without a list, on everything.
+    fn concerns(&self, relations: Option<&[&str]>) -> bool {
+        self.everything
+            || match relations {
+                None => !self.relations.is_empty(),
+                Some(relations) => relations.iter().any(|it| self.relations.contains(*it)),
+            }
     }
 }
 
 /// The state that scopes look at, and the bell that asks for another look.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    health: RwLock<Health>,
+    known: RwLock<Known>,
     wake: Notify,
 }
 
@@ -49,29 +92,33 @@ impl Watch {
     /// The gate has just let the pool pass.
     pub(super) fn new() -> Self {
         Self {
-            health: RwLock::new(Health {
-                verified_at: SystemTime::now(),
-                findings: None,
+            known: RwLock::new(Known {
+                health: Health {
+                    verified_at: SystemTime::now(),
+                    findings: None,
+                },
+                refused: Refused::default(),
             }),
             wake: Notify::new(),
         }
     }
 
     pub(super) fn health(&self) -> Health {
-        let health = self.health.read().unwrap_or_else(PoisonError::into_inner);
-        health.clone()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.health.clone()
     }
 
-    /// Whether a scope may begin.
-    pub(super) fn admit(&self) -> DbResult<()> {
-        let health = self.health.read().unwrap_or_else(PoisonError::into_inner);
-        match &health.findings {
-            None => Ok(()),
-            Some(_) => Err(DbError::with_cause(
-                DbErrorKind::Unavailable,
-                "the database does not keep tenants apart as the proofs assume",
-            )),
+    /// Whether what rests on these relations may go on, or on everything; a scope that begins rests on
+    /// none yet.
+    pub(super) fn admit(&self, relations: Option<&[&str]>) -> DbResult<()> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if !known.refused.concerns(relations) {
+            return Ok(());
         }
+        Err(DbError::with_cause(
+            DbErrorKind::Unavailable,
+            "the database does not keep tenants apart as the proofs assume",
+        ))
     }
 
     /// A statement found the database to be another than it was compiled for: no such column,
@@ -85,29 +132,58 @@ impl Watch {
     }
 
     /// Takes over what a comparison found.
-    pub(super) fn settle(&self, compared: &Result<(), PoolError>) {
-        let findings = match compared {
-            Ok(()) => None,
-            Err(PoolError::Refused(findings)) => Some(findings.clone()),
-            Err(error) => {
+    pub(super) fn settle(&self, error: Option<&PoolError>) {
+        let findings = match error {
+            None => None,
+            Some(PoolError::Refused(findings)) => Some(findings.clone()),
+            Some(error) => {
                 tracing::warn!(target: "watertight::db", %error, "the database could not be verified");
                 return;
             }
         };
-        let mut health = self.health.write().unwrap_or_else(PoisonError::into_inner);
-        match (&health.findings, &findings) {
+        let health = Health {
+            verified_at: SystemTime::now(),
+            findings,
+        };
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        match (&known.health.findings, &health.findings) {
             (_, Some(findings)) => {
-                tracing::error!(target: "watertight::db", %findings, "scopes are refused");
+                let what = if health.opens_scopes() {
+                    "the statements over the tables concerned are refused"
+                } else {
+                    "scopes are refused"
+                };
+                tracing::error!(target: "watertight::db", %findings, "{what}");
             }
             (Some(_), None) => {
                 tracing::info!(target: "watertight::db", "the database is sound again");
             }
             (None, None) => {}
         }
-        *health = Health {
-            verified_at: SystemTime::now(),
-            findings,
+        *known = Known {
+            refused: Refused::new(&health),
+            health,
         };
+    }
+}
+
+/// [`Terms`] for as long as the pool is there.
+#[derive(Clone, Debug)]
+pub(super) struct OwnTerms {
+    pub(super) audit: bool,
+    pub(super) tenant_role: Option<Arc<str>>,
+    pub(super) sound_server: bool,
+    pub(super) messages: Arc<[(String, &'static str)]>,
+}
+
+impl OwnTerms {
+    pub(super) fn borrowed(&self) -> Terms<'_> {
+        Terms {
+            audit: self.audit,
+            tenant_role: self.tenant_role.as_deref(),
+            sound_server: self.sound_server,
+            messages: &self.messages,
+        }
     }
 }
 
@@ -115,7 +191,7 @@ impl Watch {
 pub(super) async fn watch(
     connections: Weak<Connections>,
     catalog: Catalog,
-    tenant_role: Option<Arc<str>>,
+    terms: OwnTerms,
     every: Duration,
 ) {
     loop {
@@ -133,7 +209,7 @@ pub(super) async fn watch(
         if connections.is_closed() {
             return;
         }
-        let compared = connections.verify(&catalog, tenant_role.as_deref()).await;
-        watch.settle(&compared);
+        let compared = connections.verify(&catalog, terms.borrowed()).await;
+        watch.settle(compared.err().as_ref());
     }
 }

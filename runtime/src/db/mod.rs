@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod migrate;
 mod pool;
+mod pooler;
 mod scope;
 mod slots;
 mod system;
@@ -22,6 +23,7 @@ pub use gate::{Finding, Findings};
 pub use health::Health;
 pub use migrate::{Migrate, MigrateError, migrate};
 pub use pool::{TenantPool, TenantPoolBuilder};
+pub use pooler::Pooler;
 pub use scope::{Scope, WriteScope};
 pub use system::{SystemPool, SystemPoolBuilder, SystemScope};
 

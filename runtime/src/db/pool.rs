@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::begin::Mode;
-use super::connections::{Connections, Options, PoolError, raw};
+use super::connections::{Connections, Options, PoolError};
 use super::error::{DbError, DbErrorKind, DbResult};
 use super::gate::TenantKeys;
 use super::health::{self, Health};
+use super::pooler::Pooler;
 use super::scope::{Scope, Tx, WriteScope};
 use crate::audit::{AuditOptions, Origin};
 use crate::id::TenantId;
@@ -25,8 +26,8 @@ use crate::statement::Catalog;
 pub struct TenantPool {
     connections: Arc<Connections>,
     catalog: Catalog,
-    tenant_role: Option<Arc<str>>,
     auditing: AuditOptions,
+    terms: health::OwnTerms,
 }
 
 /// Settings of a [`TenantPool`]; every one has a default.
@@ -81,16 +82,23 @@ impl TenantPool {
             .await
     }
 
-    /// Compares the live database with the catalog again. While it is weaker, scopes are refused.
+    /// Compares the live database with the catalog again. While it is weaker, the statements over the
+    /// relations concerned are refused; every scope, if the loss is not a relation's.
     ///
     /// A pool does so by itself every few minutes, and soon after an error that hints at a change.
     ///
     /// # Errors
     /// [`PoolError::Refused`] with everything that has become weaker.
     pub async fn verify(&self) -> Result<(), PoolError> {
-        let tenant_role = self.tenant_role.as_deref();
-        let compared = self.connections.verify(&self.catalog, tenant_role).await;
-        self.connections.watch().settle(&compared);
+        self.compare().await.map(drop)
+    }
+
+    async fn compare(&self) -> Result<Result<TenantKeys, String>, PoolError> {
+        let compared = self
+            .connections
+            .verify(&self.catalog, self.terms.borrowed())
+            .await;
+        self.connections.watch().settle(compared.as_ref().err());
         compared
     }
 
@@ -241,7 +249,8 @@ impl TenantPoolBuilder {
     }
 
     /// How often the live database is compared with the catalog while the pool is open (5 min), or
-    /// `None` for never. When it has become weaker, scopes are refused until it is mended.
+    /// `None` for never. When it has become weaker, what rests on the loss is refused until it is mended:
+    /// the statements over a relation, or every scope.
     pub fn verify_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.options.verify_every = interval.into();
         self
@@ -278,6 +287,20 @@ impl TenantPoolBuilder {
         self
     }
 
+    /// What stands between this pool and PostgreSQL ([`Pooler::None`]). It is tested when the pool opens,
+    /// and each time the database is compared; a pooler that was not named here refuses.
+    pub fn pooler(mut self, pooler: Pooler) -> Self {
+        self.options.pooler = pooler;
+        self
+    }
+
+    /// Refuses a server of a minor version with known faults in row-level security (before 14.25, 15.20,
+    /// 16.16, 17.12 and 18.6), which is warned of otherwise.
+    pub fn require_sound_server(mut self, require: bool) -> Self {
+        self.options.sound_server = require;
+        self
+    }
+
     /// Writes no audit records together with the changes of this pool's scopes.
     ///
     /// For databases that [`migrate`](crate::migrate) did not prepare.
@@ -297,22 +320,22 @@ impl TenantPoolBuilder {
         let pool = TenantPool {
             connections: Arc::new(connections),
             catalog,
-            tenant_role: self.options.tenant_role.as_deref().map(Arc::from),
             auditing: self.options.auditing,
+            terms: health::OwnTerms {
+                audit: self.options.audit,
+                tenant_role: self.options.tenant_role.as_deref().map(Arc::from),
+                sound_server: self.options.sound_server,
+                messages: self.options.messages.into(),
+            },
         };
-        pool.verify().await?;
-        let mut connection = pool.connections.inspect().await?;
-        let messages = &self.options.messages;
-        let keys = TenantKeys::read(raw(&mut connection), &catalog, messages).await;
-        let keys = keys.map_err(PoolError::Connect)?;
+        let keys = pool.compare().await?;
         pool.connections
             .judge_conflicts(keys.map_err(PoolError::Configuration)?);
-        drop(connection);
         if let Some(every) = self.options.verify_every {
             tokio::spawn(health::watch(
                 Arc::downgrade(&pool.connections),
                 catalog,
-                pool.tenant_role.clone(),
+                pool.terms.clone(),
                 every,
             ));
         }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use sqlx::PgConnection;
 
-use super::begin::{Messages, Mode};
+use super::begin::{End, Messages, Mode};
 use super::error::{DbError, DbErrorKind, DbResult};
 use super::gate::TenantKeys;
 use super::guard::Guard;
@@ -61,8 +61,11 @@ impl<'a> Scope<'a> {
 
     /// Takes the connection for one statement, after checking that the scope is sound, that the
     /// statement was proved against this pool's catalog, and that a write runs in a write scope.
+    ///
+    /// It does not run while anything at all is weaker than was proved.
+    #[cfg(test)]
     pub(crate) fn statement(&mut self, catalog: &str, writes: bool) -> DbResult<InFlight<'_>> {
-        self.tx.statement(catalog, writes)
+        self.tx.statement(catalog, writes, None)
     }
 }
 
@@ -88,8 +91,8 @@ impl<'a> WriteScope<'a> {
         let tx = scope.tx;
         tx.ready_to_commit(id)?;
         let origin = tx.wrote.then_some(&tx.origin);
-        let (text, effect) = tx.shared.messages.commit(&tenant, origin);
-        let result = tx.commit(text).await;
+        let (end, effect) = tx.shared.messages.commit(&tenant, origin);
+        let result = tx.commit(end).await;
         let unknown = |error: &DbError| error.kind() == DbErrorKind::CommitUnknown;
         if let Some(effect) = effect
             && !result.as_ref().is_err_and(unknown)
@@ -200,7 +203,18 @@ impl Tx {
         }
     }
 
-    pub(crate) fn statement(&mut self, catalog: &str, writes: bool) -> DbResult<InFlight<'_>> {
+    /// Whether a prepared statement may have a name.
+    pub(crate) fn names_statements(&self) -> bool {
+        self.shared.messages.names_statements()
+    }
+
+    /// `relations` is what the statement's proof rests on, or everything.
+    pub(crate) fn statement(
+        &mut self,
+        catalog: &str,
+        writes: bool,
+        relations: Option<&[&str]>,
+    ) -> DbResult<InFlight<'_>> {
         if self.failed {
             return Err(DbError::new(DbErrorKind::Aborted));
         }
@@ -210,6 +224,7 @@ impl Tx {
                 "the statement was proved against another catalog than the pool was opened with",
             ));
         }
+        self.shared.watch.admit(relations)?;
         if writes && self.mode == Mode::Read {
             return Err(DbError::with_cause(
                 DbErrorKind::Denied,
@@ -254,9 +269,9 @@ impl Tx {
     }
 
     /// Sends the commit message. The connection is closed unless it reports success.
-    pub(crate) async fn commit(mut self, text: String) -> DbResult<()> {
+    pub(crate) async fn commit(mut self, end: End) -> DbResult<()> {
         self.origin.count_trip();
-        match self.guard.commit(text).await {
+        match self.guard.commit(end).await {
             Ok(()) => Ok(()),
             Err(error) if DbError::lost_connection(&error) => {
                 Err(DbError::with_cause(DbErrorKind::CommitUnknown, error))
@@ -277,7 +292,7 @@ impl Tx {
         // Only a transaction with nothing in flight is worth waiting for; others are closed.
         if !self.failed
             && self.mode == Mode::Write
-            && self.guard.commit("ROLLBACK".into()).await.is_err()
+            && self.guard.whole("ROLLBACK".into()).await.is_err()
         {
             tracing::debug!(target: "watertight::db", "rollback failed, connection closed");
         }

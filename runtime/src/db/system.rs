@@ -12,9 +12,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::begin::{Mode, push_text};
-use super::connections::{Connections, Options, PoolError, raw};
+use super::connections::{Connections, Options, PoolError};
 use super::error::{DbError, DbErrorKind, DbResult};
 use super::gate::{self, Findings, Role};
+use super::pooler::Pooler;
 use super::scope::Tx;
 use crate::audit::Origin;
 use crate::error::Reference;
@@ -162,10 +163,10 @@ impl SystemScope<'_> {
         let Self { tx, mut trace, .. } = self;
         tx.ready_to_commit(tx.id())?;
         let origin = Origin::new(trace.reference).tool(&trace.names());
-        let text = tx.shared().messages.commit_system(&origin);
+        let end = tx.shared().messages.commit_system(&origin);
         // From here on the effect's own record tells what happened, unless nothing was stored.
         trace.kind = "effect";
-        let answer = tx.commit(text).await;
+        let answer = tx.commit(end).await;
         if answer
             .as_ref()
             .is_err_and(|e| e.kind() != DbErrorKind::CommitUnknown)
@@ -296,6 +297,12 @@ impl SystemPoolBuilder {
         self
     }
 
+    /// What stands between this pool and PostgreSQL ([`Pooler::None`]); tested when the pool opens.
+    pub fn pooler(mut self, pooler: Pooler) -> Self {
+        self.options.pooler = pooler;
+        self
+    }
+
     /// Writes no audit records into the database; the log has them still.
     ///
     /// For databases that [`migrate`](crate::migrate) did not prepare.
@@ -311,11 +318,10 @@ impl SystemPoolBuilder {
     /// is a superuser, is the application role, or can't write its audit records.
     pub async fn connect(self, catalog: Catalog) -> Result<SystemPool, PoolError> {
         let connections = Arc::new(Connections::open(&self.url, &self.options, &catalog).await?);
-        let mut connection = connections.inspect().await?;
-        let (role, findings) =
-            gate::inspect_system(raw(&mut connection), &catalog, self.options.audit)
-                .await
-                .map_err(PoolError::Connect)?;
+        let mut connection = connections.aside().await?;
+        let (role, findings) = gate::inspect_system(&mut connection, &catalog, self.options.audit)
+            .await
+            .map_err(PoolError::Connect)?;
         drop(connection);
         Findings::into_result(findings).map_err(PoolError::Refused)?;
         let Role { name: role, .. } = role;

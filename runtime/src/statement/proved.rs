@@ -120,6 +120,10 @@ impl<O: Open, T: Send, F: FnMut(O::Row) -> Result<T, sqlx::Error> + Send> Open f
             })
             .boxed()
     }
+
+    fn keep_nothing(&mut self) {
+        self.0.keep_nothing();
+    }
 }
 
 impl<A: Send + IntoArguments<Postgres>> Runnable for Query<'_, Postgres, A> {

@@ -27,6 +27,10 @@ pub trait Open: Send {
     where
         Self: 'e,
         Self::Row: 'e;
+
+    /// Leaves nothing prepared on the server: behind a pooler the next transaction is on another one.
+    /// What sqlx's macros give can't be told so; there the begin message deallocates.
+    fn keep_nothing(&mut self) {}
 }
 
 /// A proved text with all its values.
@@ -47,6 +51,10 @@ impl Open for Ready {
         let query = sqlx::query_with::<Postgres, _>(self.sql, self.arguments);
         connection.fetch_many(query.persistent(self.persistent))
     }
+
+    fn keep_nothing(&mut self) {
+        self.persistent = false;
+    }
 }
 
 /// Runs to the end, handing each row to `each`.
@@ -54,12 +62,15 @@ pub(super) async fn run<O: Open>(
     target: Target<'_>,
     statement: &Statement,
     writes: bool,
-    query: O,
+    mut query: O,
     mut each: impl FnMut(O::Row) -> DbResult<()> + Send,
 ) -> DbResult<PgQueryResult> {
     note(statement);
     let Target { tx, .. } = target;
-    let mut in_flight = tx.statement(statement.catalog, writes)?;
+    if !tx.names_statements() {
+        query.keep_nothing();
+    }
+    let mut in_flight = tx.statement(statement.catalog, writes, statement.relations)?;
     let connection = in_flight.connection()?;
     let mut done = PgQueryResult::default();
     let mut rows = 0;

@@ -21,12 +21,16 @@ async fn produce<O: Open, T: Send>(
     target: Target<'_>,
     statement: Statement,
     writes: bool,
-    query: O,
+    mut query: O,
     mut decode: impl FnMut(O::Row) -> Result<T, sqlx::Error> + Send,
     slot: Slot<T>,
 ) -> DbResult<()> {
     note(&statement);
-    let mut in_flight = target.tx.statement(statement.catalog, writes)?;
+    if !target.tx.names_statements() {
+        query.keep_nothing();
+    }
+    let relations = statement.relations;
+    let mut in_flight = target.tx.statement(statement.catalog, writes, relations)?;
     let connection = in_flight.connection()?;
     let mut rows = 0;
     let answer = {

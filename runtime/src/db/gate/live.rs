@@ -11,13 +11,13 @@ use watertight_analysis::catalog::{Class, Command};
 use watertight_analysis::config::{AllowedFunction, Config, TenantKind};
 use watertight_analysis::migrations::{SourceFile, snapshot};
 use watertight_analysis::snapshot::{
-    AFTER_VIEWS, BEFORE_VIEWS, PREPARE, Section, Snapshot, VIEWS, View,
+    AFTER_VIEWS, BEFORE_VIEWS, PREPARE_WITHIN, Section, Snapshot, VIEWS, View,
 };
 
 use super::{Finding, qualified};
 use crate::statement::Catalog;
 
-/// `connection` is not to be used afterwards if this fails: a transaction may be open on it.
+/// What a relation lost is told once: by its own name where `findings` has it already.
 pub(super) async fn check(
     connection: &mut PgConnection,
     catalog: &Catalog,
@@ -31,7 +31,12 @@ pub(super) async fn check(
     let (catalog, role) = (*catalog, role.to_owned());
     // A parser and a prover, which would hold up other tasks.
     let judged = tokio::task::spawn_blocking(move || judge(&catalog, &role, text));
-    findings.extend(judged.await.map_err(|_| sqlx::Error::WorkerCrashed)?);
+    for finding in judged.await.map_err(|_| sqlx::Error::WorkerCrashed)? {
+        let told = |told: &Finding| told.relation.is_some() && told.relation == finding.relation;
+        if !findings.iter().any(told) {
+            findings.push(finding);
+        }
+    }
     Ok(())
 }
 
@@ -75,7 +80,8 @@ fn judge(catalog: &Catalog, role: &str, text: String) -> Vec<Finding> {
         }
         if let Some((_, why)) = lost.first() {
             let commands: Vec<&str> = lost.iter().map(|(command, _)| *command).collect();
-            findings.push(Finding::new(
+            findings.push(Finding::on(
+                &name,
                 format!(
                     "{} on {name} is no longer confined to the tenant as it was proved: {why}",
                     commands.join(", ")
@@ -112,9 +118,9 @@ fn config(catalog: &Catalog, role: &str) -> Config {
     config
 }
 
-/// Reads everything in one snapshot of the database.
+/// Reads everything, within the gate's transaction; afterwards names need their schemas.
 async fn read(connection: &mut PgConnection, role: &str) -> Result<String, sqlx::Error> {
-    for statement in PREPARE {
+    for statement in PREPARE_WITHIN {
         sqlx::raw_sql(*statement).execute(&mut *connection).await?;
     }
     let version: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
@@ -138,7 +144,6 @@ async fn read(connection: &mut PgConnection, role: &str) -> Result<String, sqlx:
     for section in AFTER_VIEWS {
         read_section(connection, section, role, &mut snapshot).await?;
     }
-    sqlx::raw_sql("ROLLBACK").execute(connection).await?;
     Ok(snapshot.into_text())
 }
 

@@ -6,6 +6,7 @@
 
 mod keys;
 mod live;
+mod pooler;
 mod privileges;
 mod relations;
 mod role;
@@ -19,6 +20,7 @@ use sqlx::PgConnection;
 use crate::statement::Catalog;
 
 pub(crate) use keys::TenantKeys;
+pub(crate) use pooler::{check as check_pooler, refused_by as refused_by_pooler};
 pub(crate) use role::Role;
 
 /// One reason why the pool does not open, and the SQL that mends it.
@@ -26,6 +28,7 @@ pub(crate) use role::Role;
 pub struct Finding {
     what: String,
     mend: String,
+    relation: Option<String>,
 }
 
 impl Finding {
@@ -33,6 +36,15 @@ impl Finding {
         Self {
             what: what.into(),
             mend: mend.into(),
+            relation: None,
+        }
+    }
+
+    /// One that concerns a single relation, by its qualified name.
+    fn on(relation: &str, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            relation: Some(relation.to_owned()),
+            ..Self::new(what, mend)
         }
     }
 
@@ -42,10 +54,17 @@ impl Finding {
         &self.what
     }
 
-    /// The SQL, or the step, that mends it.
+    /// What mends it: lines of SQL, which end with a semicolon, or a step in words.
     #[must_use]
     pub fn mend(&self) -> &str {
         &self.mend
+    }
+
+    /// The relation that it concerns, schema-qualified as SQL spells it; without one it concerns every
+    /// statement.
+    #[must_use]
+    pub fn relation(&self) -> Option<&str> {
+        self.relation.as_deref()
     }
 }
 
@@ -69,6 +88,12 @@ impl Findings {
     }
 }
 
+impl From<Finding> for Findings {
+    fn from(finding: Finding) -> Self {
+        Self(vec![finding])
+    }
+}
+
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "this database does not keep tenants apart:")?;
@@ -84,17 +109,54 @@ impl fmt::Display for Findings {
 
 impl std::error::Error for Findings {}
 
+/// What a look at the live database gives.
+pub(crate) struct Inspected {
+    pub(crate) findings: Vec<Finding>,
+    /// Which conflicts may be told as such, or what is wrong with what is to be told of them.
+    pub(crate) keys: Result<TenantKeys, String>,
+}
+
+/// How the gate looks: as which role, and how strictly.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) audit: bool,
+    pub(crate) tenant_role: Option<&'a str>,
+    /// A server with known faults refuses, instead of being warned of.
+    pub(crate) sound_server: bool,
+    /// What is told of violated constraints, by name.
+    pub(crate) messages: &'a [(String, &'static str)],
+}
+
+/// One transaction, so that everything is seen at one moment, and on one server connection where a
+/// pooler is in between.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// Compares the live database with what the compiled proofs rely on.
+///
+/// `connection` is not to be used afterwards if this fails: a transaction may be open on it.
 pub(crate) async fn inspect(
     connection: &mut PgConnection,
     catalog: &Catalog,
-    audit: bool,
-    tenant_role: Option<&str>,
+    terms: Terms<'_>,
+) -> Result<Inspected, sqlx::Error> {
+    sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
+    let inspected = Inspected {
+        keys: TenantKeys::read(connection, catalog, terms.messages).await?,
+        findings: look(connection, catalog, terms).await?,
+    };
+    sqlx::raw_sql("ROLLBACK").execute(connection).await?;
+    Ok(inspected)
+}
+
+async fn look(
+    connection: &mut PgConnection,
+    catalog: &Catalog,
+    terms: Terms<'_>,
 ) -> Result<Vec<Finding>, sqlx::Error> {
     let mut findings = Vec::new();
-    version::warn(connection);
+    version::check(connection, terms.sound_server, &mut findings).await?;
     let role = Role::read(connection).await?;
-    if let Some(tenant_role) = tenant_role
+    if let Some(tenant_role) = terms.tenant_role
         && !role::take_on(connection, &role, tenant_role, catalog, &mut findings).await?
     {
         return Ok(findings);
@@ -104,39 +166,39 @@ pub(crate) async fn inspect(
     privileges::check(connection, catalog, &role, &mut findings).await?;
     settings::check(connection, catalog, &role, &mut findings).await?;
     settings::check_migrations(connection, catalog, &mut findings).await?;
-    if audit {
+    if terms.audit {
         settings::check_audit(connection, "audit", &role, &mut findings).await?;
     }
-    // What is missing there is told by name already.
-    if findings.is_empty() {
-        let role = tenant_role.unwrap_or(&role.name);
+    // What concerns everything needs no more; what one relation lost may weaken others by their policies
+    // and triggers.
+    if findings.iter().all(|finding| finding.relation.is_some()) {
+        let role = terms.tenant_role.unwrap_or(&role.name);
         live::check(connection, catalog, role, &mut findings).await?;
     }
     Ok(findings)
 }
 
 /// What must hold of a system role, which row-level security binds by policies of its own.
+///
+/// `connection` is not to be used afterwards if this fails: a transaction may be open on it.
 pub(crate) async fn inspect_system(
     connection: &mut PgConnection,
     catalog: &Catalog,
     audit: bool,
 ) -> Result<(Role, Vec<Finding>), sqlx::Error> {
+    sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
     let role = Role::read(connection).await?;
     let mut findings = role::check_system(&role, catalog);
     if audit {
         settings::check_audit(connection, "system_audit", &role, &mut findings).await?;
     }
+    sqlx::raw_sql("ROLLBACK").execute(connection).await?;
     Ok((role, findings))
 }
 
-/// A name as SQL spells it.
+/// A name as SQL spells it; as the proofs spell those of their relations.
 fn quoted(name: &str) -> String {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if name.bytes().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
+    watertight_analysis::catalog::quote(name)
 }
 
 fn qualified(schema: &str, name: &str) -> String {

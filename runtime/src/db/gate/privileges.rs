@@ -156,7 +156,8 @@ async fn check_relations(
     for row in rows {
         let name = qualified(row.try_get(0)?, row.try_get(1)?);
         let (holder, privileges): (_, String) = (Holder(row.try_get(2)?), row.try_get(3)?);
-        findings.push(Finding::new(
+        findings.push(Finding::on(
+            &name,
             format!(
                 "{} has {privileges} on {name}, which row-level security does not confine",
                 holder.described(role)

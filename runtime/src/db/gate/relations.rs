@@ -42,7 +42,8 @@ pub(super) async fn check(
     for relation in catalog.relations() {
         let name = qualified(relation.schema, relation.name);
         match live.remove(&(relation.schema.to_owned(), relation.name.to_owned())) {
-            None => findings.push(Finding::new(
+            None => findings.push(Finding::on(
+                &name,
                 format!("{name} does not exist, but the migrations create it"),
                 "run the migrations (watertight::migrate)",
             )),
@@ -63,12 +64,14 @@ fn check_one(
     if !role.superuser && live.owned {
         let (owner, own) = (quoted(&live.owner), role.sql());
         findings.push(if live.owner == role.name {
-            Finding::new(
+            Finding::on(
+                name,
                 format!("the role {own} owns {name}, so it can switch row-level security off"),
                 format!("ALTER TABLE {name} OWNER TO <the role that runs migrations>;"),
             )
         } else {
-            Finding::new(
+            Finding::on(
+                name,
                 format!("the role {own} is a member of {owner}, which owns {name}"),
                 format!("REVOKE {owner} FROM {own};"),
             )
@@ -81,14 +84,16 @@ fn check_one(
         RelationKind::Foreign => &["f"],
     };
     if !expected.contains(&live.kind.as_str()) {
-        findings.push(Finding::new(
+        findings.push(Finding::on(
+            name,
             format!("{name} is not the kind of relation that the migrations create"),
             "run the migrations on the database that they belong to",
         ));
         return;
     }
     if relation.tenant_column.is_some() && !live.has_tenant_column {
-        findings.push(Finding::new(
+        findings.push(Finding::on(
+            name,
             format!("{name} lacks the tenant column that the migrations give it"),
             "run the migrations (watertight::migrate)",
         ));
@@ -97,13 +102,15 @@ fn check_one(
         return;
     }
     if !live.enabled {
-        findings.push(Finding::new(
+        findings.push(Finding::on(
+            name,
             format!("row-level security is not enabled on {name}"),
             format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;"),
         ));
     }
     if relation.rls_forced && !live.forced && !catalog.settings.relax_force {
-        findings.push(Finding::new(
+        findings.push(Finding::on(
+            name,
             format!("row-level security is not forced on {name}, so its owner passes it by"),
             format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY;"),
         ));
@@ -115,11 +122,13 @@ fn check_policies(expected: &[Policy], name: &str, live: &Live, findings: &mut V
     for policy in expected {
         let quoted_policy = quoted(policy.name);
         match live.policies.get(policy.name) {
-            None => findings.push(Finding::new(
+            None => findings.push(Finding::on(
+                name,
                 format!("{name} lacks the policy {quoted_policy} that the proofs rely on"),
                 "run the migrations, or create the policy as they do",
             )),
-            Some(found) if !same(policy, found) => findings.push(Finding::new(
+            Some(found) if !same(policy, found) => findings.push(Finding::on(
+                name,
                 format!(
                     "the policy {quoted_policy} on {name} differs from the migrations \
                      in its command, its roles, its kind or its expressions"
@@ -138,7 +147,8 @@ fn check_policies(expected: &[Policy], name: &str, live: &Live, findings: &mut V
             .is_some_and(|found| found.permissive && found.applies);
         if !policy.applies && applies {
             let (policy_name, roles) = (quoted(policy.name), policy.roles.join(", "));
-            findings.push(Finding::new(
+            findings.push(Finding::on(
+ name,
                 format!(
                     "the policy {policy_name} on {name} is for {roles}, and the login role is one or a \
                      member of one, so it shows more rows than was proved"
@@ -151,7 +161,8 @@ fn check_policies(expected: &[Policy], name: &str, live: &Live, findings: &mut V
         let known = expected.iter().any(|expected| expected.name == policy);
         if !known && found.permissive && found.applies {
             let policy = quoted(policy);
-            findings.push(Finding::new(
+            findings.push(Finding::on(
+                name,
                 format!(
                     "{name} has the permissive policy {policy}, which the migrations do not \
                      create and which may show more rows"

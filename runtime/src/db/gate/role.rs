@@ -153,7 +153,7 @@ pub(super) async fn take_on(
             },
         ));
     }
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SET ROLE {tenant}")))
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {tenant}")))
         .execute(connection)
         .await?;
     Ok(true)

@@ -10,6 +10,8 @@ mod harness;
 mod health;
 mod keys;
 mod migrate;
+mod pgbouncer;
+mod pooler;
 mod proxy;
 mod scope;
 mod soak;

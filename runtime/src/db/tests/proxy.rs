@@ -14,6 +14,7 @@ pub(super) struct Proxy {
     address: SocketAddr,
     state: Arc<State>,
     up: watch::Sender<bool>,
+    target: watch::Sender<String>,
 }
 
 #[derive(Default)]
@@ -26,13 +27,24 @@ impl Proxy {
     /// A proxy in front of the server that `url` names.
     pub(super) async fn before(url: &str) -> Self {
         let url = url::Url::parse(url).unwrap();
-        let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        let (target, targets) = watch::channel(address_of(&url));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State::default());
         let (up, watched) = watch::channel(true);
-        tokio::spawn(accept(listener, target, Arc::clone(&state), watched));
-        Self { address, state, up }
+        tokio::spawn(accept(listener, targets, Arc::clone(&state), watched));
+        Self {
+            address,
+            state,
+            up,
+            target,
+        }
+    }
+
+    /// New connections go to the server that `url` names.
+    pub(super) fn point_to(&self, url: &str) {
+        let url = url::Url::parse(url).unwrap();
+        self.target.send_replace(address_of(&url));
     }
 
     /// `url`, through the proxy.
@@ -65,9 +77,13 @@ impl Proxy {
     }
 }
 
+fn address_of(url: &url::Url) -> String {
+    format!("{}:{}", url.host_str().unwrap(), url.port().unwrap())
+}
+
 async fn accept(
     listener: TcpListener,
-    target: String,
+    target: watch::Receiver<String>,
     state: Arc<State>,
     mut up: watch::Receiver<bool>,
 ) {
@@ -75,7 +91,8 @@ async fn accept(
         if !*up.borrow_and_update() {
             continue;
         }
-        let server = TcpStream::connect(&target).await.unwrap();
+        let target = target.borrow().clone();
+        let server = TcpStream::connect(target).await.unwrap();
         client.set_nodelay(true).unwrap();
         server.set_nodelay(true).unwrap();
         let (state, mut cut) = (Arc::clone(&state), up.clone());

@@ -28,9 +28,10 @@ async fn run(
     sql: &'static str,
     writes: bool,
 ) -> DbResult<Vec<String>> {
-    let mut statement = scope
-        .admit(role, "the_statement")?
-        .statement(CATALOG.id(), writes)?;
+    let mut statement =
+        scope
+            .admit(role, "the_statement")?
+            .statement(CATALOG.id(), writes, None)?;
     let rows = sqlx::query(sql).fetch_all(statement.connection()?).await;
     let rows = statement.settle(rows)?;
     Ok(rows.iter().map(|row| row.try_get(0).unwrap()).collect())
