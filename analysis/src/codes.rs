@@ -3,7 +3,7 @@
 //! A code is never reused or renumbered; the table is snapshotted. The long page of each code is
 //! in `explain`. Groups: W00 text and limits, W01 relations, W02 writes, W03 functions and
 //! operators, W04 views and bodies, W05 parameters, W06 errors that tell, W07 migrations,
-//! W08 configuration, W09 outside a tenant, W99 faults of ours.
+//! W08 configuration, W09 outside a tenant, W10 what a live database is, W99 faults of ours.
 
 use std::fmt;
 
@@ -138,11 +138,50 @@ codes! {
     // configuration
     CONFIG = "W0801", "config", "the configuration is not valid";
     CATALOG_MISSING = "W0802", "catalog-missing", "no migrations were found";
+    SUPPRESSION = "W0803", "suppression", "a suppression has expired, gives no reason or suppresses nothing";
     // outside a tenant
     UNPROVED_FORBIDDEN = "W0901", "unproved-forbidden", "the configuration forbids `unproved!`";
     UNPROVED_TABLE = "W0902", "unproved-table", "`unproved!` reaches a table that is neither protected nor global";
     SYSTEM_TABLE = "W0903", "system-table", "a system query reaches a table that it does not name";
     RETURNS_TENANT = "W0904", "returns-tenant", "a row that may leave the server tells the tenant";
+    // a live database: roles and grants
+    BYPASSING_ROLE = "W1001", "bypassing-role", "the application role bypasses row-level security";
+    OWNING_ROLE = "W1002", "owning-role", "the application role owns what it works with, so it can switch row-level security off";
+    REACHABLE_ROLE = "W1003", "reachable-role", "the application role can become a role that sees every tenant";
+    POWERFUL_ROLE = "W1004", "powerful-role", "the application role has a privilege that goes past the tables";
+    SESSION_DEFAULT = "W1005", "session-default", "sessions begin with a tenant, or with a setting that weakens them";
+    ROLE_CREATES = "W1006", "role-creates", "the application role can create objects where names are looked up";
+    EXCESS_GRANT = "W1007", "excess-grant", "a grant goes past row-level security";
+    DEFAULT_PRIVILEGES = "W1008", "default-privileges", "new tables are open to the application before they have row-level security";
+    // tables
+    RLS_OFF = "W1010", "rls-off", "a tenant's table has no row-level security";
+    POLICIES_IDLE = "W1011", "policies-idle", "policies exist, but row-level security is not enabled";
+    RLS_NOT_FORCED = "W1012", "rls-not-forced", "row-level security does not hold for the owner of the table";
+    UNPROTECTED_COPY = "W1013", "unprotected-copy", "a copy of a protected table is not protected itself";
+    CHILD_WITHOUT_TENANT = "W1014", "child-without-tenant", "a table belongs to a tenant's table but does not tell the tenant";
+    FOREIGN_TABLE = "W1015", "foreign-table", "a foreign table can't have row-level security";
+    TENANT_TYPE = "W1016", "tenant-type", "equality on the tenant column does not tell tenants apart";
+    TENANT_INDEX = "W1017", "tenant-index", "no index leads with the tenant column";
+    // policies
+    POLICY_OPEN = "W1020", "policy-open", "a policy lets rows through without looking at the session's tenant";
+    POLICY_FAILS_OPEN = "W1021", "policy-fails-open", "a policy lets every row through when no tenant is set";
+    POLICY_NULL_TENANT = "W1022", "policy-null-tenant", "a policy takes rows without a tenant for everybody's";
+    POLICY_PATTERN = "W1023", "policy-pattern", "a policy compares tenants by pattern or by parts of a text";
+    POLICY_MEMBERSHIP = "W1024", "policy-membership", "a policy rests on rows that the application can write";
+    FOLDED_SETTING = "W1025", "folded-setting", "an IMMUTABLE function reads a setting, so a cached plan keeps another tenant's";
+    POLICY_BY_ROLE = "W1026", "policy-by-role", "a policy compares the tenant with the role, which all tenants share";
+    POLICY_UNKNOWN = "W1027", "policy-unknown", "whether a policy confines rows to the tenant can't be told";
+    // functions
+    DEFINER_FUNCTION = "W1030", "definer-function", "a function runs as a role that row-level security does not hold";
+    DEFINER_SEARCH_PATH = "W1031", "definer-search-path", "a definer's function looks names up where a caller can put them";
+    LEAKPROOF_FUNCTION = "W1032", "leakproof-function", "a LEAKPROOF function runs before policies and sees every row";
+    FUNCTION_SETS_TENANT = "W1033", "function-sets-tenant", "a function runs under another tenant or role";
+    FUNCTION_RUNS_TEXT = "W1034", "function-runs-text", "a function runs SQL text that it is given";
+    OUTSIDE_REACH = "W1035", "outside-reach", "the application can run functions that reach files, programs or other servers";
+    // the server
+    PUBLICATION = "W1040", "publication", "a publication sends every tenant's rows";
+    SERVER_VERSION = "W1041", "server-version", "the server lacks fixes of faults that break row-level security";
+    DRIFT = "W1042", "drift", "the database is not what the migrations make";
     // faults of ours
     ACCOUNTING = "W9901", "accounting", "the parse tree names more relations than the analysis saw";
     BUG = "W9902", "bug", "an internal invariant does not hold";

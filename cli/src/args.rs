@@ -33,9 +33,34 @@ pub(crate) enum Command {
     /// loses its policy, a new exception, a changed body of a function that was allowed.
     #[command(after_help = LOCK_HELP)]
     Lock(LockArgs),
+    /// Look at a live database: roles, grants, row-level security, policies, views, functions
+    ///
+    /// Reads the server's catalogs in one read-only transaction, and no table. Works on any
+    /// PostgreSQL, with or without a configuration: what names the tenant is then inferred, and told.
+    #[cfg(feature = "database")]
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
     /// Print the page of a rule, such as W0101; without a rule, list all of them
     Explain(ExplainArgs),
 }
+
+#[cfg(feature = "database")]
+const DOCTOR_HELP: &str = "\
+Examples:
+  cargo watertight doctor postgres://reader@localhost/crm
+  DATABASE_URL=… cargo watertight doctor --fix > migrations/0042_mend.sql
+  cargo watertight doctor --format sarif > doctor.sarif
+
+Verdicts: a finding is certain; what needs review can't be told from the catalogs; the rest is clear.
+A suppression in watertight-suppressions.toml needs a reason, and may expire:
+  [[suppress]]
+  code = \"W0103\"
+  at = \"public.plans\"
+  reason = \"the price list, shared by all\"
+  expires = \"2027-06-30\"
+
+Exit status: 0 when nothing was found, or only what needs a low review; 1 when something was; 2 when the
+database could not be read.";
 
 const PROVE_EXAMPLES: &str = "\
 Examples:
@@ -165,6 +190,37 @@ impl std::fmt::Debug for PullArgs {
     /// Without the URL, which holds a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PullArgs").finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "database")]
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// The database; it is only read
+    #[arg(
+        value_name = "DATABASE_URL",
+        env = "DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) database_url: String,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// The role that the application connects as [default: `application-role` of the configuration,
+    /// else `app`, else the only role that can log in and has no special rights]
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// Print a migration that mends what was found; it is never run
+    #[arg(long)]
+    pub(crate) fix: bool,
+    #[command(flatten)]
+    pub(crate) manners: crate::manners::Manners,
+}
+
+#[cfg(feature = "database")]
+impl std::fmt::Debug for DoctorArgs {
+    /// Without the URL, which holds a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DoctorArgs").finish_non_exhaustive()
     }
 }
 

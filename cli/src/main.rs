@@ -5,8 +5,14 @@
 
 mod args;
 mod catalog;
+#[cfg(feature = "database")]
+mod doctor;
 mod explain;
 mod lock;
+#[cfg(feature = "database")]
+mod manners;
+#[cfg(feature = "database")]
+mod output;
 mod paint;
 mod project;
 mod prove;
@@ -33,6 +39,8 @@ fn main() -> ExitCode {
         Command::Prove(args) => prove::run(&args),
         Command::Catalog(args) => catalog::run(&args),
         Command::Lock(args) => lock::run(&args),
+        #[cfg(feature = "database")]
+        Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
     };
     match result {

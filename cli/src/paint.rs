@@ -2,6 +2,20 @@
 
 use std::io::IsTerminal;
 
+use clap::ValueEnum;
+
+/// When there are colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
 /// Colours for one output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint {
@@ -15,6 +29,23 @@ impl Paint {
         Self {
             on: !plain && std::io::stdout().is_terminal(),
         }
+    }
+
+    /// For standard output, as the command line says.
+    pub(crate) fn chosen(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::stdout(),
+            Color::Always => Self { on: true },
+            Color::Never => Self { on: false },
+        }
+    }
+
+    pub(crate) fn blue(self, text: &str) -> String {
+        self.wrap("34", text)
+    }
+
+    pub(crate) fn cyan(self, text: &str) -> String {
+        self.wrap("36", text)
     }
 
     pub(crate) fn green(self, text: &str) -> String {

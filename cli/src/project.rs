@@ -59,6 +59,12 @@ pub(crate) fn config(named: Option<&Path>) -> Result<(Config, PathBuf)> {
     config_at(config_file(named)?.as_deref())
 }
 
+/// The configuration that is there, and the folder that its paths are relative to.
+pub(crate) fn found_config(named: Option<&Path>) -> Result<Option<(Config, PathBuf)>> {
+    let file = config_file(named)?;
+    file.map(|file| config_at(Some(&file))).transpose()
+}
+
 fn config_file(named: Option<&Path>) -> Result<Option<PathBuf>> {
     match named {
         Some(file) => Ok(Some(file.to_owned())),

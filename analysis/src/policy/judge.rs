@@ -7,7 +7,7 @@ use crate::catalog::{Catalog, Policy, PolicyExpr, Relation};
 use crate::ir::{BoolTest, Expr, ExprKind, Literal, Name};
 
 /// Whether a policy's expression implies the tenant equality.
-pub(super) fn policy_implies(
+pub(crate) fn policy_implies(
     catalog: &Catalog,
     relation: &Relation,
     policy: &Policy,

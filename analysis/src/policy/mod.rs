@@ -189,6 +189,25 @@ fn security(catalog: &Catalog, relation: &Relation, command: Command, depth: usi
     }
 }
 
+/// The sides of policies that a command is judged by: `false` is `USING`, `true` what new rows are
+/// checked against.
+pub(crate) fn sides(command: Command) -> &'static [bool] {
+    match command {
+        Command::Select | Command::Delete => &[false],
+        Command::Insert => &[true],
+        Command::Update => &[false, true],
+    }
+}
+
+/// One side of a policy; see [`sides`].
+pub(crate) fn given_side(policy: &Policy, new_rows: bool) -> &PolicyExpr {
+    if new_rows {
+        check(policy)
+    } else {
+        using(policy)
+    }
+}
+
 fn using(policy: &Policy) -> &PolicyExpr {
     &policy.using
 }
@@ -245,7 +264,7 @@ fn conditions(
 }
 
 /// Whether what a policy evaluates stays within the tenant, whatever it implies.
-fn confined(
+pub(crate) fn confined(
     catalog: &Catalog,
     policy: &Policy,
     expr: &PolicyExpr,
@@ -270,7 +289,7 @@ pub(crate) fn may_apply(catalog: &Catalog, policy: &Policy) -> bool {
 }
 
 /// Whether a policy certainly applies: membership may be without inheritance, so it does not count.
-fn surely_applies(catalog: &Catalog, policy: &Policy) -> bool {
+pub(crate) fn surely_applies(catalog: &Catalog, policy: &Policy) -> bool {
     policy
         .roles
         .iter()

@@ -101,14 +101,7 @@ fn statements(text: &str) -> Vec<&str> {
 }
 
 async fn pull(url: &str, role: &str) -> Result<String> {
-    // The driver's message may quote the URL, and with it the password.
-    let options = PgConnectOptions::from_str(url).map_err(|_| {
-        anyhow::anyhow!("the URL of the database is not understood: write postgres://user:password@host:port/database")
-    })?;
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    let mut connection = PgConnection::connect_with(&options)
-        .await
-        .with_context(|| format!("no connection to the database at {place}"))?;
+    let (mut connection, place) = connect(url).await?;
     let text = read(&mut connection, role)
         .await
         .with_context(|| format!("the database at {place} can't be read"))?;
@@ -116,14 +109,30 @@ async fn pull(url: &str, role: &str) -> Result<String> {
     Ok(text)
 }
 
-/// Reads everything in one snapshot of the database.
-async fn read(connection: &mut PgConnection, role: &str) -> Result<String> {
+/// A connection, and where it leads to, without the password.
+pub(crate) async fn connect(url: &str) -> Result<(PgConnection, String)> {
+    // The driver's message may quote the URL, and with it the password.
+    let options = PgConnectOptions::from_str(url).map_err(|_| {
+        anyhow::anyhow!("the URL of the database is not understood: write postgres://user:password@host:port/database")
+    })?;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let connection = PgConnection::connect_with(&options)
+        .await
+        .with_context(|| format!("no connection to the database at {place}"))?;
+    Ok((connection, place))
+}
+
+/// Opens the read-only transaction in which everything is read.
+pub(crate) async fn begin(connection: &mut PgConnection) -> Result<()> {
     for statement in PREPARE {
         sqlx::raw_sql(*statement).execute(&mut *connection).await?;
     }
-    let version: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
-        .fetch_one(&mut *connection)
-        .await?;
+    Ok(())
+}
+
+/// Reads everything in one snapshot of the database.
+async fn read(connection: &mut PgConnection, role: &str) -> Result<String> {
+    begin(connection).await?;
     let known: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)")
             .bind(role)
@@ -135,6 +144,16 @@ async fn read(connection: &mut PgConnection, role: &str) -> Result<String> {
              the role that it connects as into `watertight.toml`: `application-role = \"…\"`"
         );
     }
+    let text = snapshot(connection, role).await?;
+    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+    Ok(text)
+}
+
+/// The database as one text, within the transaction that `begin` opened.
+pub(crate) async fn snapshot(connection: &mut PgConnection, role: &str) -> Result<String> {
+    let version: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
+        .fetch_one(&mut *connection)
+        .await?;
     let mut snapshot = Snapshot::new(&version);
     for section in BEFORE_VIEWS {
         read_section(connection, section, role, &mut snapshot).await?;
@@ -143,7 +162,6 @@ async fn read(connection: &mut PgConnection, role: &str) -> Result<String> {
     for section in AFTER_VIEWS {
         read_section(connection, section, role, &mut snapshot).await?;
     }
-    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
     Ok(snapshot.into_text())
 }
 

@@ -1,0 +1,166 @@
+//! Keys: what a constraint tells of other tenants' rows, or does to them.
+//!
+//! Invariant: what it tells is the existence of a value, so the level is low; an action that reaches
+//! rows is more. A primary key is left out: its numbers are the sequence's concern.
+
+use super::facts;
+use super::{Look, at};
+use crate::catalog::{Column, ForeignKey, Key, KeyKind, ReferentialAction, Relation, quote};
+use crate::diagnostic::Code;
+use crate::finding::Finding;
+
+pub(super) fn look(look: &mut Look<'_>) {
+    let relations: Vec<&facts::Relation> = look.facts.relations.iter().collect();
+    for facts in relations {
+        // What the application can't write tells it nothing.
+        if !facts.is_table() || facts.extension || !facts.writable() {
+            continue;
+        }
+        let Some((relation, tenant)) = look
+            .in_catalog(facts)
+            .and_then(|relation| Some((relation, relation.tenant()?)))
+        else {
+            continue;
+        };
+        let registry = relation.keys.iter().any(|key| is_of_tenant(key, tenant));
+        for key in &relation.keys {
+            if !registry && let Some(finding) = unique(facts, relation, tenant, key) {
+                look.found(finding);
+            }
+        }
+        for key in &relation.foreign_keys {
+            if let Some(finding) = foreign(look, facts, tenant, key) {
+                look.found(finding);
+            }
+        }
+    }
+}
+
+/// One row for each tenant: the names in it are often meant to be unique.
+fn is_of_tenant(key: &Key, tenant: &Column) -> bool {
+    !key.partial && matches!(key.columns.as_slice(), [Some(one)] if *one == tenant.name)
+}
+
+fn unique(
+    facts: &facts::Relation,
+    relation: &Relation,
+    tenant: &Column,
+    key: &Key,
+) -> Option<Finding> {
+    let columns: Vec<&String> = key.columns.iter().flatten().collect();
+    let is_uuid = |name: &String| {
+        let column = relation.column(name);
+        let ty = column.and_then(|(_, column)| column.ty.as_ref());
+        ty.and_then(|ty| ty.name.parts.last())
+            .is_some_and(|last| last == "uuid")
+    };
+    let surrogate = !columns.is_empty()
+        && columns.len() == key.columns.len()
+        && columns.iter().all(|c| is_uuid(c));
+    if key.kind == KeyKind::Primary || columns.contains(&&tenant.name) || surrogate {
+        return None;
+    }
+    let (shown, name, column) = (facts.qualified(), quote(&key.name), quote(&tenant.name));
+    let what = match key.kind {
+        KeyKind::Exclusion => "the exclusion constraint",
+        _ => "the unique key",
+    };
+    let message = format!(
+        "{what} `{name}` of `{shown}` holds across tenants: an error, or none, tells that another one has the value"
+    );
+    let finding = at(Code::KEY_WITHOUT_TENANT, facts, message).about(key.name.as_str());
+    let names: Vec<String> = columns.iter().map(|c| quote(c)).collect();
+    Some(if key.kind == KeyKind::Exclusion {
+        finding.help(format!("drop it and write it again with `{column} WITH =` first (for a uuid or text column that needs the extension btree_gist)"))
+    } else if key.partial || names.len() != key.columns.len() {
+        finding.help(format!("write the index again with `{column}` first"))
+    } else {
+        let drop = if key.constraint {
+            format!("ALTER TABLE {shown} DROP CONSTRAINT {name}")
+        } else {
+            format!("DROP INDEX {}.{name}", quote(&facts.schema))
+        };
+        finding
+            .mend(format!(
+                "ALTER TABLE {shown} ADD UNIQUE ({column}, {})",
+                names.join(", ")
+            ))
+            .mend(drop)
+    })
+}
+
+fn foreign(
+    look: &Look<'_>,
+    facts: &facts::Relation,
+    tenant: &Column,
+    key: &ForeignKey,
+) -> Option<Finding> {
+    let target = look.catalog.get(key.target)?;
+    let theirs = target.tenant()?;
+    let mut pairs = key.columns.iter().zip(&key.target_columns);
+    if pairs.any(|(own, other)| *own == tenant.name && *other == theirs.name) {
+        return None;
+    }
+    let acts = |action: ReferentialAction| {
+        matches!(
+            action,
+            ReferentialAction::Cascade | ReferentialAction::SetNull | ReferentialAction::SetDefault
+        )
+    };
+    let (code, what) = if acts(key.on_delete) || acts(key.on_update) {
+        (
+            Code::CASCADE_ACROSS_TENANTS,
+            "acts on other tenants' rows when a row is deleted or changed, past every policy",
+        )
+    } else {
+        (
+            Code::FOREIGN_KEY_WITHOUT_TENANT,
+            "can refer to another tenant's row, and tells whether it exists",
+        )
+    };
+    let (shown, name) = (facts.qualified(), quote(&key.name));
+    let message = format!("the foreign key `{name}` of `{shown}` {what}");
+    let columns = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|c| quote(c)).collect();
+        names.join(", ")
+    };
+    let (own, other) = (columns(&key.columns), columns(&key.target_columns));
+    let (column, their_column) = (quote(&tenant.name), quote(&theirs.name));
+    let mut finding = at(code, facts, message).about(key.name.as_str());
+    let first = std::slice::from_ref(&theirs.name);
+    let wanted = [first, key.target_columns.as_slice()].concat();
+    let there = target.keys.iter().any(|key| {
+        let given: Vec<&String> = key.columns.iter().flatten().collect();
+        !key.partial
+            && key.kind != KeyKind::Exclusion
+            && given.len() == wanted.len()
+            && wanted.iter().all(|name| given.contains(&name))
+    });
+    if !there {
+        finding = finding.mend(format!(
+            "ALTER TABLE {} ADD UNIQUE ({their_column}, {other})",
+            target.qualified()
+        ));
+    }
+    let action = |word: &str, action: ReferentialAction| match action {
+        ReferentialAction::NoAction => String::new(),
+        ReferentialAction::Restrict => format!(" ON {word} RESTRICT"),
+        ReferentialAction::Cascade => format!(" ON {word} CASCADE"),
+        ReferentialAction::SetNull if word == "DELETE" => format!(" ON DELETE SET NULL ({own})"),
+        ReferentialAction::SetDefault if word == "DELETE" => {
+            format!(" ON DELETE SET DEFAULT ({own})")
+        }
+        // These would take the tenant from the row as well.
+        ReferentialAction::SetNull | ReferentialAction::SetDefault => String::new(),
+    };
+    Some(
+        finding
+            .mend(format!("ALTER TABLE {shown} DROP CONSTRAINT {name}"))
+            .mend(format!(
+                "ALTER TABLE {shown} ADD CONSTRAINT {name} FOREIGN KEY ({column}, {own}) REFERENCES {} ({their_column}, {other}){}{}",
+                target.qualified(),
+                action("UPDATE", key.on_update),
+                action("DELETE", key.on_delete)
+            )),
+    )
+}

@@ -1,0 +1,226 @@
+//! What is wrong with a policy's expression that could not be shown to imply the tenant's equality.
+//!
+//! Invariant: a shape other than `Unknown` is named only for what certainly lets rows of others
+//! through; everything else is for a person to look at.
+
+use crate::catalog::walk::{self, Mentions, Visitor, mentions};
+use crate::catalog::{Body, Catalog, Relation, Volatility};
+use crate::ir::{Expr, ExprKind, Literal, Name, SqlValue};
+use crate::policy::judge::implies;
+
+/// A kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// It does not look at the session.
+    Open,
+    /// It is true where no tenant is set.
+    FailsOpen,
+    /// `IS NOT DISTINCT FROM`.
+    NullTenant,
+    /// By pattern, or by parts of a text: how.
+    Pattern(String),
+    /// It rests on rows of other tables: their names.
+    Rows(Vec<Vec<String>>),
+    /// An `IMMUTABLE` function over a setting: its name.
+    Folded(String),
+    /// It compares with the role.
+    ByRole,
+    /// It compares with another setting: its name.
+    OtherSetting(String),
+    /// None of these.
+    Unknown,
+}
+
+const PATTERN_OPERATORS: &[&str] = &["~~", "~~*", "~", "~*", "^@", "%", "<%", "<<%", "@@"];
+const TEXT_FUNCTIONS: &[&str] = &[
+    "position",
+    "strpos",
+    "string_to_array",
+    "string_to_table",
+    "regexp_split_to_array",
+    "regexp_split_to_table",
+    "regexp_matches",
+    "regexp_match",
+    "regexp_like",
+    "starts_with",
+    "left",
+    "right",
+    "substr",
+    "substring",
+    "split_part",
+    "similarity",
+    "like",
+    "levenshtein",
+    "lower",
+    "upper",
+];
+const ROLE_FUNCTIONS: &[&str] = &["current_user", "session_user", "pg_has_role"];
+
+/// The fault of `expr`, which does not imply the tenant's equality.
+pub(super) fn shape(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
+    let mut worst = Shape::Unknown;
+    for part in faulty(catalog, relation, expr) {
+        let found = of(catalog, relation, part);
+        if found != Shape::Unknown {
+            worst = found;
+            break;
+        }
+    }
+    worst
+}
+
+/// The arms of `OR` that are at fault.
+fn faulty<'e>(catalog: &Catalog, relation: &Relation, expr: &'e Expr) -> Vec<&'e Expr> {
+    match &expr.kind {
+        ExprKind::Or(arms) => arms
+            .iter()
+            .filter(|arm| implies(catalog, relation, arm).is_err())
+            .flat_map(|arm| faulty(catalog, relation, arm))
+            .collect(),
+        _ => vec![expr],
+    }
+}
+
+/// What an expression holds, besides names.
+#[derive(Default)]
+struct Parts {
+    null_safe: bool,
+    role: bool,
+    settings: Vec<String>,
+    or_own_column: bool,
+    tenant: String,
+}
+
+impl Visitor for Parts {
+    fn expr(&mut self, expr: &mut Expr) {
+        match &expr.kind {
+            ExprKind::Distinct { .. } => self.null_safe = true,
+            ExprKind::SqlValue(SqlValue::User) => self.role = true,
+            ExprKind::Coalesce(list) => {
+                self.or_own_column |= list.iter().skip(1).any(|it| {
+                    matches!(&it.kind, ExprKind::Column(parts) if parts.last() == Some(&self.tenant))
+                });
+            }
+            ExprKind::Call(call) => {
+                if is_current_setting(&call.name)
+                    && let Some(name) = call.args.first().and_then(literal)
+                {
+                    self.settings.push(name);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_current_setting(name: &Name) -> bool {
+    name.parts
+        .last()
+        .is_some_and(|last| last == "current_setting")
+}
+
+fn literal(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Literal(Literal::String(text)) => Some(text.clone()),
+        ExprKind::Cast { expr, .. } => literal(expr),
+        _ => None,
+    }
+}
+
+fn of(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
+    let tenant = relation.tenant().map(|column| column.name.clone());
+    let tenant = tenant.unwrap_or_else(|| catalog.config().tenant.column.clone());
+    let mut parts = Parts {
+        tenant,
+        ..Parts::default()
+    };
+    walk::expr(&mut expr.clone(), &mut parts);
+    let found = mentions(expr);
+    if parts.null_safe {
+        return Shape::NullTenant;
+    }
+    if parts.role || any(&found.functions, ROLE_FUNCTIONS).is_some() {
+        return Shape::ByRole;
+    }
+    if !found.relations.is_empty() {
+        return Shape::Rows(found.relations);
+    }
+    if let Some(name) = folded(catalog, &found) {
+        return Shape::Folded(name);
+    }
+    if let Some(operator) = any(&found.operators, PATTERN_OPERATORS) {
+        let operator = if operator.starts_with("~~") {
+            "LIKE"
+        } else {
+            operator
+        };
+        return Shape::Pattern(operator.to_owned());
+    }
+    let own_function = found
+        .functions
+        .iter()
+        .any(|name| catalog.defines_function(name));
+    let session = !parts.settings.is_empty() || own_function || platform(&found);
+    if !session {
+        return Shape::Open;
+    }
+    if let Some(function) = any(&found.functions, TEXT_FUNCTIONS) {
+        return Shape::Pattern(function.to_owned());
+    }
+    let setting = &catalog.config().tenant.setting;
+    let tenants = parts
+        .settings
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(setting));
+    if parts.or_own_column || (tenants && !found.columns.contains(&parts.tenant)) {
+        return Shape::FailsOpen;
+    }
+    match parts.settings.first() {
+        Some(other) if !tenants => Shape::OtherSetting(other.clone()),
+        _ => Shape::Unknown,
+    }
+}
+
+fn any<'a>(names: &'a [String], list: &[&str]) -> Option<&'a str> {
+    names
+        .iter()
+        .map(String::as_str)
+        .find(|name| list.contains(name))
+}
+
+/// Schema-qualified functions of platforms read the session's claims.
+fn platform(found: &Mentions) -> bool {
+    const READERS: &[&str] = &[
+        "uid",
+        "jwt",
+        "role",
+        "email",
+        "pg_backend_pid",
+        "inet_client_addr",
+    ];
+    any(&found.functions, READERS).is_some()
+}
+
+/// An `IMMUTABLE` function among the calls whose body reads settings or tables.
+fn folded(catalog: &Catalog, found: &Mentions) -> Option<String> {
+    catalog
+        .all_functions()
+        .iter()
+        .filter(|function| found.functions.contains(&function.name))
+        .find(|function| {
+            function.volatility == Volatility::Immutable && reads_settings(&function.body)
+        })
+        .map(|function| function.signature())
+}
+
+fn reads_settings(body: &Body) -> bool {
+    match body {
+        Body::Sql {
+            text, statements, ..
+        } => {
+            text.to_ascii_lowercase().contains("current_setting")
+                || format!("{statements:?}").contains("\"current_setting\"")
+        }
+        Body::Opaque { text, .. } => text.to_ascii_lowercase().contains("current_setting"),
+    }
+}

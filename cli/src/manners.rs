@@ -1,0 +1,270 @@
+//! What every command that reports shares: formats, colours, rules denied and allowed, suppressions,
+//! baselines, the exit status.
+//!
+//! Invariant: what is not told has a reason that is, and a suppression that suppresses nothing, has
+//! expired or gives no reason is itself a finding.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use watertight_analysis::Code;
+use watertight_analysis::finding::{Finding, Place, sort};
+
+use crate::output::{Format, Report};
+use crate::paint::{Color, Paint};
+use crate::project;
+
+/// The file of suppressions, beside the configuration.
+const SUPPRESSIONS: &str = "watertight-suppressions.toml";
+
+/// How a report is told, and what of it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Report")]
+pub(crate) struct Manners {
+    /// What the output is
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// When there are colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    /// Fail on this rule even where it only needs a low review; repeat it for several
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    pub(crate) deny: Vec<Code>,
+    /// Leave this rule out; repeat it for several
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    pub(crate) allow: Vec<Code>,
+    /// Tell only what is not in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write what is found now as a baseline, and succeed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// Suppressions, each with a reason [default: watertight-suppressions.toml beside the
+    /// configuration]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) suppressions: Option<PathBuf>,
+}
+
+fn code(text: &str) -> Result<Code, String> {
+    Code::find(text)
+        .ok_or_else(|| format!("there is no rule `{text}`; `cargo watertight explain` lists them"))
+}
+
+/// `watertight-suppressions.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suppressions {
+    #[serde(default)]
+    suppress: Vec<Suppression>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suppression {
+    /// The rule.
+    code: String,
+    /// The name of the object or file, where `*` stands for any text.
+    at: String,
+    /// Why it is accepted.
+    #[serde(default)]
+    reason: String,
+    /// The last day on which it counts, as `2027-06-30`.
+    expires: Option<String>,
+}
+
+/// A baseline: what was there when it was written.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Baseline {
+    version: u32,
+    /// Fingerprints, each with what it stands for.
+    findings: BTreeMap<String, String>,
+}
+
+impl Manners {
+    /// Tells the report. `base` is the folder of the configuration.
+    pub(crate) fn finish(&self, mut report: Report, base: &Path) -> Result<ExitCode> {
+        report
+            .findings
+            .retain(|finding| !self.allow.contains(&finding.code));
+        let file = match &self.suppressions {
+            Some(file) => Some(file.clone()),
+            None => Some(base.join(SUPPRESSIONS)).filter(|file| file.exists()),
+        };
+        if let Some(file) = file {
+            suppress(&mut report, &file, today())?;
+        }
+        if let Some(file) = &self.write_baseline {
+            write_baseline(&report.findings, file)?;
+            eprintln!("wrote {}", file.display());
+        }
+        if let Some(file) = &self.baseline {
+            apply_baseline(&mut report, file)?;
+        }
+        sort(&mut report.findings);
+        let mut out = std::io::stdout().lock();
+        report.write(&mut out, self.format, Paint::chosen(self.color))?;
+        out.flush()?;
+        let fails = |finding: &Finding| finding.fails() || self.deny.contains(&finding.code);
+        let fails = self.write_baseline.is_none() && report.findings.iter().any(fails);
+        Ok(if fails {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+/// Takes out what is suppressed, and tells of suppressions that are not as they should be.
+fn suppress(report: &mut Report, file: &Path, today: String) -> Result<()> {
+    let text = project::read(file)?;
+    let given: Suppressions = toml::from_str(&text)
+        .map_err(|error| anyhow::anyhow!("`{}`: {}", file.display(), error.message()))?;
+    let shown = file.file_name().map_or_else(
+        || file.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let mut problems = Vec::new();
+    for one in &given.suppress {
+        let Some(code) = Code::find(&one.code) else {
+            bail!("`{}`: there is no rule `{}`", file.display(), one.code);
+        };
+        let mut problem = |what: String| {
+            let place = Place::source(shown.clone(), None);
+            let message = format!("the suppression of {code} at `{}` {what}", one.at);
+            problems.push(
+                Finding::new(Code::SUPPRESSION, place, message)
+                    .about(format!("{code} {}", one.at))
+                    .review(),
+            );
+        };
+        if one.reason.trim().is_empty() {
+            problem("gives no reason, so it does not count".to_owned());
+            continue;
+        }
+        if let Some(day) = &one.expires {
+            if !is_day(day) {
+                bail!(
+                    "`{}`: `expires = \"{day}\"` is no day such as 2027-06-30",
+                    file.display()
+                );
+            }
+            if *day < today {
+                problem(format!("expired on {day}, so it does not count"));
+                continue;
+            }
+        }
+        let (gone, kept): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut report.findings)
+            .into_iter()
+            .partition(|finding| finding.code == code && matches(&one.at, finding.place.name()));
+        report.findings = kept;
+        if gone.is_empty() {
+            problem("suppresses nothing: take it out".to_owned());
+        }
+        let reason = |finding| (finding, one.reason.clone());
+        report.suppressed.extend(gone.into_iter().map(reason));
+    }
+    report.findings.extend(problems);
+    Ok(())
+}
+
+/// Whether `name` is what `pattern` says, where `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
+    for part in middle {
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+fn write_baseline(findings: &[Finding], file: &Path) -> Result<()> {
+    let baseline = Baseline {
+        version: 1,
+        findings: findings
+            .iter()
+            .map(|finding| {
+                let what = format!("{} {} {}", finding.code, finding.place, finding.subject);
+                (finding.fingerprint(), what.trim_end().to_owned())
+            })
+            .collect(),
+    };
+    let text = serde_json::to_string_pretty(&baseline)?;
+    std::fs::write(file, format!("{text}\n"))
+        .with_context(|| format!("`{}` can't be written", file.display()))
+}
+
+fn apply_baseline(report: &mut Report, file: &Path) -> Result<()> {
+    let baseline: Baseline = serde_json::from_str(&project::read(file)?)
+        .with_context(|| format!("`{}` is no baseline", file.display()))?;
+    let (old, new): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut report.findings)
+        .into_iter()
+        .partition(|finding| baseline.findings.contains_key(&finding.fingerprint()));
+    report.findings = new;
+    let reason = |finding| (finding, "in the baseline".to_owned());
+    report.suppressed.extend(old.into_iter().map(reason));
+    Ok(())
+}
+
+fn is_day(text: &str) -> bool {
+    let digits = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    matches!(text.split('-').collect::<Vec<_>>().as_slice(), [y, m, d] if digits(y, 4) && digits(m, 2) && digits(d, 2))
+}
+
+/// Today in UTC, as `2027-06-30`.
+fn today() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let days = since.map_or(0, |since| since.as_secs() / 86_400);
+    day(days)
+}
+
+/// The day of the civil calendar, `days` after 1970-01-01: years that begin in March.
+fn day(days: u64) -> String {
+    let z = days + 719_468;
+    let (era, of_era) = (z / 146_097, z % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{date:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(day(11_016), "2000-02-29");
+        assert_eq!(day(20_819), "2027-01-01");
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert!(matches("public.plans", "public.plans"));
+        assert!(matches("public.*", "public.plans"));
+        assert!(matches("*.pl*s", "public.plans"));
+        assert!(!matches("public.plan", "public.plans"));
+        assert!(!matches("public.*x", "public.plans"));
+    }
+}

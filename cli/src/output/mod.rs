@@ -1,0 +1,178 @@
+//! One report for every command that looks for something, and the formats that it is told in.
+//!
+//! Stages: a command fills a `Report`; `manners` takes out what is allowed, suppressed or in the
+//! baseline; a format writes what is left. Invariant: no format says more or less than another.
+
+mod github;
+mod json;
+mod junit;
+mod markdown;
+mod sarif;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use watertight_analysis::finding::{Clear, Finding, Level, Place, Verdict};
+
+use crate::paint::Paint;
+
+/// What the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Workflow commands, which annotate a pull request
+    Github,
+    /// JUnit's XML
+    Junit,
+    /// A table for a comment or a summary
+    Markdown,
+}
+
+/// What a command found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// The command, such as `doctor`.
+    pub(crate) command: &'static str,
+    /// What was looked at, in order: the database, the role. Never a secret.
+    pub(crate) about: Vec<(&'static str, String)>,
+    /// What is wrong or needs review, the worst first.
+    pub(crate) findings: Vec<Finding>,
+    /// What was found and is not told, with the reason.
+    pub(crate) suppressed: Vec<(Finding, String)>,
+    /// What was looked at and holds.
+    pub(crate) clear: Vec<Clear>,
+    /// The texts of the files that findings point into.
+    pub(crate) sources: BTreeMap<String, String>,
+    /// For objects of a database, the file that makes them: where a review shows the finding.
+    pub(crate) anchors: BTreeMap<String, String>,
+}
+
+/// How many there are of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Summary {
+    pub(crate) high: usize,
+    pub(crate) medium: usize,
+    pub(crate) low: usize,
+    pub(crate) needs_review: usize,
+    pub(crate) clear: usize,
+    pub(crate) suppressed: usize,
+}
+
+impl Report {
+    pub(crate) fn summary(&self) -> Summary {
+        let count = |level: Level| {
+            let certain = self
+                .findings
+                .iter()
+                .filter(|f| f.verdict == Verdict::Finding);
+            certain.filter(|finding| finding.level == level).count()
+        };
+        Summary {
+            high: count(Level::High),
+            medium: count(Level::Medium),
+            low: count(Level::Low),
+            needs_review: self
+                .findings
+                .iter()
+                .filter(|finding| finding.verdict == Verdict::NeedsReview)
+                .count(),
+            clear: self.clear.len(),
+            suppressed: self.suppressed.len(),
+        }
+    }
+
+    /// The file in which a review shows the finding, and the line from one.
+    fn anchor(&self, finding: &Finding) -> (String, usize, Option<usize>) {
+        match &finding.place {
+            Place::Source { path, span } => {
+                let text = self.sources.get(path).map_or("", String::as_str);
+                let start = span.map_or(0, |(start, _)| start);
+                let (line, column) = position(text, start);
+                (path.clone(), line, Some(column))
+            }
+            Place::Object { name, .. } => {
+                let file = self
+                    .anchors
+                    .get(name)
+                    .map_or("watertight.toml", String::as_str);
+                (file.to_owned(), 1, None)
+            }
+        }
+    }
+
+    /// Writes the report.
+    pub(crate) fn write(&self, out: &mut impl Write, format: Format, paint: Paint) -> Result<()> {
+        match format {
+            Format::Text => text::write(self, out, paint),
+            Format::Json => json::write(self, out),
+            Format::Sarif => sarif::write(self, out),
+            Format::Github => github::write(self, out),
+            Format::Junit => junit::write(self, out),
+            Format::Markdown => markdown::write(self, out),
+        }
+    }
+}
+
+impl Summary {
+    /// The findings, without what needs review.
+    pub(crate) fn findings(self) -> usize {
+        self.high + self.medium + self.low
+    }
+
+    /// One line for people.
+    pub(crate) fn line(self) -> String {
+        let plural = |number: usize, what: &str| {
+            format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+        };
+        let mut parts = vec![plural(self.findings(), "finding")];
+        if self.findings() > 0 {
+            let levels = [
+                (self.high, "high"),
+                (self.medium, "medium"),
+                (self.low, "low"),
+            ];
+            let levels: Vec<String> = levels
+                .iter()
+                .filter(|(number, _)| *number > 0)
+                .map(|(number, level)| format!("{number} {level}"))
+                .collect();
+            parts = vec![format!("{} ({})", parts.concat(), levels.join(", "))];
+        }
+        if self.needs_review > 0 {
+            let verb = if self.needs_review == 1 {
+                "needs"
+            } else {
+                "need"
+            };
+            parts.push(format!("{} {verb} review", self.needs_review));
+        }
+        parts.push(format!("{} clear", self.clear));
+        if self.suppressed > 0 {
+            parts.push(format!("{} suppressed", self.suppressed));
+        }
+        parts.join(", ")
+    }
+}
+
+/// Line and column from one of a byte offset.
+pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
+    let mut at = offset.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
