@@ -1,7 +1,7 @@
 //! Records as bytes: the same for what a process is about to write and for what is read back.
 //!
 //! Invariant: every column that means something is in here, whole and in one form. What the
-//! database assigns (the id, when the row was stored) is not, because the writer doesn't know it.
+//! database assigns (the id) is not, because the writer doesn't know it.
 
 use crate::key::{Mac, TenantKey};
 
@@ -12,6 +12,8 @@ pub struct Completion {
     pub reference: String,
     /// When the call began, in microseconds since 1970.
     pub at: i64,
+    /// When its writer stored it, in microseconds since 1970; never before the one in front of it.
+    pub recorded_at: i64,
     /// The tool, resource or prompt.
     pub tool: Option<String>,
     /// Who issued the token.
@@ -72,6 +74,7 @@ impl Completion {
             part(before.as_bytes());
             part(self.reference.as_bytes());
             number(part, self.at);
+            number(part, self.recorded_at);
             for text in [
                 &self.tool,
                 &self.issuer,

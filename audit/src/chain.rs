@@ -41,6 +41,29 @@ pub struct Head {
     pub mac: Mac,
 }
 
+/// What was given up of a chain on purpose: everything up to its head, and every record of the
+/// tenant that was stored before a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// The last record that was given up.
+    pub head: Head,
+    /// In microseconds since 1970.
+    pub before: i64,
+}
+
+impl Floor {
+    /// What shows that a holder of the key has given it up.
+    #[must_use]
+    pub fn proof(&self, key: &TenantKey) -> Mac {
+        key.mac("watertight audit floor v1", |part| {
+            part(self.head.writer.as_bytes());
+            part(&self.head.seq.to_be_bytes());
+            part(self.head.mac.as_bytes());
+            part(&self.before.to_be_bytes());
+        })
+    }
+}
+
 impl Chain {
     /// An empty chain. `writer` must be new: random, and given to no other chain.
     #[must_use]

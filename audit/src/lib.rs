@@ -15,6 +15,10 @@ mod key;
 mod verify;
 
 pub use canonical::{Completion, Effect};
-pub use chain::{Chain, Head, Link};
+pub use chain::{Chain, Floor, Head, Link};
 pub use key::{AuditKey, InvalidAuditKey, Mac, TenantKey};
 pub use verify::{CallVerifier, ChainVerifier, Finding, StoredCompletion, StoredEffect};
+
+/// The SQL that adds the partitions of the months to come to `watertight.audit`, as its owner.
+/// `{application_role}` is to be replaced by the quoted name of the role that tools log in as.
+pub const PARTITIONS: &str = include_str!("partitions.sql");

@@ -143,7 +143,7 @@ impl fmt::Display for Finding {
                 found,
             } => write!(
                 f,
-                "removed: the call with reference {reference} wrote {said} times, and {found} records of that are left"
+                "removed: the call with reference {reference} left records of {found} of its {said} writes"
             ),
         }
     }

@@ -354,13 +354,14 @@ fn alter(record: &mut Completion, what: usize) {
         12 => record.protocol = other(),
         13 => record.probe = true,
         14 => record.effects = 1,
+        15 => record.recorded_at = 7,
         _ => record.uncertain = 1,
     }
 }
 
 proptest! {
     #[test]
-    fn any_changed_field_is_found_at_its_record(length in 1_i64..30, at in 0_usize..30, what in 0_usize..16) {
+    fn any_changed_field_is_found_at_its_record(length in 1_i64..30, at in 0_usize..30, what in 0_usize..17) {
         let (mut rows, _) = chain(length);
         let at = at % rows.len();
         let row = &mut rows[at];

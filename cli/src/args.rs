@@ -40,6 +40,13 @@ pub(crate) enum Command {
     #[cfg(feature = "database")]
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorArgs),
+    /// Verify, export, shorten or erase audit trails
+    #[cfg(feature = "database")]
+    Audit {
+        /// What to do
+        #[command(subcommand)]
+        command: crate::audit::AuditCommand,
+    },
     /// Print the page of a rule, such as W0101; without a rule, list all of them
     Explain(ExplainArgs),
 }

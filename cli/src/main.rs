@@ -4,6 +4,8 @@
 //! everything else goes to standard error.
 
 mod args;
+#[cfg(feature = "database")]
+mod audit;
 mod catalog;
 #[cfg(feature = "database")]
 mod doctor;
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "database")]
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
+        #[cfg(feature = "database")]
+        Command::Audit { command } => audit::run(&command),
     };
     match result {
         Ok(code) => code,

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS watertight.audit (
     kind        text NOT NULL CHECK (kind IN ('effect', 'completion')),
     reference   text NOT NULL,
     at          timestamptz NOT NULL,
-    recorded_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    -- By the writer's clock, so that a batch that is sent again is the same.
+    recorded_at timestamptz NOT NULL,
     tool        text,
     issuer      text,
     subject     text,
@@ -41,20 +42,21 @@ CREATE TABLE IF NOT EXISTS watertight.audit (
     -- Of an effect: which one of its call.
     ordinal     integer,
     mac         bytea,
-    PRIMARY KEY (id, at)
-) PARTITION BY RANGE (at);
+    PRIMARY KEY (id, recorded_at)
+) PARTITION BY RANGE (recorded_at);
 CREATE INDEX IF NOT EXISTS audit_tenant_id_id ON watertight.audit (tenant_id, id);
 CREATE INDEX IF NOT EXISTS audit_tenant_id_reference ON watertight.audit (tenant_id, reference);
 -- A batch is sent again when its answer was lost; the second copy changes nothing.
-CREATE UNIQUE INDEX IF NOT EXISTS audit_link ON watertight.audit (tenant_id, writer, seq, at)
+CREATE UNIQUE INDEX IF NOT EXISTS audit_link ON watertight.audit (tenant_id, writer, seq, recorded_at)
     WHERE kind = 'completion';
 
--- What was given up of the trails: the last record of each chain before, under the key.
+-- What was given up of the trails on purpose: up to which record of each chain, and from before when.
 CREATE TABLE IF NOT EXISTS watertight.audit_floor (
     tenant_id text NOT NULL,
     writer    text NOT NULL,
     seq       bigint NOT NULL,
     mac       bytea NOT NULL,
+    before    timestamptz NOT NULL,
     proof     bytea NOT NULL,
     PRIMARY KEY (tenant_id, writer)
 );
@@ -72,27 +74,7 @@ CREATE TABLE IF NOT EXISTS watertight.audit_other PARTITION OF watertight.audit 
 ALTER TABLE watertight.audit_other ENABLE ROW LEVEL SECURITY;
 ALTER TABLE watertight.audit_other FORCE ROW LEVEL SECURITY;
 REVOKE ALL ON watertight.audit_other FROM PUBLIC, {application_role};
-DO $partitions$
-DECLARE
-    month timestamptz := date_trunc('month', now(), 'UTC');
-    following timestamptz;
-    partition text;
-BEGIN
-    FOR ahead IN 0..12 LOOP
-        following := (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
-        partition := 'audit_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
-        IF to_regclass('watertight.' || partition) IS NULL
-           AND NOT EXISTS (SELECT FROM watertight.audit_other WHERE at >= month AND at < following) THEN
-            EXECUTE format('CREATE TABLE watertight.%I PARTITION OF watertight.audit FOR VALUES FROM (%L) TO (%L)',
-                           partition, month, following);
-            EXECUTE format('ALTER TABLE watertight.%I ENABLE ROW LEVEL SECURITY', partition);
-            EXECUTE format('ALTER TABLE watertight.%I FORCE ROW LEVEL SECURITY', partition);
-            EXECUTE format('REVOKE ALL ON watertight.%I FROM PUBLIC, {application_role}', partition);
-        END IF;
-        month := following;
-    END LOOP;
-END
-$partitions$;
+{partitions}
 
 ALTER TABLE watertight.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE watertight.audit FORCE ROW LEVEL SECURITY;
@@ -106,7 +88,7 @@ CREATE POLICY tenant_select ON watertight.audit FOR SELECT TO {application_role}
 REVOKE ALL ON watertight.audit FROM PUBLIC, {application_role};
 GRANT USAGE ON SCHEMA watertight TO {application_role};
 GRANT SELECT ON watertight.audit TO {application_role};
-GRANT INSERT (kind, reference, at, tool, issuer, subject, home_tenant, client, arguments, outcome, error, rows,
+GRANT INSERT (kind, reference, at, recorded_at, tool, issuer, subject, home_tenant, client, arguments, outcome, error, rows,
               duration_us, protocol, probe, effects, uncertain, writer, seq, ordinal, mac)
     ON watertight.audit TO {application_role};
 

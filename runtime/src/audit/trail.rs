@@ -53,11 +53,12 @@ pub struct AuditEntry {
 }
 
 /// What is stored of a record, and what its MAC is made of.
-pub(super) fn completion(record: &AuditRecord) -> Completion {
+pub(super) fn completion(record: &AuditRecord, recorded_at: i64) -> Completion {
     let optional = |text: &Option<String>| text.as_deref().map(clean);
     Completion {
         reference: clean(&record.reference),
         at: record.at.timestamp_micros(),
+        recorded_at,
         tool: Some(clean(&record.tool)),
         issuer: optional(&record.issuer),
         subject: optional(&record.subject),
@@ -83,16 +84,16 @@ pub(super) fn completion(record: &AuditRecord) -> Completion {
 pub(super) fn insert(records: &[(Completion, Link)], keyed: bool) -> String {
     let rows: Vec<_> = records.iter().map(|record| row(record, keyed)).collect();
     let mut sql = String::from(
-        "INSERT INTO watertight.audit (kind, reference, at, tool, issuer, subject, home_tenant, client, \
+        "INSERT INTO watertight.audit (kind, reference, at, recorded_at, tool, issuer, subject, home_tenant, client, \
          arguments, outcome, error, rows, duration_us, protocol, probe, effects, uncertain, writer, seq, mac) \
-         SELECT 'completion', reference, to_timestamp(0) + at * interval '1 microsecond', tool, issuer, subject, \
-         home_tenant, client, arguments::json, outcome, error, rows, duration_us, protocol, probe, effects, \
+         SELECT 'completion', reference, to_timestamp(0) + at * interval '1 microsecond', \
+         to_timestamp(0) + recorded_at * interval '1 microsecond', tool, issuer, subject, home_tenant, client, arguments::json, outcome, error, rows, duration_us, protocol, probe, effects, \
          uncertain, writer, seq, pg_catalog.decode(mac, 'hex') \
          FROM pg_catalog.jsonb_to_recordset(",
     );
     push_text(&mut sql, &Value::Array(rows).to_string());
     sql.push_str(
-        "::pg_catalog.jsonb) AS r(reference text, at bigint, tool text, issuer text, \
+        "::pg_catalog.jsonb) AS r(reference text, at bigint, recorded_at bigint, tool text, issuer text, \
          subject text, home_tenant text, client text, arguments text, outcome text, error text, rows bigint, \
          duration_us bigint, protocol text, probe boolean, effects integer, uncertain integer, writer text, \
          seq bigint, mac text) ORDER BY seq ON CONFLICT DO NOTHING",
@@ -104,6 +105,7 @@ fn row((record, link): &(Completion, Link), keyed: bool) -> Value {
     json!({
         "reference": record.reference,
         "at": record.at,
+        "recorded_at": record.recorded_at,
         "tool": record.tool,
         "issuer": record.issuer,
         "subject": record.subject,

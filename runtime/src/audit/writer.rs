@@ -62,6 +62,7 @@ impl AuditWriter {
             chains: Chains::new(options.key),
             anchor: options.anchor.clone(),
             limits: options.limits,
+            clock: 0,
         };
         let interval = options.publish_every.unwrap_or(AuditOptions::PUBLISH_EVERY);
         tokio::spawn(writer.run(receiver, interval));
@@ -174,6 +175,8 @@ struct Writer {
     chains: Chains,
     anchor: Option<Arc<dyn AuditAnchor>>,
     limits: AuditLimits,
+    /// When the last batch was stored, in microseconds since 1970.
+    clock: i64,
 }
 
 /// A record, and who waits for it.
@@ -288,7 +291,12 @@ impl Writer {
         records: &[Waiting],
         deadline: Instant,
     ) -> Result<(), DbErrorKind> {
-        let records = records.iter().map(|(record, _)| trail::completion(record));
+        // Never back, so that what is given up later by time is the beginning of each chain.
+        self.clock = self.clock.max(chrono::Utc::now().timestamp_micros());
+        let now = self.clock;
+        let records = records
+            .iter()
+            .map(|(record, _)| trail::completion(record, now));
         let (linked, chain) = self.chains.link(tenant, records);
         match self.send(tenant, &linked, deadline).await {
             Ok(()) => {

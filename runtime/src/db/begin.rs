@@ -228,7 +228,7 @@ fn push_effect(text: &mut String, audit: &Auditing, tenant: &TenantId, origin: &
     // The precision of the column, or the MAC would be over another time.
     let at = Utc::now().trunc_subsecs(6);
     text.push_str(
-        "INSERT INTO watertight.audit (kind, reference, tool, issuer, subject, home_tenant, at, ordinal, mac) \
+        "INSERT INTO watertight.audit (kind, reference, tool, issuer, subject, home_tenant, at, recorded_at, ordinal, mac) \
          VALUES ('effect', ",
     );
     push_origin(text, origin);
@@ -253,9 +253,9 @@ fn push_effect(text: &mut String, audit: &Auditing, tenant: &TenantId, origin: &
     let _ = match mac {
         Some(mac) => write!(
             text,
-            ", '{at}', {ordinal}, pg_catalog.decode('{mac}', 'hex')); "
+            ", '{at}', '{at}', {ordinal}, pg_catalog.decode('{mac}', 'hex')); "
         ),
-        None => write!(text, ", '{at}', {ordinal}, NULL); "),
+        None => write!(text, ", '{at}', '{at}', {ordinal}, NULL); "),
     };
     effect
 }

@@ -151,6 +151,7 @@ impl Migrate {
             name(part)?;
         }
         let mut text = SCHEMA
+            .replace("{partitions}", watertight_audit::PARTITIONS)
             .replace("{setting}", &self.setting)
             .replace("{application_role}", &name(&self.application_role)?);
         for role in &self.system_roles {

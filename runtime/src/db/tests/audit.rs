@@ -212,7 +212,10 @@ async fn the_application_role_can_neither_alter_nor_forge_a_trail() {
         "UPDATE watertight.audit SET tool = 'forged' RETURNING tool",
         "DELETE FROM watertight.audit RETURNING tool",
         "INSERT INTO watertight.audit (tenant_id, kind, reference) VALUES ('2', 'effect', 'r') RETURNING tool",
-        "INSERT INTO watertight.audit (recorded_at, kind, reference) VALUES (now(), 'effect', 'r') RETURNING tool",
+        "INSERT INTO watertight.audit (id, kind, reference, at, recorded_at) OVERRIDING SYSTEM VALUE \
+         VALUES (1, 'effect', 'r', now(), now()) RETURNING tool",
+        "INSERT INTO watertight.audit_floor (tenant_id, writer, seq, mac, before, proof) \
+         VALUES ('1', 'w', 1, '', now(), '') RETURNING writer",
     ] {
         let mut scope = write(&pool, 1).await.unwrap();
         assert_eq!(

@@ -1,0 +1,95 @@
+//! Getting at a trail: the connection, who may read what, and the key.
+
+use std::path::Path;
+use std::str::FromStr as _;
+
+use anyhow::{Context as _, Result, bail};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, Row as _};
+use watertight_analysis::Config;
+use watertight_audit::AuditKey;
+
+use super::args::Database;
+use crate::project;
+
+/// A connection in a read-only snapshot of the database.
+pub(super) struct Reader {
+    pub(super) connection: PgConnection,
+    /// The setting that names the tenant.
+    setting: String,
+    /// Row-level security does not hold this role.
+    pub(super) reads_all: bool,
+}
+
+impl Reader {
+    /// # Errors
+    /// If there is no trail, or the role could read none of it.
+    pub(super) async fn open(database: &Database) -> Result<Self> {
+        let (mut connection, config) = connect(database).await?;
+        sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .execute(&mut connection)
+            .await?;
+        let row = sqlx::query(
+            "SELECT r.rolsuper OR r.rolbypassrls, r.rolname::text, \
+                    to_regclass('watertight.audit') IS NOT NULL, \
+                    EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) AS named \
+                            WHERE p.polrelid = to_regclass('watertight.audit') AND p.polcmd IN ('r', '*') \
+                              AND CASE named WHEN 0 THEN true ELSE pg_has_role(named, 'USAGE') END) \
+             FROM pg_roles r WHERE r.rolname = current_user",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        let (reads_all, role): (bool, String) = (row.try_get(0)?, row.try_get(1)?);
+        let (there, admitted): (bool, bool) = (row.try_get(2)?, row.try_get(3)?);
+        if !there {
+            bail!("the database has no audit trail; `watertight::migrate` makes it, as the owner");
+        }
+        if !reads_all && !admitted {
+            bail!(
+                "row-level security shows nothing of the audit trail to `{role}`; log in as the application role with \
+                 --tenant, or as a role with BYPASSRLS for all tenants"
+            );
+        }
+        Ok(Self {
+            connection,
+            setting: config.tenant.setting,
+            reads_all,
+        })
+    }
+
+    /// From here on this tenant's trail is the one that is read.
+    pub(super) async fn enter(&mut self, tenant: &str) -> Result<()> {
+        sqlx::query("SELECT set_config($1, $2, true)")
+            .bind(&self.setting)
+            .bind(tenant)
+            .execute(&mut self.connection)
+            .await
+            .with_context(|| format!("`{}` can't be set", self.setting))?;
+        Ok(())
+    }
+}
+
+/// Connects. The driver's message may quote the URL, and with it the password.
+pub(super) async fn connect(database: &Database) -> Result<(PgConnection, Config)> {
+    let (config, _) = project::config(database.config.as_deref())?;
+    let options = PgConnectOptions::from_str(&database.database_url).map_err(|_| {
+        anyhow::anyhow!("the URL of the database is not understood: write postgres://user:password@host:port/database")
+    })?;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let connection = PgConnection::connect_with(&options)
+        .await
+        .with_context(|| format!("no connection to the database at {place}"))?;
+    Ok((connection, config))
+}
+
+/// The key, from a file or the environment.
+pub(super) fn key(file: Option<&Path>) -> Result<AuditKey> {
+    let text = match file {
+        Some(file) => std::fs::read_to_string(file)
+            .with_context(|| format!("`{}` can't be read", file.display()))?,
+        None => std::env::var("AUDIT_KEY").map_err(|_| {
+            anyhow::anyhow!("no key: set AUDIT_KEY, or name a file with --key-file")
+        })?,
+    };
+    AuditKey::from_base64(&text).context("the key is not usable")
+}
