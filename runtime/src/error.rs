@@ -6,9 +6,15 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use crate::db::{DbError, DbErrorKind, told, whole};
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData};
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData, MetaObject,
+};
+
+/// In the answer's `_meta`, or the data of a protocol error: milliseconds.
+const RETRY_AFTER: &str = "retryAfterMs";
 
 /// What a tool returns.
 pub type ToolResult<T> = Result<T, ToolError>;
@@ -124,6 +130,7 @@ pub struct ToolError {
     /// taken from the published schema; never a value of the request or of the database.
     detail: Option<Cow<'static, str>>,
     cause: Option<Box<dyn Error + Send + Sync>>,
+    retry_after: Option<Duration>,
 }
 
 impl ToolError {
@@ -132,6 +139,7 @@ impl ToolError {
             kind,
             detail: None,
             cause: None,
+            retry_after: None,
         }
     }
 
@@ -181,6 +189,30 @@ impl ToolError {
     #[must_use]
     pub const fn busy() -> Self {
         Self::of(ToolErrorKind::Busy)
+    }
+
+    /// Tells the client when to try again: in the text, and as `retryAfterMs` in the answer's `_meta`.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Another error of the same sort and text, for another call that it stands in the way of.
+    #[cfg(feature = "cache")]
+    pub(crate) fn alike(&self) -> Self {
+        let mut other =
+            Self::of(self.kind).because("it failed for the call that this one waited for");
+        other.detail.clone_from(&self.detail);
+        other.retry_after = self.retry_after;
+        other
+    }
+
+    /// Rounded up, so that a client that waits exactly so long waits long enough.
+    fn retry_after_ms(&self) -> Option<u64> {
+        let wait = self.retry_after?;
+        let millis = wait.as_nanos().div_ceil(1_000_000);
+        Some(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 
     /// Something that the tool depends on is out of reach at the moment.
@@ -234,7 +266,14 @@ impl ToolError {
     /// not a protocol error, which clients hide.
     pub(crate) fn into_result(self, reference: Reference, tool: &str) -> CallToolResult {
         self.log(reference, tool);
-        CallToolResult::error(vec![ContentBlock::text(self.client_text(reference))])
+        let mut result =
+            CallToolResult::error(vec![ContentBlock::text(self.client_text(reference))]);
+        if let Some(millis) = self.retry_after_ms() {
+            let mut meta = MetaObject::new();
+            meta.insert(RETRY_AFTER.to_owned(), millis.into());
+            result.meta = Some(meta);
+        }
+        result
     }
 }
 
@@ -248,7 +287,9 @@ impl ToolError {
             ToolErrorKind::Denied | ToolErrorKind::Conflict => ErrorCode::INVALID_REQUEST,
             _ => ErrorCode::INTERNAL_ERROR,
         };
-        ErrorData::new(code, self.client_text(reference), None)
+        let wait = self.retry_after_ms();
+        let data = wait.map(|millis| serde_json::json!({ RETRY_AFTER: millis }));
+        ErrorData::new(code, self.client_text(reference), data)
     }
 }
 
@@ -263,6 +304,9 @@ impl fmt::Display for ToolError {
             ToolErrorKind::Unavailable => "temporarily unavailable",
             ToolErrorKind::Internal => "internal error",
         })?;
+        if let Some(millis) = self.retry_after_ms() {
+            write!(f, ", in {millis} ms")?;
+        }
         match (&self.detail, self.kind) {
             (Some(detail), ToolErrorKind::InvalidArgument) if detail.starts_with('`') => {
                 write!(f, " {detail}")
@@ -293,7 +337,7 @@ impl From<DbError> for ToolError {
             DbErrorKind::InvalidValue => Self::invalid_arguments(
                 message.unwrap_or("a value is missing, malformed or out of range"),
             ),
-            DbErrorKind::Denied => Self::denied(),
+            DbErrorKind::Denied | DbErrorKind::Expired => Self::denied(),
             DbErrorKind::Busy | DbErrorKind::Serialization => Self::busy(),
             DbErrorKind::Unavailable | DbErrorKind::Timeout => Self::unavailable(),
             DbErrorKind::CommitUnknown => {
@@ -356,6 +400,10 @@ mod tests {
             ),
             (ToolError::denied(), "not permitted"),
             (ToolError::busy(), "busy, try again later"),
+            (
+                ToolError::busy().retry_after(Duration::from_micros(350_001)),
+                "busy, try again later, in 351 ms",
+            ),
             (ToolError::unavailable(), "temporarily unavailable"),
             (ToolError::internal("disk on fire"), "internal error"),
         ] {

@@ -6,13 +6,19 @@
 
 pub mod audit;
 pub mod auth;
+pub mod background;
+#[cfg(feature = "cache")]
+pub mod cache;
 pub mod completion;
 pub mod db;
 mod error;
 mod id;
+mod life;
 pub mod observe;
 pub mod prompt;
+mod rate;
 pub mod resource;
+mod scope_key;
 mod sealed;
 mod server;
 mod session;
@@ -34,6 +40,9 @@ pub mod __private {
 }
 
 pub use auth::{Authenticator, JwtAuthenticator, LauncherAuthenticator};
+pub use background::{Background, BackgroundContext, JobError, Maintenance, Ticket};
+#[cfg(feature = "cache")]
+pub use cache::TenantCache;
 pub use completion::{Completion, CompletionOutput, Completions};
 pub use db::{
     DbError, DbErrorKind, DbResult, Health, Pooler, Scope, SystemPool, SystemScope, TenantPool,
@@ -43,6 +52,7 @@ pub use error::{Reference, ToolError, ToolErrorKind, ToolResult};
 pub use id::{InvalidTenantId, TenantId, TenantKind};
 pub use prompt::{Prompt, PromptOutput, PromptTemplate, Prompts};
 pub use resource::{Contents, Resource, ResourceOutput, Resources};
+pub use scope_key::ScopeKey;
 pub use sealed::{InvalidSealingKey, SealingKey, TenantHandle};
 pub use server::{
     ForeignParts, Guard, GuardBuilder, GuardLayer, GuardService, McpServer, Server, ServerBuilder,

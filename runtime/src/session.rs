@@ -1,9 +1,11 @@
 //! Who is calling: the identity that a verified token of *this* request names.
 //!
 //! Invariant: a `Session` comes out of an [`Authenticator`](crate::auth::Authenticator) or a
-//! [`LauncherAuthenticator`](crate::auth::LauncherAuthenticator) and never changes. It has no
+//! [`LauncherAuthenticator`](crate::auth::LauncherAuthenticator), or again out of a ticket that one
+//! was sealed into, and never changes. It has no
 //! public constructor, no setter, no `Default` and no `Deserialize`, so nothing that a client
 //! or a language model sends can become one, or alter one, except through a verified token.
+//! One that was taken out of a call opens nothing after the call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +13,14 @@ use std::time::SystemTime;
 
 use crate::auth::{Reach, ScopeRules};
 use crate::id::TenantId;
+use crate::life::{Life, Running};
 
 /// The verified identity behind one request: tenant, subject, issuer and scopes.
 ///
 /// Cheap to clone. `Debug` prints the subject and the issuer, never the tenant.
+///
+/// What it opens is good until the credentials expire. A session of a call, clones included, opens
+/// nothing after the call: work that outlives a call takes a ticket along instead.
 ///
 /// ```compile_fail,E0277
 /// // A session can't be made from nothing, nor from data.
@@ -30,6 +36,7 @@ pub struct Session {
     grant: Arc<Grant>,
     /// What the granted scopes amount to, where the server has rules about that.
     reach: Option<Arc<Reach>>,
+    life: Life,
 }
 
 /// What an authenticator verified; the private half of a [`Session`].
@@ -45,20 +52,51 @@ pub(crate) struct Grant {
 }
 
 impl Session {
-    /// The one way to a session inside this crate. Callers: `auth::request` and `auth::launcher`.
+    /// The one way to a session inside this crate. Callers: `auth::request`, `auth::launcher`,
+    /// `background::maintenance`, and `reopened` below.
     pub(crate) fn from_grant(mut grant: Grant) -> Self {
         grant.scopes.sort_unstable();
         grant.scopes.dedup();
         Self {
+            life: Life::until(grant.expires_at),
             grant: Arc::new(grant),
             reach: None,
         }
+    }
+
+    /// The session that a ticket was made from, with what its scopes amounted to then. Caller:
+    /// `background::ticket`.
+    pub(crate) fn reopened(grant: Grant, reach: Option<Reach>) -> Self {
+        Self {
+            reach: reach.map(Arc::new),
+            ..Self::from_grant(grant)
+        }
+    }
+
+    /// What its scopes amount to, where the server has rules about that.
+    pub(crate) fn reach(&self) -> Option<&Reach> {
+        self.reach.as_deref()
     }
 
     /// The same identity on a server where some scopes include others.
     pub(crate) fn under(mut self, rules: &ScopeRules) -> Self {
         self.reach = rules.reach(&self.grant.scopes).map(Arc::new);
         self
+    }
+
+    /// The same identity for the length of one call: until what is returned beside it is dropped.
+    pub(crate) fn for_call(&self) -> (Self, Running) {
+        let (life, running) = self.life.of_call();
+        let session = Self {
+            life,
+            ..self.clone()
+        };
+        (session, running)
+    }
+
+    /// How long it opens anything.
+    pub(crate) const fn life(&self) -> &Life {
+        &self.life
     }
 
     /// The tenant that this request is for: the one that the token names, or the one that was
@@ -112,7 +150,7 @@ impl Session {
         }
     }
 
-    /// When the token stops being valid. `None` for identities that do not expire.
+    /// When the token stops being accepted: its expiry, and the leeway for clocks that differ. `None` for identities that do not expire.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.grant.expires_at

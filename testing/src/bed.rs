@@ -272,6 +272,8 @@ impl TestBedBuilder {
             .pool(pool.clone())
             .authenticator(recorder.clone())
             .resource(RESOURCE)
+            // Tests call as often as they like.
+            .calls_per_second(None)
             .build()
             .doing("build the server")?
             .into_router();

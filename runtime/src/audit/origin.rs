@@ -1,4 +1,4 @@
-//! On whose behalf a transaction runs: what its effect record says.
+//! On whose behalf a transaction runs, and how long it may: what its effect record says.
 //!
 //! Invariant: plain data; it decides nothing.
 
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::error::Reference;
+use crate::life::Life;
 use crate::session::Session;
 
 /// The call behind a scope. Cloning it shares the counters.
@@ -19,6 +20,7 @@ pub(crate) struct Origin {
     rows: Arc<AtomicU64>,
     trips: Arc<AtomicU64>,
     effects: Arc<Effects>,
+    life: Life,
 }
 
 /// The commits of a call.
@@ -54,6 +56,7 @@ impl Origin {
     /// Whom the session names, and where they belong if that is not plain from the tenant.
     pub(crate) fn on_behalf_of(mut self, session: &Session) -> Self {
         self.home_tenant = session.home_tenant().map(|home| home.as_setting().into());
+        self.life = session.life().clone();
         self.principal(session.issuer(), session.subject())
     }
 
@@ -68,6 +71,7 @@ impl Origin {
             rows: Arc::default(),
             trips: Arc::default(),
             effects: Arc::default(),
+            life: Life::default(),
         }
     }
 
@@ -114,6 +118,11 @@ impl Origin {
     pub(crate) fn effects(&self) -> (i32, i32) {
         let load = |number: &AtomicI32| number.load(Ordering::Relaxed);
         (load(&self.effects.certain), load(&self.effects.uncertain))
+    }
+
+    /// How long a transaction on this behalf may go on.
+    pub(crate) const fn life(&self) -> &Life {
+        &self.life
     }
 
     /// Adds to the rows that the call has read or changed so far.

@@ -1,8 +1,10 @@
 //! From the credentials of one request to a [`Session`]: the trust boundary of the whole crate.
 //!
-//! Invariant: a session is built by [`AuthRequest::verified`] or by a [`LauncherAuthenticator`],
-//! and nowhere else; both are easy to find with a text search. An `AuthRequest` is handed out only
-//! while a request is being authenticated, so code that runs later can't make a session.
+//! Invariant: a session is built by [`AuthRequest::verified`] or by a [`LauncherAuthenticator`];
+//! both are easy to find with a text search. An `AuthRequest` is handed out only while a request is
+//! being authenticated, so code that runs later can't make a session. Beside that, background work
+//! gets back the session that a call sealed into a ticket, and who holds a system pool may run a job
+//! as each tenant (`background`).
 
 mod api_key;
 mod choice;

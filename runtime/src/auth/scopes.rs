@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 /// The rules of one server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScopeRules {
@@ -14,7 +16,7 @@ pub(crate) struct ScopeRules {
 }
 
 /// What one set of granted scopes amounts to.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reach {
     scopes: BTreeSet<String>,
     separator: Option<char>,

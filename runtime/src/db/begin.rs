@@ -27,6 +27,8 @@ pub(crate) enum Mode {
 pub(crate) struct Messages {
     /// `SET LOCAL …;` for everything the proofs assume about the session.
     assumptions: String,
+    statement_timeout: Duration,
+    idle_timeout: Duration,
     /// The role that tenants' scopes take on, with its quotes.
     role: Option<String>,
     /// The tenant setting as a quoted, dotted name.
@@ -111,6 +113,8 @@ impl Messages {
         );
         Ok(Self {
             assumptions,
+            statement_timeout,
+            idle_timeout,
             role: role.map(quote_name).transpose()?,
             quoted_setting: quoted.join("."),
             setting: catalog.settings.setting,
@@ -145,6 +149,20 @@ impl Messages {
             self.quoted_setting,
             tenant.as_setting(),
         )
+    }
+
+    /// Has the server end what goes on past `left`: the credentials of a scope may expire before its
+    /// usual limits are reached.
+    pub(crate) fn push_end(&self, text: &mut String, left: Duration) {
+        for (setting, usual) in [
+            ("statement_timeout", self.statement_timeout),
+            ("idle_in_transaction_session_timeout", self.idle_timeout),
+        ] {
+            if left < usual {
+                // Writing to a String can't fail.
+                let _ = write!(text, "; SET LOCAL {setting} = {}", millis(left));
+            }
+        }
     }
 
     /// `BEGIN` for system work: no tenant, whatever the session had.

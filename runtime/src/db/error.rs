@@ -47,6 +47,11 @@ pub enum DbErrorKind {
     /// The statement was proved against another catalog than the pool was opened with, or the
     /// database lacks what the statement needs.
     StaleCatalog,
+    /// The call that the scope, the context or the session belongs to has ended. Work that outlives
+    /// a call takes a ticket along: `cx.ticket("purpose", &work)`.
+    Ended,
+    /// The credentials that the scope was opened for have expired.
+    Expired,
     /// The commit was sent and its answer was lost: the change may or may not be stored.
     CommitUnknown,
     /// Anything else; the log has the cause.
@@ -68,6 +73,8 @@ impl DbErrorKind {
             Self::Serialization => "serialization",
             Self::Aborted => "aborted",
             Self::StaleCatalog => "stale_catalog",
+            Self::Ended => "ended",
+            Self::Expired => "expired",
             Self::CommitUnknown => "commit_unknown",
             Self::Internal => "internal",
         }
@@ -86,6 +93,11 @@ impl DbErrorKind {
             Self::Serialization => "the change collided with a concurrent one",
             Self::Aborted => "the transaction was aborted and nothing was committed",
             Self::StaleCatalog => "the statement does not belong to this database's catalog",
+            Self::Ended => {
+                "context ended: the call that it was given to is over; hand work that outlives a call \
+                 to a worker with a ticket, `cx.ticket(\"purpose\", &work)`"
+            }
+            Self::Expired => "the credentials that the session was made from have expired",
             Self::CommitUnknown => "the connection was lost while committing",
             Self::Internal => "the database reported an error",
         }

@@ -161,7 +161,12 @@ impl TenantPool {
 
     async fn begin(&self, mode: Mode, tenant: &TenantId, origin: Origin) -> DbResult<Tx> {
         self.check_kind(tenant)?;
-        let text = self.connections.messages().begin(mode, tenant);
+        let life = origin.life();
+        life.check()?;
+        let mut text = self.connections.messages().begin(mode, tenant);
+        if let Some(left) = life.left() {
+            self.connections.messages().push_end(&mut text, left);
+        }
         self.connections
             .begin(mode, Some(tenant), text, origin)
             .await

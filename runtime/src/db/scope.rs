@@ -19,6 +19,7 @@ use super::guard::Guard;
 use super::health::Watch;
 use crate::audit::Origin;
 use crate::id::TenantId;
+use crate::life::Life;
 
 /// One read-only transaction bound to the session's tenant.
 ///
@@ -215,6 +216,7 @@ impl Tx {
         writes: bool,
         relations: Option<&[&str]>,
     ) -> DbResult<InFlight<'_>> {
+        self.life().check()?;
         if self.failed {
             return Err(DbError::new(DbErrorKind::Aborted));
         }
@@ -252,7 +254,14 @@ impl Tx {
         &self.shared
     }
 
+    /// How long the transaction may go on: no longer than the call that it was opened in, and than
+    /// its credentials.
+    pub(crate) const fn life(&self) -> &Life {
+        self.origin.life()
+    }
+
     pub(crate) fn ready_to_commit(&self, id: u64) -> DbResult<()> {
+        self.life().check()?;
         if self.failed {
             return Err(DbError::with_cause(
                 DbErrorKind::Aborted,
@@ -338,6 +347,11 @@ impl InFlight<'_> {
                 Err(self.tx.shared.classify(error))
             }
         }
+    }
+
+    /// How long the transaction may go on.
+    pub(crate) const fn life(&self) -> &Life {
+        self.tx.life()
     }
 
     /// Adds to the rows that the call's audit record reports.

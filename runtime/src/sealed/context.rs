@@ -35,6 +35,7 @@ impl ToolContext {
         value: &impl Serialize,
         valid_for: Duration,
     ) -> ToolResult<String> {
+        self.alive()?;
         let content = serde_json::to_vec(value).map_err(ToolError::internal)?;
         let sealer = self.caller().state().sealer();
         sealer
@@ -49,6 +50,7 @@ impl ToolContext {
     /// One and the same "invalid argument" for a handle that is expired, changed, another
     /// caller's, for another purpose, or no handle at all.
     pub fn open<T: DeserializeOwned>(&self, purpose: &'static str, handle: &str) -> ToolResult<T> {
+        self.alive()?;
         let sealer = self.caller().state().sealer();
         sealer
             .open(&self.binding(purpose), handle)

@@ -87,6 +87,7 @@ impl ToolContext {
         value: &T,
         valid_for: Duration,
     ) -> ToolResult<TenantHandle<T>> {
+        self.alive()?;
         let content = serde_json::to_vec(value).map_err(ToolError::internal)?;
         let sealer = self.caller().state().sealer();
         sealer
@@ -101,6 +102,7 @@ impl ToolContext {
     /// "Not found" for a handle that is expired, changed, another caller's, of another type, or none
     /// at all, as for a row that does not exist.
     pub fn resolve<T: DeserializeOwned>(&self, handle: &TenantHandle<T>) -> ToolResult<T> {
+        self.alive()?;
         let sealer = self.caller().state().sealer();
         sealer
             .open(&self.binding_of::<T>(), &handle.text)

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// A key for the handles of a server: 32 random bytes.
+/// A key of a server, for what it seals (handles, tickets) or for its prefixes: 32 random bytes.
 ///
 /// A server makes its own when it starts, so that its handles end with it. Several instances behind
 /// one address share one, from where they keep their secrets: `openssl rand -base64 32`.
@@ -42,7 +42,7 @@ impl SealingKey {
         }
     }
 
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }

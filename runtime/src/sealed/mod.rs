@@ -11,7 +11,7 @@ mod handle;
 mod key;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -29,7 +29,7 @@ const VERSION: u8 = 1;
 const NONCE: usize = 24;
 const EXPIRY: usize = 8;
 /// Longer texts are nobody's handle, and are not looked at.
-const LONGEST: usize = 16 * 1024;
+pub(crate) const LONGEST: usize = 16 * 1024;
 
 /// What a handle is bound to. Two bindings are equal if all their parts are.
 #[derive(Clone)]
@@ -43,6 +43,11 @@ impl Binding {
             .and(&session.binding())
     }
 
+    /// Of tickets, which carry their session inside.
+    pub(crate) fn of_tickets() -> Self {
+        Self(b"watertight ticket".to_vec())
+    }
+
     /// And this, such as the arguments of the request.
     pub(crate) fn and(mut self, part: &[u8]) -> Self {
         // With its length, so that no part can reach into the next one.
@@ -54,21 +59,41 @@ impl Binding {
 
 /// Makes and reads handles. Cloning it shares the keys.
 #[derive(Clone)]
-pub(crate) struct Sealer(Arc<[XChaCha20Poly1305]>);
+pub(crate) struct Sealer {
+    ciphers: Arc<[XChaCha20Poly1305]>,
+    /// The key was made for this process, and ends with it.
+    short_lived: bool,
+}
 
 impl Sealer {
     /// Seals with the first key, and reads what any of them sealed. Without keys, one that lives
     /// as long as the process.
     pub(crate) fn new(keys: &[SealingKey]) -> Self {
-        let random = SealingKey::random();
-        let keys = match keys {
-            [] => random.as_slice(),
-            keys => keys,
+        let random = keys.is_empty().then(SealingKey::random).flatten();
+        let keys = match &random {
+            Some(random) => std::slice::from_ref(random),
+            None => keys,
         };
         let ciphers = keys
             .iter()
             .map(|key| XChaCha20Poly1305::new(key.bytes().into()));
-        Self(ciphers.collect())
+        Self {
+            ciphers: ciphers.collect(),
+            short_lived: random.is_some(),
+        }
+    }
+
+    /// Tells the operator, once, that what is sealed for a queue ends with the process.
+    pub(crate) fn warn_if_short_lived(&self) {
+        static ONCE: Once = Once::new();
+        if self.short_lived {
+            ONCE.call_once(|| {
+                tracing::warn!(
+                    "tickets are sealed with a key that ends with this process; give the server one: \
+                     `.sealing_key(…)`"
+                );
+            });
+        }
     }
 
     /// A handle with this content; `None` if there are no random numbers to be had.
@@ -89,7 +114,7 @@ impl Sealer {
             aad: &binding.0,
         };
         let sealed = self
-            .0
+            .ciphers
             .first()?
             .encrypt(&XNonce::from(nonce), payload)
             .ok()?;
@@ -111,7 +136,7 @@ impl Sealer {
             return None;
         }
         let nonce = XNonce::from(*nonce);
-        let plain = self.0.iter().find_map(|cipher| {
+        let plain = self.ciphers.iter().find_map(|cipher| {
             let payload = Payload {
                 msg: sealed,
                 aad: &binding.0,
@@ -127,7 +152,7 @@ impl Sealer {
 // The keys show nowhere.
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealer({} keys)", self.0.len())
+        write!(f, "Sealer({} keys)", self.ciphers.len())
     }
 }
 

@@ -397,6 +397,9 @@ fn nothing(
     method: &str,
     given: &JsonObject,
 ) -> ToolError {
+    if let Err(busy) = Record::admit(caller, request, method, given) {
+        return busy;
+    }
     let mut record = record(caller, request, method, given);
     record.audit.probe = given.keys().any(|name| {
         classify(name, caller.state().extra()).is_some_and(|found| found.tier == Tier::First)

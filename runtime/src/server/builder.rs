@@ -304,6 +304,24 @@ impl ServerBuilder {
         self
     }
 
+    /// See [`GuardBuilder::scope_key`].
+    pub fn scope_key(mut self, key: SealingKey) -> Self {
+        self.guard = self.guard.scope_key(key);
+        self
+    }
+
+    /// See [`GuardBuilder::calls_per_second`].
+    pub fn calls_per_second(mut self, calls: impl Into<Option<u32>>) -> Self {
+        self.guard = self.guard.calls_per_second(calls);
+        self
+    }
+
+    /// See [`GuardBuilder::burst`].
+    pub fn burst(mut self, calls: u32) -> Self {
+        self.guard = self.guard.burst(calls);
+        self
+    }
+
     /// Keeps MCP sessions for clients of the protocol versions before 2026-07-28 that ask for
     /// them, each tied to the principal that opened it. Off by default: every client works
     /// without, and only requests from the server to the client need it.

@@ -13,8 +13,10 @@ use crate::audit::AuditWriter;
 use crate::auth::ScopeRules;
 use crate::db::TenantPool;
 use crate::error::Reference;
+use crate::life::Running;
 use crate::observe::{Meter, TenantLabel};
-use crate::sealed::Sealer;
+use crate::rate::{Limiter, Rate, Refused};
+use crate::sealed::{Sealer, SealingKey};
 use crate::session::Session;
 use crate::subscription::Notifier;
 use crate::tripwire::{Tripwire, Tripwires};
@@ -33,6 +35,9 @@ pub(crate) struct ServerState {
     probes: AtomicU64,
     meter: Meter,
     sealer: Sealer,
+    /// Of the prefixes outside of the database; it stays what it is.
+    prefix_key: Option<SealingKey>,
+    limiter: Option<Limiter>,
     /// Of the server around it; a guard in front of another service has none.
     notifier: OnceLock<Notifier>,
 }
@@ -50,6 +55,8 @@ impl ServerState {
             probes: AtomicU64::new(0),
             meter: Meter::default(),
             sealer: Sealer::new(&[]),
+            prefix_key: None,
+            limiter: None,
             notifier: OnceLock::new(),
         }
     }
@@ -69,6 +76,31 @@ impl ServerState {
     /// What counts its calls.
     pub(crate) const fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// The same, with a key for prefixes.
+    pub(crate) fn prefixed_with(mut self, key: Option<SealingKey>) -> Self {
+        self.prefix_key = key;
+        self
+    }
+
+    /// The same, with a limit for the calls of each tenant.
+    pub(crate) fn limited_to(mut self, rate: Option<Rate>) -> Self {
+        self.limiter = rate.map(Limiter::new);
+        self
+    }
+
+    /// Counts a call of the session's tenant.
+    pub(crate) fn admit(&self, session: &Session) -> Result<(), Refused> {
+        match &self.limiter {
+            Some(limiter) => limiter.admit(session.tenant()),
+            None => Ok(()),
+        }
+    }
+
+    /// The key of prefixes outside of the database.
+    pub(crate) fn prefix_key(&self) -> Option<&SealingKey> {
+        self.prefix_key.as_ref()
     }
 
     /// The same, with the scopes that tools need.
@@ -167,6 +199,16 @@ impl Caller {
                 .get::<http::request::Parts>()
                 .and_then(|parts| parts.extensions.get())
         })
+    }
+
+    /// The same caller for the length of one call: until what is returned beside it is dropped.
+    pub(crate) fn for_call(&self) -> (Self, Running) {
+        let (session, running) = self.session.for_call();
+        let caller = Self {
+            session,
+            ..self.clone()
+        };
+        (caller, running)
     }
 
     pub(crate) fn session(&self) -> &Session {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: such a handler is named with a reason, and says beforehand what it serves: that is
 //! walked at start-up like everything else, and nothing else of it can be reached. Its errors and
-//! panics are answered in fixed words, and every call leaves a record.
+//! panics are answered in fixed words, every call leaves a record, and a context that it took ends
+//! with the call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,20 +174,21 @@ impl Foreign {
         &self,
         uri: &str,
         caller: &Caller,
-        request: RequestContext<RoleServer>,
+        mut request: RequestContext<RoleServer>,
     ) -> Option<Result<ReadResourceResult, ToolError>> {
         let mut parsed = self.parsed();
         let (name, _) = parsed.find(|(_, template)| template.values(uri).is_some())?;
-        let record = record(
-            caller,
-            &request,
-            &format!("resource:{name}"),
-            &JsonObject::new(),
-        );
+        let (name, given) = (format!("resource:{name}"), JsonObject::new());
+        if let Err(error) = Record::admit(caller, &request, &name, &given) {
+            return Some(Err(error));
+        }
+        let record = record(caller, &request, &name, &given);
         if !self.admits(caller) {
             return Some(denied(record));
         }
         let params = ReadResourceRequestParams::new(uri);
+        let (ours, _running) = caller.for_call();
+        request.extensions.insert(ours);
         let running = self.handler.read(params, request);
         Some(settled(running, record).await.and_then(|read| match read {
             ReadResourceResponse::Complete(result) => Ok(result),
@@ -199,12 +201,15 @@ impl Foreign {
         &self,
         asked: &GetPromptRequestParams,
         caller: &Caller,
-        request: RequestContext<RoleServer>,
+        mut request: RequestContext<RoleServer>,
     ) -> Option<Result<GetPromptResult, ToolError>> {
         let mut all = self.parts.prompts.iter();
         let prompt = all.find(|prompt| prompt.name == asked.name)?;
         let given = asked.arguments.clone().unwrap_or_default();
         let name = format!("prompt:{}", prompt.name);
+        if let Err(error) = Record::admit(caller, &request, &name, &given) {
+            return Some(Err(error));
+        }
         let mut record = record(caller, &request, &name, &given);
         if !self.admits(caller) {
             return Some(denied(record));
@@ -225,6 +230,8 @@ impl Foreign {
         }
         let mut params = GetPromptRequestParams::new(prompt.name.clone());
         params.arguments = asked.arguments.clone();
+        let (ours, _running) = caller.for_call();
+        request.extensions.insert(ours);
         let running = self.handler.prompt(params, request);
         Some(settled(running, record).await.and_then(|made| match made {
             GetPromptResponse::Complete(result) => Ok(result),

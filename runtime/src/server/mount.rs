@@ -2,7 +2,8 @@
 //!
 //! Invariant: a mounted tool is held to what ours are held to, as far as that is possible from
 //! outside: its schema is closed and walked at start-up, its arguments are checked against it, its
-//! errors and panics are answered in fixed words, and every call leaves a record.
+//! errors and panics are answered in fixed words, every call leaves a record, and a context that
+//! it took ends with the call.
 
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ fn route<T: Send + Sync + 'static>(
             request.arguments = context.arguments;
             request.input_responses = context.input_responses;
             request.request_state = context.request_state;
-            let context = context.request_context;
+            let mut context = context.request_context;
             Box::pin(async move {
                 let (handler, call, validator) = &*shared;
                 let admitted = Admitted::new(&request, &context, validator)?;
@@ -67,6 +68,9 @@ fn route<T: Send + Sync + 'static>(
                 if let Err(error) = rounds.open(&mut request) {
                     return Ok(admitted.refuse(Outcome::Refused, error));
                 }
+                // To the end of this call: what the handler takes from the request ends with it.
+                let (ours, _running) = admitted.caller.for_call();
+                context.extensions.insert(ours);
                 let running = call(ToolCallContext::new(&**handler, request, context));
                 let span = admitted.record.span();
                 let ended = observe::watch(running).instrument(span).await;
@@ -115,6 +119,9 @@ impl Admitted {
         let tool = request.name.to_string();
         let none = JsonObject::new();
         let arguments = request.arguments.as_ref().unwrap_or(&none);
+        if let Err(error) = Record::admit(&caller, context, &tool, arguments) {
+            return Ok(Err(error.into_result(reference, &tool).into()));
+        }
         let origin = Origin::new(reference).tool(&tool);
         let origin = origin.on_behalf_of(caller.session());
         let mut record = Record::begin(&caller, origin, context, &tool, arguments);

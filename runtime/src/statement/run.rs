@@ -71,14 +71,23 @@ pub(super) async fn run<O: Open>(
         query.keep_nothing();
     }
     let mut in_flight = tx.statement(statement.catalog, writes, statement.relations)?;
+    let life = in_flight.life().clone();
     let connection = in_flight.connection()?;
     let mut done = PgQueryResult::default();
     let mut rows = 0;
     let mut refused = None;
     let answer = {
         let mut steps = query.open(connection);
+        let over = life.over();
+        tokio::pin!(over);
         loop {
-            match steps.try_next().await {
+            let step = tokio::select! {
+                biased;
+                step = steps.try_next() => step,
+                // The connection is closed, since its answer was not seen to the end.
+                over = &mut over => return Err(over.into()),
+            };
+            match step {
                 Ok(Some(Either::Left(result))) => done.extend([result]),
                 Ok(Some(Either::Right(row))) => {
                     rows += 1;

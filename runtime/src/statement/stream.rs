@@ -2,7 +2,8 @@
 //!
 //! The producer is a future that owns the statement in flight; it leaves one row in a slot and
 //! waits until the consumer took it. Invariant: a stream that is dropped before its end leaves
-//! the statement unsettled, so the connection is closed instead of going back to the pool.
+//! the statement unsettled, so the connection is closed instead of going back to the pool; and no
+//! row is given out after the scope's call or credentials have ended.
 
 use std::future::{self, Future};
 use std::pin::Pin;
@@ -31,12 +32,22 @@ async fn produce<O: Open, T: Send>(
     }
     let relations = statement.relations;
     let mut in_flight = target.tx.statement(statement.catalog, writes, relations)?;
+    let life = in_flight.life().clone();
     let connection = in_flight.connection()?;
     let mut rows = 0;
     let answer = {
         let mut steps = query.open(connection);
+        let over = life.over();
+        tokio::pin!(over);
         loop {
-            match steps.try_next().await {
+            // What was read before is given out to nobody after the end.
+            life.check()?;
+            let step = tokio::select! {
+                biased;
+                step = steps.try_next() => step,
+                over = &mut over => return Err(over.into()),
+            };
+            match step {
                 Ok(Some(Either::Left(_))) => {}
                 Ok(Some(Either::Right(row))) => match decode(row) {
                     Ok(row) => {

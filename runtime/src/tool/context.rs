@@ -1,7 +1,8 @@
 //! What a tool is given instead of a tenant: the way to this caller's data, and who is calling.
 //!
 //! Invariant: a context comes from a verified request and can be neither made nor cloned by a
-//! tool, so it never outlives its call and never serves another caller.
+//! tool; wherever a tool may have put it, it opens nothing after its call and never serves another
+//! caller.
 
 use std::fmt;
 
@@ -20,6 +21,10 @@ use crate::session::Session;
 ///
 /// A tool takes it by type; it is never part of the schema. It also works as a parameter of
 /// rmcp's own `#[tool]` methods, on a server that the guard protects.
+///
+/// It ends with its call: one that was put into a static, sent through a channel or moved into a
+/// task of its own opens nothing afterwards ([`DbErrorKind::Ended`]), and neither do the scopes and
+/// the session that were taken from it.
 pub struct ToolContext {
     caller: Caller,
     origin: Origin,
@@ -53,10 +58,14 @@ impl ToolContext {
     /// extractors, such as `ServerHandler::read_resource`.
     ///
     /// # Errors
-    /// An internal error if nothing verified the request: the guard is not mounted.
+    /// An internal error if nothing verified the request (the guard is not mounted), or if the request
+    /// has been answered.
     pub fn of_request(request: &RequestContext<RoleServer>) -> ToolResult<Self> {
         match Caller::from_extensions(&request.extensions) {
-            Some(caller) => Ok(Self::new(caller.clone(), None, request)),
+            Some(caller) => {
+                caller.session().life().check().map_err(DbError::from)?;
+                Ok(Self::new(caller.clone(), None, request))
+            }
             None => Err(unverified()),
         }
     }
@@ -65,7 +74,8 @@ impl ToolContext {
     ///
     /// # Errors
     /// `Busy` if no connection became free in time, `Unavailable` if the database can't be
-    /// reached or the server has none. `?` turns it into a [`ToolError`].
+    /// reached or the server has none, `Ended` after the call and `Expired` after its token. `?` turns
+    /// it into a [`ToolError`].
     pub async fn read(&self) -> DbResult<Scope<'_>> {
         let tenant = self.session().tenant();
         self.pool()?.read_as(tenant, self.origin.clone()).await
@@ -82,6 +92,7 @@ impl ToolContext {
     }
 
     fn pool(&self) -> DbResult<&TenantPool> {
+        self.alive()?;
         self.caller.state().pool().ok_or_else(|| {
             DbError::with_cause(
                 DbErrorKind::Unavailable,
@@ -114,6 +125,11 @@ impl ToolContext {
         self.caller.reference()
     }
 
+    /// Refuses what is asked of a context whose call is over.
+    pub(crate) fn alive(&self) -> DbResult<()> {
+        Ok(self.session().life().check()?)
+    }
+
     /// Waits until the client takes the call back. For work that should stop in good order: the
     /// call itself is dropped then.
     pub async fn cancelled(&self) {
@@ -128,7 +144,7 @@ impl ToolContext {
 
     /// Tells the client how far the call is, if it asked to know. `message` is for people.
     pub async fn progress(&self, done: f64, total: Option<f64>, message: Option<&str>) {
-        let Some((peer, token)) = &self.progress else {
+        let (Some((peer, token)), Ok(())) = (&self.progress, self.alive()) else {
             return;
         };
         let mut told = ProgressNotificationParam::new(token.clone(), done);

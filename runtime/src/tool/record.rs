@@ -1,6 +1,7 @@
 //! One record per call, of our tools and of those mounted beside them.
 //!
-//! Invariant: a call that began has a record, also one that panics or whose future is dropped.
+//! Invariant: a call that began has a record, also one that panics or whose future is dropped. Calls
+//! beyond their tenant's rate do not begin, and leave one record in a second.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +13,7 @@ use crate::audit::{AuditRecord, Origin, Outcome, kept, shortened};
 use crate::error::ToolError;
 use crate::observe::CallSpan;
 use crate::server::{Caller, ServerState};
+use crate::session::Session;
 
 /// The audit record of a call under way. Dropping it records it: a call whose future is dropped
 /// was cancelled.
@@ -35,18 +37,30 @@ impl Record {
         tool: &str,
         arguments: &JsonObject,
     ) -> Self {
-        let mut audit = AuditRecord::of_session(caller.session(), caller.reference(), tool);
+        let mut record = Self::of_background(caller.state(), caller.session(), origin, tool);
+        let audit = &mut record.audit;
         audit.client = request.client_info().map(|client| shortened(&client.name));
         audit.protocol = request
             .protocol_version()
             .map(|version| version.to_string());
         let policy = caller.state().audit().arguments();
         audit.arguments = kept(policy, arguments);
+        record
+    }
+
+    /// The same for work without a request.
+    pub(crate) fn of_background(
+        state: &Arc<ServerState>,
+        session: &Session,
+        origin: Origin,
+        name: &str,
+    ) -> Self {
+        let reference = origin.reference();
         Self {
-            audit,
-            state: Arc::clone(caller.state()),
+            audit: AuditRecord::of_session(session, reference, name),
+            state: Arc::clone(state),
             origin,
-            span: CallSpan::begin(caller.session(), caller.reference(), tool),
+            span: CallSpan::begin(session, reference, name),
             begun: Instant::now(),
             settled: false,
             kept: false,
@@ -56,6 +70,28 @@ impl Record {
     /// What the work of the call runs in.
     pub(crate) fn span(&self) -> tracing::Span {
         self.span.span()
+    }
+
+    /// Counts a call of the caller's tenant, which is refused if there were too many. Of refusals in
+    /// quick succession the first is recorded, so that a flood of calls is no flood of records.
+    pub(crate) fn admit(
+        caller: &Caller,
+        request: &RequestContext<RoleServer>,
+        name: &str,
+        arguments: &JsonObject,
+    ) -> Result<(), ToolError> {
+        let Err(refused) = caller.state().admit(caller.session()) else {
+            return Ok(());
+        };
+        let error = ToolError::busy()
+            .retry_after(refused.retry_after)
+            .because("the tenant makes more calls per second than it may");
+        if refused.tell {
+            let origin = Origin::new(caller.reference()).on_behalf_of(caller.session());
+            let record = Self::begin(caller, origin, request, name, arguments);
+            record.end(Outcome::Refused, Some(&error));
+        }
+        Err(error)
     }
 
     /// How it ended, whatever is found out later.

@@ -1,9 +1,10 @@
 //! The path of a call: caller, scopes, arguments, the function, its result, the audit record.
 //!
-//! Invariant: a tool's function runs only for a verified caller with every scope it requires and
-//! with arguments that its published schema accepts; what it returns leaves only if it doesn't
-//! contain the caller's own tenant identifier; and every such call ends in one audit record, also
-//! one that panics or whose future is dropped.
+//! Invariant: a tool's function runs only for a verified caller with every scope it requires, within
+//! its tenant's rate, and with arguments that its published schema accepts; what it returns leaves only if it doesn't
+//! contain the caller's own tenant identifier; every such call ends in one audit record, also one
+//! that panics or whose future is dropped; and the context that the function was given opens nothing
+//! from that moment on.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -139,7 +140,10 @@ pub(crate) async fn serve<R: Trips, W: Future<Output = Result<R, ToolError>>>(
     work: impl FnOnce(ToolContext, Arguments) -> W,
 ) -> Result<R, ToolError> {
     let name = callable.name.as_str();
-    let context = ToolContext::new(caller.clone(), Some(name), request);
+    Record::admit(caller, request, name, &arguments)?;
+    // To the end of this function, however it comes: a result, a panic, a time-out, a drop.
+    let (ours, _running) = caller.for_call();
+    let context = ToolContext::new(ours, Some(name), request);
     let origin = context.origin().clone();
     let mut record = Record::begin(caller, origin, request, name, &arguments);
     let result = match admit(callable, caller, arguments, &mut record) {

@@ -32,6 +32,7 @@ impl ClaimNames {
         issuer: &str,
         claims: &Map<String, Value>,
         request: &AuthRequest<'_>,
+        leeway: Duration,
     ) -> Result<Session, AuthError> {
         // The library accepts a list of issuers of which one is right. RFC 7519 has one string.
         if claims.get("iss").and_then(Value::as_str) != Some(issuer) {
@@ -51,7 +52,9 @@ impl ClaimNames {
         let subject = subject.ok_or_else(|| AuthError::rejected("the token has no subject"))?;
         let (tenant, home) = self.tenants(issuer, claims, request)?;
         let scopes = self.scopes(claims)?;
+        // A token that is accepted within the leeway is good until the leeway ends.
         let expires_at = expiry(claims)
+            .and_then(|expiry| expiry.checked_add(leeway))
             .ok_or_else(|| AuthError::rejected("the token's expiry is out of range"))?;
         let mut verified = request
             .verified(issuer, subject, tenant)

@@ -12,6 +12,7 @@ mod keys;
 mod space;
 
 use std::fmt;
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde_json::{Map, Value};
@@ -80,7 +81,10 @@ impl JwtAuthenticator {
         self.check_header(&header)?;
         let audiences = self.audiences(request);
         let claims = self.check_signature(token, &header, &audiences).await?;
-        let session = self.claims.session(&self.issuer, &claims, request)?;
+        let leeway = Duration::from_secs(self.leeway);
+        let session = self
+            .claims
+            .session(&self.issuer, &claims, request, leeway)?;
         self.check_revocation(&session, &claims).await?;
         Ok(session)
     }

@@ -1,8 +1,10 @@
 //! Scopes and pools against a real PostgreSQL: each test fails if the defence it names is removed.
 
 mod audit;
+mod background;
 mod backstop;
 mod cancel;
+mod ended;
 mod fair;
 mod fault;
 mod gate;

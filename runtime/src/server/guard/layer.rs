@@ -26,6 +26,7 @@ use super::sessions::{self, Presented};
 use crate::audit::{AuditRecord, Outcome};
 use crate::auth::{AuthError, AuthErrorKind, AuthRequest, TenantChoice};
 use crate::error::{Reference, ToolErrorKind};
+use crate::life::Running;
 use crate::server::caller::Caller;
 use crate::session::Session;
 
@@ -96,6 +97,8 @@ struct Admitted {
     session_id: Option<String>,
     asked: Option<Asked>,
     reference: Reference,
+    /// To the end of the answer.
+    running: Option<Running>,
 }
 
 impl Shared {
@@ -122,6 +125,15 @@ impl Shared {
         self.hosts.check(&parts).map_err(Refusal::Forbidden)?;
         let session = self.verified(&parts).await?;
         let caller = Caller::new(session, Arc::clone(&self.state), reference);
+        // What runs behind the guard may use the session until the answer has ended. Within a legacy
+        // session a client may come back for the answer, so there the token alone says how long.
+        let (caller, running) = match self.sessions.is_some() {
+            true => (caller, None),
+            false => {
+                let (caller, running) = caller.for_call();
+                (caller, Some(running))
+            }
+        };
         let session = caller.session().clone();
         let session_id = self.session_id(&parts, &session)?;
         let (body, asked) = if parts.method == Method::POST {
@@ -155,6 +167,7 @@ impl Shared {
             session_id,
             asked,
             reference,
+            running,
         })
     }
 
@@ -272,6 +285,7 @@ impl Admitted {
             reference: self.reference,
             is_tool_call: self.asked.as_ref().is_some_and(Asked::is_tool_call),
             until: self.session.expires_at(),
+            _running: self.running,
         };
         Ok(outgoing.pass(response).await)
     }

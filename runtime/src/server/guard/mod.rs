@@ -22,9 +22,11 @@ use rmcp::model::Tool;
 use watertight_analysis::uri_template::Template;
 
 use crate::auth::{Authenticator, DynAuthenticator, ScopeRules, TenantChoice, is_scope};
+use crate::background::Background;
 use crate::db::TenantPool;
 use crate::id::TenantKind;
 use crate::observe::TenantLabel;
+use crate::rate::Rate;
 use crate::sealed::{Sealer, SealingKey};
 use crate::server::ServerError;
 use crate::server::caller::ServerState;
@@ -125,6 +127,8 @@ impl Guard {
             templates: Vec::new(),
             name: None,
             sealing_keys: Vec::new(),
+            prefix_key: None,
+            rate: Some(Rate::USUAL),
             published: Vec::new(),
             waivers: Vec::new(),
             tenant_label: TenantLabel::Off,
@@ -174,6 +178,12 @@ impl Guard {
         self.shared.state.probes()
     }
 
+    /// What opens the tickets of this server's calls, for a worker within its process.
+    #[must_use]
+    pub fn background(&self) -> Background {
+        Background::of_server(&self.shared.state)
+    }
+
     pub(crate) fn state(&self) -> &Arc<ServerState> {
         &self.shared.state
     }
@@ -198,6 +208,8 @@ pub struct GuardBuilder {
     templates: Vec<(Template, String)>,
     name: Option<String>,
     sealing_keys: Vec<SealingKey>,
+    prefix_key: Option<SealingKey>,
+    rate: Option<Rate>,
     /// Tools of the server behind the guard, where it is another than ours.
     published: Vec<Tool>,
     waivers: Vec<Waiver>,
@@ -396,6 +408,32 @@ impl GuardBuilder {
         self
     }
 
+    /// The key for prefixes outside of the database ([`ToolContext::scope_key`]). Unlike a sealing key
+    /// it stays what it is: under another one, everything that was stored is out of reach.
+    ///
+    /// [`ToolContext::scope_key`]: crate::ToolContext::scope_key
+    pub fn scope_key(mut self, key: SealingKey) -> Self {
+        self.prefix_key = Some(key);
+        self
+    }
+
+    /// How many calls of tools, resources, prompts and completions one tenant may make in a second, all
+    /// its users together, on this instance: 100 by default, and 200 at once; or `None` for no limit.
+    /// What is beyond is answered with "busy" and the time after which the next call would be
+    /// accepted. Those who are refused do not keep the others waiting.
+    ///
+    /// Twice as many may come at once, unless [`burst`](GuardBuilder::burst) is called afterwards.
+    pub fn calls_per_second(mut self, calls: impl Into<Option<u32>>) -> Self {
+        self.rate = calls.into().map(Rate::per_second);
+        self
+    }
+
+    /// How many calls of a tenant that paused may come at once.
+    pub fn burst(mut self, calls: u32) -> Self {
+        self.rate = self.rate.map(|rate| rate.with_burst(calls));
+        self
+    }
+
     /// How requests choose among several tenants, if they do.
     pub(crate) fn choice(&self) -> Option<&TenantChoice> {
         self.choice.as_ref()
@@ -438,7 +476,12 @@ impl GuardBuilder {
         let state = ServerState::new(self.pool.clone(), self.scope_rules.clone());
         let state = state.requiring(self.requires.clone());
         let state = state.metered_by(self.tenant_label);
-        Ok(Arc::new(state.sealed_with(Sealer::new(&self.sealing_keys))))
+        Ok(Arc::new(
+            state
+                .sealed_with(Sealer::new(&self.sealing_keys))
+                .prefixed_with(self.prefix_key.clone())
+                .limited_to(self.rate),
+        ))
     }
 
     /// Checks the settings.

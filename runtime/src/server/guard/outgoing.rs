@@ -20,6 +20,7 @@ use tokio::time::Sleep;
 
 use super::refusal::{json_response, withheld};
 use crate::error::Reference;
+use crate::life::Running;
 use crate::tripwire::Tripwire;
 
 /// Bodies that are neither JSON nor events are scanned if they are known to be no longer.
@@ -32,6 +33,8 @@ pub(super) struct Outgoing {
     pub(super) is_tool_call: bool,
     /// When a stream must end.
     pub(super) until: Option<SystemTime>,
+    /// What the request was given ends when the answer has: a stream keeps this to its end.
+    pub(super) _running: Option<Running>,
 }
 
 impl Outgoing {
@@ -250,6 +253,7 @@ mod tests {
             reference: Reference::random(),
             is_tool_call,
             until,
+            _running: None,
         }
     }
 
