@@ -4,6 +4,8 @@ mod audit;
 mod background;
 mod backstop;
 mod cancel;
+mod contamination;
+mod crash;
 mod ended;
 mod fair;
 mod fault;
