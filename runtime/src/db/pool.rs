@@ -109,6 +109,14 @@ impl TenantPool {
         self.connections.watch().health()
     }
 
+    /// Whether the database answers. A pool whose connections are all in use does, as far as one knows.
+    pub(crate) async fn answers(&self) -> bool {
+        match self.connections.run_whole("SELECT 1".to_owned()).await {
+            Ok(()) => true,
+            Err(error) => error.kind() == DbErrorKind::Busy,
+        }
+    }
+
     /// Refuses new scopes, waits for the open ones (ten seconds at most) and closes every
     /// connection. A server flushes its audit trail before.
     pub async fn close(&self) {

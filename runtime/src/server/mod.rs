@@ -7,6 +7,7 @@ mod error;
 mod foreign;
 mod guard;
 mod handler;
+mod health;
 mod list;
 mod mount;
 mod pages;

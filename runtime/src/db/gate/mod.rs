@@ -22,6 +22,8 @@ use crate::statement::Catalog;
 pub(crate) use keys::TenantKeys;
 pub(crate) use pooler::{check as check_pooler, refused_by as refused_by_pooler};
 pub(crate) use role::Role;
+#[cfg(test)]
+pub(crate) use version::is_faulty;
 
 /// One reason why the pool does not open, and the SQL that mends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,13 @@ impl Finding {
     #[must_use]
     pub fn mend(&self) -> &str {
         &self.mend
+    }
+
+    /// The SQL of [`mend`](Finding::mend), without steps in words. Empty where only these mend it.
+    #[must_use]
+    pub fn sql(&self) -> String {
+        let lines = self.mend.lines().filter(|line| line.ends_with(';'));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The relation that it concerns, schema-qualified as SQL spells it; without one it concerns every

@@ -112,7 +112,7 @@ async fn check_schemas(
         findings.push(match owns {
             true => Finding::new(
                 format!("{who} owns the schema {schema}, in which the proofs look for names"),
-                format!("ALTER SCHEMA {schema} OWNER TO <the role that runs migrations>;"),
+                format!("ALTER SCHEMA {schema} OWNER TO {};", role.owner_sql()),
             ),
             false => Finding::new(
                 format!(

@@ -67,7 +67,7 @@ fn check_one(
             Finding::on(
                 name,
                 format!("the role {own} owns {name}, so it can switch row-level security off"),
-                format!("ALTER TABLE {name} OWNER TO <the role that runs migrations>;"),
+                format!("ALTER TABLE {name} OWNER TO {};", role.owner_sql()),
             )
         } else {
             Finding::on(
@@ -115,10 +115,16 @@ fn check_one(
             format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY;"),
         ));
     }
-    check_policies(relation.policies, name, live, findings);
+    check_policies(relation.policies, name, live, role, findings);
 }
 
-fn check_policies(expected: &[Policy], name: &str, live: &Live, findings: &mut Vec<Finding>) {
+fn check_policies(
+    expected: &[Policy],
+    name: &str,
+    live: &Live,
+    role: &Role,
+    findings: &mut Vec<Finding>,
+) {
     for policy in expected {
         let quoted_policy = quoted(policy.name);
         match live.policies.get(policy.name) {
@@ -134,7 +140,7 @@ fn check_policies(expected: &[Policy], name: &str, live: &Live, findings: &mut V
                      in its command, its roles, its kind or its expressions"
                 ),
                 format!(
-                    "DROP POLICY {quoted_policy} ON {name}; and create it as the migrations do"
+                    "DROP POLICY {quoted_policy} ON {name};\nand create it as the migrations do"
                 ),
             )),
             Some(_) => {}
@@ -153,7 +159,7 @@ fn check_policies(expected: &[Policy], name: &str, live: &Live, findings: &mut V
                     "the policy {policy_name} on {name} is for {roles}, and the login role is one or a \
                      member of one, so it shows more rows than was proved"
                 ),
-                format!("REVOKE {roles} FROM <the login role>;"),
+                format!("REVOKE {roles} FROM {};", role.sql()),
             ));
         }
     }

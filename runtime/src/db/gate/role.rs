@@ -16,12 +16,17 @@ pub(crate) struct Role {
     bypass: bool,
     replication: bool,
     inherits: bool,
+    /// Who should own what the login role must not: the database's owner, unless the login role is it.
+    owner: Option<String>,
 }
 
 impl Role {
     pub(crate) async fn read(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
         let row = sqlx::query(
-            "SELECT rolname::text, rolsuper, rolbypassrls, rolreplication, rolinherit \
+            "SELECT rolname::text, rolsuper, rolbypassrls, rolreplication, rolinherit, \
+                    (SELECT pg_catalog.pg_get_userbyid(d.datdba)::text \
+                     FROM pg_catalog.pg_database d WHERE d.datname = current_database() \
+                       AND NOT pg_catalog.pg_has_role(session_user, d.datdba, 'MEMBER')) \
              FROM pg_catalog.pg_roles WHERE rolname = session_user",
         )
         .persistent(false)
@@ -33,7 +38,14 @@ impl Role {
             bypass: row.try_get(2)?,
             replication: row.try_get(3)?,
             inherits: row.try_get(4)?,
+            owner: row.try_get(5)?,
         })
+    }
+
+    /// The role that is to own tables and schemas, as SQL spells it.
+    pub(super) fn owner_sql(&self) -> String {
+        let owner = self.owner.as_deref().map(quoted);
+        owner.unwrap_or_else(|| "<the role that runs migrations>".to_owned())
     }
 
     /// The name as SQL spells it.
@@ -52,7 +64,7 @@ pub(super) async fn check(
         findings.push(Finding::new(
             format!("the role {name} is a superuser, so row-level security does not bind it"),
             format!(
-                "connect as another role, or: ALTER ROLE {name} NOSUPERUSER NOBYPASSRLS NOCREATEROLE;"
+                "ALTER ROLE {name} NOSUPERUSER NOBYPASSRLS NOCREATEROLE;\nor connect as another role"
             ),
         ));
         // A superuser is a member of everything; more would be noise.
@@ -167,13 +179,13 @@ pub(super) fn check_system(role: &Role, catalog: &Catalog) -> Vec<Finding> {
     if role.superuser {
         findings.push(Finding::new(
             format!("the system role {name} is a superuser, so no grant and no policy binds it"),
-            format!("connect as another role, or: ALTER ROLE {name} NOSUPERUSER;"),
+            format!("ALTER ROLE {name} NOSUPERUSER;\nor connect as another role"),
         ));
     }
     if role.name == catalog.settings.application_role {
         findings.push(Finding::new(
             format!("{name} is the application role; system work needs a role of its own"),
-            "CREATE ROLE auth LOGIN PASSWORD '…' NOSUPERUSER NOBYPASSRLS; and grant it what it needs",
+            "CREATE ROLE auth LOGIN PASSWORD '…' NOSUPERUSER NOBYPASSRLS;\nand grant it what it needs",
         ));
     }
     if role.bypass && !role.superuser {

@@ -223,3 +223,72 @@ async fn a_loss_reaches_the_relations_that_rest_on_it() {
         "{findings}"
     );
 }
+
+/// What a load balancer gets: the status, and the body.
+async fn ask(address: std::net::SocketAddr, path: &str) -> (String, serde_json::Value) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split_whitespace().nth(1).unwrap();
+    (status.to_owned(), serde_json::from_str(body).unwrap())
+}
+
+#[tokio::test]
+async fn the_routes_say_why_without_a_tenant() {
+    let database = database().await;
+    let proxy = super::proxy::Proxy::before(database.app_url()).await;
+    let pool = builder(&proxy.url(database.app_url()), 1)
+        .acquire_timeout(Duration::from_millis(500))
+        .connect(CATALOG)
+        .await
+        .unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = pool.health_routes();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+
+    let (status, body) = ask(address, "/ready").await;
+    assert_eq!((&*status, &body["state"]), ("200", &"sound".into()));
+    // One table is weaker: still ready, and it is said which.
+    database.execute_as_owner(WEAKER).await.unwrap();
+    assert!(pool.verify().await.is_err());
+    for path in ["/ready", "/health"] {
+        let (status, body) = ask(address, path).await;
+        assert_eq!(status, "200");
+        assert_eq!(body["findings"][0]["relation"], "public.notes", "{body}");
+        assert!(
+            body["findings"][0]["mend"]
+                .as_str()
+                .unwrap()
+                .contains("FORCE")
+        );
+    }
+    database.execute_as_owner(MENDED).await.unwrap();
+    // Everything is: not ready, but alive.
+    let admin = "GRANT CREATE ON SCHEMA public TO PUBLIC";
+    database.execute_as_admin(admin).await.unwrap();
+    assert!(pool.verify().await.is_err());
+    assert_eq!(ask(address, "/health").await.0, "200");
+    let (status, body) = ask(address, "/ready").await;
+    assert_eq!(status, "503");
+    assert_eq!(body["state"], "every scope is refused");
+    let mend = body["findings"][0]["mend"].as_str().unwrap();
+    database.execute_as_admin(mend).await.unwrap();
+    pool.verify().await.unwrap();
+    assert_eq!(ask(address, "/ready").await.0, "200");
+    // Every connection is in use: it answers all the same.
+    let held = read(&pool, 1).await.unwrap();
+    assert_eq!(ask(address, "/ready").await.0, "200");
+    drop(held);
+    proxy.cut();
+    let (status, body) = ask(address, "/ready").await;
+    assert_eq!(
+        (&*status, &body["state"]),
+        ("503", &"the database does not answer".into())
+    );
+    assert_eq!(ask(address, "/health").await.0, "200");
+}

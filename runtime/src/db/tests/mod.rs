@@ -6,6 +6,7 @@ mod backstop;
 mod cancel;
 mod contamination;
 mod crash;
+mod deployment;
 mod ended;
 mod fair;
 mod fault;
