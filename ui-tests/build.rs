@@ -1,4 +1,4 @@
-//! Writes the random input types that `tests/random_types.rs` looks at.
+//! Writes the random types that `tests/random_types.rs` looks at.
 
 #[path = "tests/random/generate.rs"]
 #[allow(dead_code, clippy::indexing_slicing)]

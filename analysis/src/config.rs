@@ -6,6 +6,7 @@
 use serde::Deserialize;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::words::reason_problem;
 
 /// The whole configuration. `Config::default()` is right for the common case.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -215,17 +216,17 @@ impl Config {
             refuse("`application-role` is `public`, which is every role".to_owned());
         }
         for function in &self.functions {
-            if function.reason.trim().is_empty() {
+            if let Some(problem) = reason_problem(&function.reason) {
                 refuse(format!(
-                    "the function `{}` is allowed without a reason",
+                    "the reason why the function `{}` is allowed {problem}",
                     function.name
                 ));
             }
         }
         for name in &self.not_tenant {
-            if name.reason.trim().is_empty() {
+            if let Some(problem) = reason_problem(&name.reason) {
                 refuse(format!(
-                    "the name `{}` is allowed without a reason",
+                    "the reason why the name `{}` is allowed {problem}",
                     name.name
                 ));
             }
@@ -311,6 +312,7 @@ mod tests {
     fn exceptions_need_a_reason_and_settings_two_parts() {
         let text = "functions = [{ name = \"f\", reason = \" \" }]\n[tenant]\nsetting = \"tenant\"";
         assert_eq!(Config::parse(text).unwrap_err().len(), 2);
+        assert!(Config::parse("not-tenant = [{ name = \"site\", reason = \"todo\" }]").is_err());
         assert!(Config::parse("[tenant]\nsetting = \"a.b'c\"").is_err());
     }
 }

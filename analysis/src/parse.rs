@@ -183,10 +183,41 @@ fn syntax(text: &str, error: &rupg_sql::Error) -> Box<Diagnostic> {
             .map_or(1, |token| token.end.max(1));
         diagnostic = diagnostic.at(at..(at + length).min(text.len()).max(at));
     }
+    if let Some((place, help)) = foreign_placeholder(text, error.location) {
+        diagnostic = diagnostic.at(place).help(help);
+    }
     if let Some(hint) = error.hint {
         diagnostic = diagnostic.help(lower_first(hint));
     }
     Box::new(diagnostic)
+}
+
+/// A placeholder of another database in a text that does not parse: `?`, or `:id` where the error is.
+fn foreign_placeholder(text: &str, at: Option<usize>) -> Option<(Range<usize>, &'static str)> {
+    const HELP: &str = "placeholders are `$id`, by the argument's name, or `$1`; \
+                        `$tenant` is the session's tenant";
+    let mut lexer = Lexer::new(text);
+    // An operator `?` of jsonb has a value behind it.
+    let mut question: Option<Range<usize>> = None;
+    while let Ok(token) = lexer.next_token() {
+        let place = token.start..token.end;
+        let word = text.get(place.clone()).unwrap_or_default();
+        let ends = token.kind == 0
+            || matches!(token.value, Value::Keyword(_))
+            || matches!(word, ")" | "," | ";");
+        if let (Some(question), true) = (question.take(), ends) {
+            return Some((question, HELP));
+        }
+        if token.kind == 0 {
+            break;
+        }
+        let named = |rest: &str| rest.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        if word == ":" && at == Some(token.start) && text.get(token.end..).is_some_and(named) {
+            return Some((place, HELP));
+        }
+        question = (word == "?").then_some(place);
+    }
+    None
 }
 
 fn lower_first(text: &str) -> String {
@@ -233,6 +264,25 @@ mod tests {
         assert_eq!(code("SELECT 'abc"), Code::SYNTAX);
         assert_eq!(code("SELECT \0 1"), Code::SYNTAX);
         assert_eq!(code("SELEC 1"), Code::SYNTAX);
+    }
+
+    #[test]
+    fn placeholders_of_other_databases_are_told() {
+        for text in [
+            "SELECT id FROM orders WHERE id = ?",
+            "SELECT id FROM orders WHERE id = :id AND x",
+        ] {
+            let error = crate::worker::run(|| statements(text, Limits::STATEMENT).map(|_| ()))
+                .unwrap()
+                .unwrap_err()
+                .remove(0);
+            assert!(
+                error.help[0].starts_with("placeholders are `$id`"),
+                "{text}"
+            );
+            let place = &text[error.span.unwrap()];
+            assert!(place == "?" || place == ":", "{place}");
+        }
     }
 
     #[test]

@@ -20,10 +20,30 @@ CREATE TABLE b (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, a_id bigint, tit
 CREATE UNIQUE INDEX ON b (tenant_id, id);
 CREATE VIEW v WITH (security_invoker) AS SELECT id, tenant_id AS who, name FROM a;
 CREATE FUNCTION who() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_setting('app.tenant_id') $$;
+CREATE SCHEMA app;
+CREATE FUNCTION app.whose() RETURNS text LANGUAGE sql STABLE AS $$ SELECT who() $$;
+CREATE TABLE c (
+    id bigint PRIMARY KEY, tenant_id uuid NOT NULL, slug text, changed timestamptz, copy text,
+    made text DEFAULT app.whose());
+CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE mine text;
+BEGIN
+    mine := NEW.tenant_id::text;
+    NEW.slug := left(mine, 8);
+    NEW.copy := upper(NEW.slug);
+    NEW.changed := now();
+    RETURN NEW;
+END $$;
+CREATE TRIGGER fill BEFORE INSERT OR UPDATE ON c FOR EACH ROW EXECUTE FUNCTION fill();
 ";
 
 /// Statements with the columns of their result; a star marks those of the tenant.
 const CASES: &[(&str, &str)] = &[
+    // A trigger fills two of them, and a default calls what calls what reads the setting.
+    (
+        "SELECT * FROM c WHERE tenant_id = $tenant",
+        "id tenant_id* slug* changed copy* made*",
+    ),
     (
         "SELECT id, tenant_id, name FROM a WHERE tenant_id = $tenant",
         "id tenant_id* name",

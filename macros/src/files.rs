@@ -24,7 +24,11 @@ pub(crate) struct Compiler;
 
 impl Files for Compiler {
     fn project(&self, catalog: Option<&str>) -> Result<Arc<Project>, String> {
-        try_load(catalog).map_err(shorten_repetition)
+        try_load(catalog).map_err(Unread::into_message)
+    }
+
+    fn is_told(&self, message: &str) -> bool {
+        is_told(message)
     }
 
     fn statement(&self, path: &str) -> Result<StatementFile, String> {
@@ -75,37 +79,59 @@ fn source_file() -> Option<PathBuf> {
     std::path::absolute(file).ok()
 }
 
-/// What names a tenant in this project. A tool may stand in a crate without a database, so only a
-/// configuration that is there and wrong is an error; what is wrong with migrations is told where a
-/// statement needs them.
-pub(crate) fn names() -> Result<Names, String> {
-    if let Ok(project) = try_load(None) {
-        return Ok(Names::from_catalog(&project.catalog));
-    }
-    match locate(None) {
-        Ok(place) => read_config(&place)
-            .map(|config| Names::from_config(&config))
-            .map_err(shorten_repetition),
-        Err(_) => Ok(Names::default()),
+/// What names a tenant in this project, and what is wrong with it if that is told nowhere yet. A
+/// tool may stand in a crate without a database, so migrations that are not there are no error;
+/// migrations and a configuration that can't be read are.
+pub(crate) fn names() -> (Names, Option<String>) {
+    let problem = match try_load(None) {
+        Ok(project) => return (Names::from_catalog(&project.catalog), None),
+        Err(problem) => problem,
+    };
+    let config = locate(None).map(|place| read_config(&place));
+    let names = match (&config, &problem) {
+        (Ok(Ok(config)), Unread::Wrong(_)) => Names::without_tables(config),
+        (Ok(Ok(config)), Unread::Absent(_)) => Names::from_config(config),
+        (Ok(Err(_)) | Err(_), _) => Names::default(),
+    };
+    let told = match problem {
+        Unread::Wrong(message) => Some(message).filter(|message| !is_told(message)),
+        Unread::Absent(_) => None,
+    };
+    (names, told)
+}
+
+/// Why a project can't be read.
+#[derive(Clone)]
+enum Unread {
+    /// There is none, or nothing watches it: what needs no statement does without.
+    Absent(String),
+    /// What is there is wrong.
+    Wrong(String),
+}
+
+impl Unread {
+    fn into_message(self) -> String {
+        match self {
+            Self::Absent(message) | Self::Wrong(message) => message,
+        }
     }
 }
 
-/// A project that can't be read fails every macro of the crate. The full text stands at the first;
-/// repeating it at each would bury it.
-fn shorten_repetition(message: String) -> String {
+/// Whether this was told by a macro of this compilation before. A project that can't be read fails
+/// every macro of the crate, and repeating it at each would bury it: one error fails the build.
+fn is_told(message: &str) -> bool {
     static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if !told.contains(&message) {
-        told.push(message.clone());
-        return message;
+    if told.iter().any(|known| known == message) {
+        return true;
     }
-    let first = message.lines().next().unwrap_or_default();
-    format!("{first} (see the first error)")
+    told.push(message.to_owned());
+    false
 }
 
-fn try_load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
-    let place = locate(catalog)?;
-    let config = read_config(&place)?;
+fn try_load(catalog: Option<&str>) -> Loaded {
+    let place = locate(catalog).map_err(Unread::Absent)?;
+    let config = read_config(&place).map_err(Unread::Wrong)?;
     let folder = place.config.parent().unwrap_or(Path::new("."));
     // A snapshot takes the place of all folders of migrations.
     let sources = match &config.snapshot {
@@ -113,9 +139,9 @@ fn try_load(catalog: Option<&str>) -> Result<Arc<Project>, String> {
         None => config.migrations.as_slice(),
     };
     let folders: Vec<PathBuf> = sources.iter().map(|path| folder.join(path)).collect();
-    let files = list(&place, &config, &folders)?;
+    let files = list(&place, &config, &folders).map_err(Unread::Absent)?;
     if !config.allow_stale_catalog {
-        watched(&place, &folders)?;
+        watched(&place, &folders).map_err(Unread::Absent)?;
     }
     cached(&place.config, &files, || read(&config, &folders, &files))
 }
@@ -272,7 +298,7 @@ fn push(folder: usize, path: PathBuf, files: &mut Vec<Listed>) {
     });
 }
 
-type Loaded = Result<Arc<Project>, String>;
+type Loaded = Result<Arc<Project>, Unread>;
 
 /// What was read, by the configuration's path, with the listing it was read from. A compiler
 /// process expands thousands of macros; an editor's macro server lives for days.
@@ -348,7 +374,7 @@ fn read(config: &Config, folders: &[PathBuf], files: &[Listed]) -> Loaded {
             .diagnostics()
             .iter()
             .filter(|problem| problem.is_error())
-            .map(|problem| rendered(problem, &migrations)),
+            .map(|problem| rendered(problem, config, &migrations)),
     );
     if problems.is_empty() {
         Ok(Arc::new(Project {
@@ -356,19 +382,50 @@ fn read(config: &Config, folders: &[PathBuf], files: &[Listed]) -> Loaded {
             files: recorded,
         }))
     } else {
-        Err(problems.join("\n\n"))
+        Err(Unread::Wrong(problems.join("\n\n")))
     }
 }
 
-/// Renders a problem of a migration with the text that its notes name.
-fn rendered(problem: &Diagnostic, migrations: &[Migration]) -> String {
-    let migration = migrations.iter().find(|migration| {
-        problem
-            .notes
-            .iter()
-            .any(|note| note.contains(migration.path.as_str()))
-    });
-    render(problem, migration.map_or("", |migration| &migration.text))
+/// Renders a problem of a migration with its place and the text that its notes name.
+fn rendered(problem: &Diagnostic, config: &Config, migrations: &[Migration]) -> String {
+    let Some(migration) = migrations.iter().find(|migration| {
+        let path = migration.path.as_str();
+        problem.notes.iter().any(|note| note.contains(path))
+    }) else {
+        return render(problem, "");
+    };
+    let folder = match config.migrations.as_slice() {
+        [only] if config.snapshot.is_none() => format!("{}/", only.trim_end_matches('/')),
+        _ => String::new(),
+    };
+    let mut problem = problem.clone();
+    // The note becomes the place, and the line is shown.
+    let prefix = format!("in {} line ", migration.path);
+    let number = |note: &String| note.strip_prefix(&prefix)?.parse::<usize>().ok();
+    let line = problem.notes.iter().find_map(number);
+    problem.notes.retain(|note| number(note).is_none());
+    let place = match line {
+        Some(line) => format!("\n  --> {folder}{}:{line}", migration.path),
+        None => format!("\n  --> {folder}{}", migration.path),
+    };
+    if problem.span.is_none() {
+        problem.span = line.and_then(|line| span_of(&migration.text, line));
+    }
+    let mut message = render(&problem, &migration.text);
+    let end = message.find('\n').unwrap_or(message.len());
+    message.insert_str(end, &place);
+    message
+}
+
+/// A line of a text, by its number from one, without the white space around it.
+fn span_of(text: &str, line: usize) -> Option<std::ops::Range<usize>> {
+    let before = line.checked_sub(1)?;
+    let mut lines = text.split_inclusive('\n');
+    let offset: usize = lines.by_ref().take(before).map(str::len).sum();
+    let line = lines.next()?;
+    let start = offset + line.len() - line.trim_start().len();
+    let plain = line.trim();
+    (!plain.is_empty()).then(|| start..start + plain.len())
 }
 
 /// The path below the folder, with `/` between the parts.

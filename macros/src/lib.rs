@@ -273,13 +273,11 @@ pub fn derive_tenant_identifier(item: TokenStream) -> TokenStream {
 
 /// Expands with the words of this project; if they can't be read, with the usual ones and an error.
 fn with_names(expand: impl FnOnce(&Names) -> proc_macro2::TokenStream) -> TokenStream {
-    match files::names() {
-        Ok(names) => expand(&names).into(),
-        Err(message) => {
-            let mut tokens = expand(&Names::default());
-            let error = syn::Error::new(proc_macro2::Span::call_site(), message);
-            tokens.extend(error.to_compile_error());
-            tokens.into()
-        }
+    let (names, problem) = files::names();
+    let mut tokens = expand(&names);
+    if let Some(message) = problem {
+        let error = syn::Error::new(proc_macro2::Span::call_site(), message);
+        tokens.extend(error.to_compile_error());
     }
+    tokens.into()
 }

@@ -13,10 +13,10 @@ mod uri;
 
 use std::fmt;
 
-use rmcp::model::{Prompt, Tool};
+use rmcp::model::{Prompt, ResourceTemplate, Tool};
 use serde_json::{Map, Value, json};
 use watertight_analysis::schema_walk::{self, descriptions, headers, walk};
-use watertight_analysis::words::{Extra, Tier, asks_for_tenant, classify};
+use watertight_analysis::words::{Extra, Tier, asks_for_tenant, classify, reason_problem};
 
 use crate::statement::Catalog;
 use crate::tool::{Exception, ExceptionKind, published_by_us};
@@ -203,33 +203,86 @@ fn tool(tool: &Tool, extra: &Extra, reserved: &[String], waivers: &[Waiver]) -> 
     found
 }
 
-/// Texts of a tool that ask the model for a tenant: its description, and its arguments'.
-fn prose(tool: &Tool, extra: &Extra) -> Vec<Finding> {
+/// The texts of one thing that is published, for people and models to read, by their places.
+pub(crate) struct Texts {
+    pub(crate) kind: Published,
+    pub(crate) name: String,
+    /// The place is empty for the description of the whole.
+    pub(crate) texts: Vec<(String, String)>,
+}
+
+fn texts_of_tool(tool: &Tool) -> Texts {
     let own = tool.description.iter();
     let own = own.map(|text| (String::new(), text.to_string()));
     let inner = descriptions(&Value::Object((*tool.input_schema).clone()));
-    own.chain(inner)
-        .filter_map(|(path, text)| {
-            let asked = asks_for_tenant(&text, extra)?;
-            Some(Finding {
-                kind: Published::Tool,
-                name: tool.name.to_string(),
-                path,
-                rule: Rule::Prose,
-                message: format!(
-                    "its description asks the model for a tenant: \"{}\" ({})",
-                    asked.excerpt, asked.reason
-                ),
-            })
+    Texts {
+        kind: Published::Tool,
+        name: tool.name.to_string(),
+        texts: own.chain(inner).collect(),
+    }
+}
+
+pub(crate) fn texts_of_prompt(prompt: &Prompt) -> Texts {
+    let own = prompt.description.iter();
+    let own = own.map(|text| (String::new(), text.to_string()));
+    let arguments = prompt.arguments.iter().flatten();
+    let inner = arguments.filter_map(|it| Some((it.name.clone(), it.description.clone()?)));
+    Texts {
+        kind: Published::Prompt,
+        name: prompt.name.clone(),
+        texts: own.chain(inner).collect(),
+    }
+}
+
+pub(crate) fn texts_of_template(template: &ResourceTemplate) -> Texts {
+    let own = template.description.iter();
+    Texts {
+        kind: Published::ResourceTemplate,
+        name: template.name.clone(),
+        texts: own.map(|text| (String::new(), text.clone())).collect(),
+    }
+}
+
+/// Those of the texts that ask the model for a tenant.
+fn prose(published: &Texts, extra: &Extra) -> Vec<Finding> {
+    let asks = |(path, text): &(String, String)| {
+        let asked = asks_for_tenant(text, extra)?;
+        Some(Finding {
+            kind: published.kind,
+            name: published.name.clone(),
+            path: path.clone(),
+            rule: Rule::Prose,
+            message: format!(
+                "its description asks for a tenant: \"{}\" ({})",
+                asked.excerpt, asked.reason
+            ),
         })
-        .collect()
+    };
+    published.texts.iter().filter_map(asks).collect()
 }
 
 /// Tells the operator of such texts. No schema follows from them, so they stop nothing.
-pub(crate) fn warn_of_prose(tools: &[Tool], extra: &Extra) {
-    for finding in tools.iter().flat_map(|tool| prose(tool, extra)) {
+pub(crate) fn warn_of_prose(tools: &[Tool], beyond: &[Texts], extra: &Extra) {
+    let tools: Vec<Texts> = tools.iter().map(texts_of_tool).collect();
+    for finding in tools.iter().chain(beyond).flat_map(|it| prose(it, extra)) {
         tracing::warn!(%finding, "a description asks for a tenant");
     }
+}
+
+/// What the first of these exceptions gives instead of a reason, in words for the operator.
+pub(crate) fn vague(waivers: &[Waiver]) -> Option<String> {
+    waivers.iter().find_map(|waiver| {
+        let problem = reason_problem(&waiver.reason)?;
+        let place = match &waiver.place {
+            Place::Path(path) => path.as_str(),
+            _ => "",
+        };
+        Some(format!(
+            "the reason of the exception for `{place}` of `{}` {problem}; say what it is: \
+             `.allow_argument(\"{}\", \"{place}\", \"the organisation of a contact, not ours\")`",
+            waiver.tool, waiver.tool
+        ))
+    })
 }
 
 /// Whether a header's annotation begins with what the authenticator reads, whatever stands in

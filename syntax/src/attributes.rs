@@ -67,6 +67,14 @@ pub(crate) fn key(meta: &Meta) -> String {
         .join("::")
 }
 
+/// The value of `key = value` as it is written, for a message; nothing for another form.
+pub(crate) fn shown_value(meta: &Meta) -> Option<String> {
+    match meta {
+        Meta::NameValue(pair) => Some(pair.value.to_token_stream().to_string()),
+        _ => None,
+    }
+}
+
 /// The value of `key = value`.
 pub(crate) fn value<'a>(meta: &'a Meta, example: &str, errors: &mut Errors) -> Option<&'a Expr> {
     match meta {

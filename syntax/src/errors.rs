@@ -6,17 +6,21 @@ use quote::ToTokens;
 /// The errors found so far. Stages push and go on; the pipeline looks between stages.
 #[derive(Default)]
 #[must_use = "errors that nobody reports would let a refused item compile"]
-pub(crate) struct Errors(Vec<syn::Error>);
+pub(crate) struct Errors {
+    list: Vec<syn::Error>,
+    /// Whether there is one more, which stands at another item already.
+    elsewhere: bool,
+}
 
 impl Errors {
     /// Records a message over all of `tokens`.
     pub(crate) fn push(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
-        self.0.push(syn::Error::new_spanned(tokens, message));
+        self.list.push(syn::Error::new_spanned(tokens, message));
     }
 
     /// Records a message at a span, for text that comes from inside a literal.
     pub(crate) fn push_at(&mut self, span: Span, message: impl std::fmt::Display) {
-        self.0.push(syn::Error::new(span, message));
+        self.list.push(syn::Error::new(span, message));
     }
 
     /// Takes the value, or records why there is none.
@@ -24,25 +28,30 @@ impl Errors {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
-                self.0.push(error);
+                self.list.push(error);
                 None
             }
         }
     }
 
+    /// Refuses without a word: the error stands at another item of the same compilation.
+    pub(crate) fn told_elsewhere(&mut self) {
+        self.elsewhere = true;
+    }
+
     /// Whether nothing was wrong.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty() && !self.elsewhere
     }
 
     /// How many mistakes were found so far.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     /// One `compile_error!` for each mistake.
     pub(crate) fn compile_errors(&self) -> TokenStream {
-        self.0.iter().map(syn::Error::to_compile_error).collect()
+        self.list.iter().map(syn::Error::to_compile_error).collect()
     }
 
     /// The same, at the end of a pipeline.
@@ -52,6 +61,6 @@ impl Errors {
 
     /// The mistakes, for who shows them in another way.
     pub(crate) fn into_list(self) -> Vec<syn::Error> {
-        self.0
+        self.list
     }
 }

@@ -13,6 +13,7 @@ pub mod prompt;
 pub mod query;
 pub mod resource;
 pub mod scan;
+mod spelling;
 pub mod tool;
 
 pub use names::Names;

@@ -16,6 +16,8 @@ pub struct Names {
     extra: Extra,
     /// Names that the configuration allows everywhere.
     allowed: Vec<String>,
+    /// Whether the tables are not known, for a reason that is told: what only they decide is left.
+    unsure: bool,
 }
 
 impl Names {
@@ -37,6 +39,17 @@ impl Names {
         Self {
             extra,
             allowed: allowed.collect(),
+            unsure: false,
+        }
+    }
+
+    /// The same for migrations that can't be read. That is an error of its own, and names that the
+    /// tables might explain would be false ones in front of it.
+    #[must_use]
+    pub fn without_tables(config: &Config) -> Self {
+        Self {
+            unsure: true,
+            ..Self::from_config(config)
         }
     }
 
@@ -45,7 +58,7 @@ impl Names {
         if self.allowed.iter().any(|allowed| allowed == name) {
             return None;
         }
-        classify(name, &self.extra)
+        classify(name, &self.extra).filter(|found| !self.unsure || found.tier == Tier::First)
     }
 
     fn first_tier(&self, name: &str) -> Option<Match> {
@@ -150,6 +163,33 @@ const FORMS: &[&str] = &[
     "uuid",
 ];
 
+const TENANT_ID: &str = "`TenantId` names the session's tenant, and a model must not choose one\n\
+    help: leave it out: `cx.read()` and `cx.write()` are bound to it, and `cx.session()` knows it";
+
+/// Records an error if `TenantId` stands anywhere in `ty`: the type says more than the name beside
+/// it, for which a reason would be asked that does not help.
+pub(crate) fn refuse_tenant_id(ty: &Type, errors: &mut Errors) -> bool {
+    let mut search = TenantIds(None);
+    search.visit_type(ty);
+    let found = search.0.is_some();
+    if let Some(ident) = search.0 {
+        errors.push(ident, TENANT_ID);
+    }
+    found
+}
+
+struct TenantIds(Option<Ident>);
+
+impl<'ast> Visit<'ast> for TenantIds {
+    fn visit_type_path(&mut self, path: &'ast TypePath) {
+        let last = path.path.segments.last();
+        if let Some(last) = last.filter(|last| last.ident == "TenantId") {
+            self.0.get_or_insert_with(|| last.ident.clone());
+        }
+        syn::visit::visit_type_path(self, path);
+    }
+}
+
 /// Records an error if `ty` is spelled like a tenant identifier anywhere: `OrgId`, `Vec<TenantKey>`,
 /// `Id<Workspace>`. Aliases of plain types are only seen by their name; what has no `ToolInput` is
 /// refused by the type system, whatever it is called.
@@ -159,6 +199,11 @@ pub(crate) fn refuse_type_named_like_tenant(ty: &Type, names: &Names, errors: &m
     let Some((ident, found)) = search.found else {
         return;
     };
+    if ident == "TenantId" {
+        // No reason would admit it, so none is asked for.
+        errors.push(&ident, TENANT_ID);
+        return;
+    }
     errors.push(
         &ident,
         format!(

@@ -46,6 +46,13 @@ pub trait Files {
     /// Why there is none, and what to do.
     fn project(&self, catalog: Option<&str>) -> Result<Arc<Project>, String>;
 
+    /// Whether somebody was told of this already, in the same words and in the same compilation: then
+    /// the call is refused without a second error. Asking counts as telling.
+    fn is_told(&self, message: &str) -> bool {
+        let _ = message;
+        false
+    }
+
     /// A file of `query_file!` or `file = "…"`, by its path below the folder of `Cargo.toml`.
     ///
     /// # Errors

@@ -195,7 +195,7 @@ fn a_reason_for_nothing_is_refused() {
             Kind::Unproved,
             quote!(
                 "SELECT name FROM customers",
-                reason = "x",
+                reason = "a report of staff",
                 returns_tenant = "why not"
             ),
             TokenStream::new(),
@@ -313,7 +313,10 @@ fn bodies_ask_about_what_is_written() {
 #[test]
 fn unproved_and_system() {
     let unproved = |attr| query::examine(Kind::Unproved, attr, TokenStream::new(), &Source);
-    let refused = told(&unproved(quote!("SELECT * FROM customers", reason = "x")));
+    let refused = told(&unproved(quote!(
+        "SELECT * FROM customers",
+        reason = "a report of staff"
+    )));
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(
         refused[0].contains("write: SELECT id, name FROM customers"),
@@ -321,8 +324,8 @@ fn unproved_and_system() {
     );
     let allowed = unproved(quote!(
         "SELECT * FROM customers",
-        reason = "x",
-        returns_tenant = "y"
+        reason = "a report of staff",
+        returns_tenant = "staff see it"
     ));
     assert_eq!(told(&allowed), Vec::<String>::new());
     // Before there is a tenant, the tenant is what is asked for; no tool reaches such a scope.
@@ -332,7 +335,7 @@ fn unproved_and_system() {
             "SELECT tenant_id FROM notes",
             role = "auth",
             tables(notes),
-            reason = "x"
+            reason = "a report of staff"
         ),
         quote!(
             async fn whose(db: &mut SystemScope<'_>) -> DbResult<Vec<Uuid>>;

@@ -1,4 +1,4 @@
-//! A tenant in random types is found, and nothing else is: by the derive's own model, by the walk over
+//! A tenant in random types is found, and nothing else is: by the derives' own model, by the walk over
 //! the schema that schemars makes of the same type, and by the type system.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use watertight::{TenantIdentifier, ToolInput};
+use watertight::{TenantIdentifier, ToolInput, ToolOutput};
 use watertight_analysis::schema_walk::{Rule, walk};
 use watertight_analysis::words::Extra;
 
@@ -16,7 +16,7 @@ use watertight_analysis::words::Extra;
 mod generate;
 
 /// A tenant in the innermost place.
-#[derive(Debug, serde::Deserialize, schemars::JsonSchema, TenantIdentifier)]
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema, TenantIdentifier)]
 pub struct Clinic(#[allow(dead_code)] u64);
 
 /// Whether a type is an input, as a value: an inherent method is preferred where its bound holds.
@@ -35,6 +35,25 @@ trait Otherwise {
     }
 }
 impl<T> Otherwise for Check<T> {}
+
+/// The same for what may leave.
+#[derive(Debug)]
+pub struct Leaves<T>(PhantomData<T>);
+
+impl<T: ToolOutput> Leaves<T> {
+    fn answer(&self) -> bool {
+        true
+    }
+}
+impl<T> Otherwise for Leaves<T> {}
+
+macro_rules! is_output {
+    ($ty:ty) => {{
+        #[allow(unused_imports)]
+        use super::Otherwise as _;
+        super::Leaves::<$ty>(std::marker::PhantomData).answer()
+    }};
+}
 
 macro_rules! is_input {
     ($ty:ty) => {{
@@ -90,6 +109,33 @@ fn a_tenant_is_found_by_its_type_at_any_depth() {
     for (number, honest, tenant) in answers {
         let types = cases()[number].types.join("\n");
         assert!(honest, "an honest type is an input:\n{types}");
+        assert!(!tenant, "a type with a tenant in it is none:\n{types}");
+    }
+}
+
+#[test]
+fn names_that_would_leave_are_found_by_the_derive() {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in cases() {
+        let refused = case.types.iter().any(|definition| {
+            let tokens = definition.parse().unwrap();
+            let expansion = watertight_syntax::output::derive_tool_output(tokens);
+            expansion.to_string().contains("compile_error")
+        });
+        let types = case.types.join("\n");
+        assert_eq!(refused, case.told, "the derive, {}:\n{types}", case.how);
+        *seen.entry(case.how).or_default() += 1;
+    }
+    assert!(seen.len() >= 18, "every way was tried: {seen:?}");
+}
+
+#[test]
+fn a_tenant_that_would_leave_is_found_by_its_type_at_any_depth() {
+    let answers = types::outputs();
+    assert!(answers.len() > generate::COUNT / 4);
+    for (number, honest, tenant) in answers {
+        let types = cases()[number].types.join("\n");
+        assert!(honest, "an honest type is an output:\n{types}");
         assert!(!tenant, "a type with a tenant in it is none:\n{types}");
     }
 }

@@ -44,6 +44,7 @@ impl Builder {
             directive: None,
             comment: None,
             owner: self.current_role.clone().filter(|role| role != "?"),
+            told_by_triggers: Vec::new(),
             unknown: None,
             created_in: self.at.path.clone(),
         }

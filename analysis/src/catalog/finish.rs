@@ -10,6 +10,7 @@ use super::model::{
 };
 use super::walk::mentions;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::policy::trigger::tell_tenant;
 
 pub(super) fn finish(mut builder: Builder) -> Catalog {
     for id in builder.skipped.take().unwrap_or_default() {
@@ -34,6 +35,15 @@ pub(super) fn finish(mut builder: Builder) -> Catalog {
     for (target, from, index) in references {
         if let Some(target) = builder.relation_mut(target) {
             target.referenced_by.push((from, index));
+        }
+    }
+    for id in &ids {
+        let told = builder
+            .catalog
+            .get(*id)
+            .map(|relation| tell_tenant(&builder.catalog, relation));
+        if let (Some(relation), Some(told)) = (builder.relation_mut(*id), told) {
+            relation.told_by_triggers = told;
         }
     }
     let warnings = key_warnings(&builder.catalog);

@@ -206,7 +206,7 @@ pub(crate) fn nearest<'a, T>(
 
 /// The edit distance, ignoring case, in which a swap of neighbours counts once (optimal string
 /// alignment): `nmae` is one slip away from `name`.
-fn distance(a: &str, b: &str) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.to_lowercase().chars().collect();
     let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -28,8 +28,8 @@ mod script;
 pub(crate) mod walk;
 
 pub use build::Location;
-pub use lookup::Lookup;
 pub(crate) use lookup::nearest;
+pub use lookup::{Lookup, distance};
 pub use model::{
     Check, Class, Column, ColumnDefault, Command, Directive, ForeignKey, Key, KeyKind, Policy,
     PolicyExpr, ReferentialAction, Relation, RelationId, RelationKind, RowSecurity, Rule, Trigger,

@@ -76,6 +76,8 @@ pub struct Relation {
     pub(crate) comment: Option<String>,
     /// The owner, where a migration states it.
     pub owner: Option<String>,
+    /// Columns that triggers before a write fill with something computed of the tenant.
+    pub(crate) told_by_triggers: Vec<String>,
     /// Why nothing is known about it any more, and what to write instead. Never protected.
     pub unknown: Option<Unknown>,
     /// The migration that created it.

@@ -69,6 +69,41 @@ impl Builtin {
             _ => "is not on the list of those that stay within the scope",
         }
     }
+
+    /// What to write in its place; nothing where there is no such thing.
+    pub(crate) fn instead(reason: &str) -> Option<&'static str> {
+        Some(match reason {
+            "session" => {
+                "leave it out: the settings of a scope are the scope's own, its tenant above all"
+            }
+            "sql" => {
+                "write the statement itself; a part that varies is a bounded choice, \
+                 `#[tenant_query(\"… {sort} …\", sort(name = \"…\", newest = \"…\"))]`"
+            }
+            "large-object" => "keep bytes in a `bytea` column of a table with the tenant's column",
+            "sequence" => {
+                "leave the column out of the INSERT, so that its default draws the number, \
+                 and read it by `RETURNING`"
+            }
+            "lock" => {
+                "lock a row of the tenant's: \
+                 `SELECT 1 FROM … WHERE tenant_id = $tenant AND … FOR UPDATE`"
+            }
+            "message" => {
+                "write a row to a table of the tenant's, for a worker to read; clients that \
+                 listen to a resource are told by `cx.notify_resource_updated(&uri)`"
+            }
+            "wait" => "wait in the tool, outside of the scope: `tokio::time::sleep(…)`",
+            "file" => "keep what is in the file in a table",
+            "transaction" => {
+                "give the rows a column for it: `created_at timestamptz NOT NULL DEFAULT now()`"
+            }
+            "metadata" => {
+                "write what is known of the schema into the code; for a number of rows use `count(*)`"
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// Finds a function of PostgreSQL's own.

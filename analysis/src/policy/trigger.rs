@@ -343,6 +343,23 @@ pub(crate) fn assigned(
     Some(columns)
 }
 
+/// The columns that triggers before a write fill with something computed of the tenant.
+pub(crate) fn tell_tenant(catalog: &Catalog, relation: &Relation) -> Vec<String> {
+    let own = relation.tenant().map(|column| column.name.as_str());
+    let words = [Some(catalog.config().tenant.column.as_str()), own];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    let mut columns = Vec::new();
+    for (table, _) in touched(catalog, relation) {
+        let mut before = table.triggers.iter();
+        while let Some(trigger) = before.find(|it| it.row && it.timing == TriggerTiming::Before) {
+            if let Ok(Some(function)) = function_of(catalog, trigger) {
+                columns.extend(super::trigger_body::told(function, &words));
+            }
+        }
+    }
+    columns
+}
+
 /// The function of a trigger; nothing for the server's own.
 fn function_of<'a>(
     catalog: &'a Catalog,

@@ -59,6 +59,47 @@ pub(super) fn assigned(function: &Function) -> Option<Vec<String>> {
     Some(columns)
 }
 
+/// The columns of the new row that a trigger function fills with something computed of the tenant,
+/// directly or through variables: by the words of its assignments, which marks rather too much.
+pub(super) fn told(function: &Function, tenant: &[&str]) -> Vec<String> {
+    let assignments: Vec<(Vec<String>, String)> = items(function)
+        .into_iter()
+        .flatten()
+        .filter_map(|item| match item {
+            Item::Assign { target, expr } => Some((target, expr)),
+            _ => None,
+        })
+        .collect();
+    let mut telling: Vec<String> = tenant.iter().map(|word| (*word).to_owned()).collect();
+    telling.push("current_setting".to_owned());
+    loop {
+        let known = telling.len();
+        for (target, expr) in &assignments {
+            let Some(name) = target.iter().rfind(|part| !part.is_empty()) else {
+                continue;
+            };
+            if !telling.contains(name) && mentions_any(expr, &telling) {
+                telling.push(name.clone());
+            }
+        }
+        if telling.len() == known {
+            break;
+        }
+    }
+    let column = |(target, _): (Vec<String>, String)| match target.as_slice() {
+        [row, column] if row == "new" && telling.contains(column) => Some(column.clone()),
+        _ => None,
+    };
+    assignments.into_iter().filter_map(column).collect()
+}
+
+/// Whether one of the words of a text is among these.
+fn mentions_any(text: &str, words: &[String]) -> bool {
+    let text = text.to_lowercase();
+    let mut found = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    found.any(|word| words.iter().any(|known| known == word))
+}
+
 /// Whether a trigger function gives every row on with the tenant that it has.
 pub(super) fn passes_on(function: &Function, tenant: Option<&str>) -> bool {
     let new = |text: &str| matches!(returned(text), Ok(Returned::New));

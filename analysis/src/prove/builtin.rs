@@ -26,13 +26,15 @@ impl Prover<'_> {
         match own.verdict {
             Verdict::Refused("sequence") if name == "nextval" && self.context.default_value => {}
             Verdict::Refused(reason) => {
-                self.problem(
-                    Diagnostic::error(
-                        Code::REFUSED_FUNCTION,
-                        format!("`{name}` {}", Builtin::refusal(reason)),
-                    )
-                    .at(call.name.span.clone()),
-                );
+                let mut problem = Diagnostic::error(
+                    Code::REFUSED_FUNCTION,
+                    format!("`{name}` {}", Builtin::refusal(reason)),
+                )
+                .at(call.name.span.clone());
+                if let Some(instead) = Builtin::instead(reason) {
+                    problem = problem.help(instead);
+                }
+                self.problem(problem);
             }
             Verdict::Allowed(errors) => {
                 self.check_json_casts(name, call);

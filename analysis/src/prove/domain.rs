@@ -35,7 +35,8 @@ impl<'a> Prover<'a> {
                     Code::METADATA,
                     format!("a cast to `{name}` reads the catalogs of the server"),
                 )
-                .at(ty.name.span.clone()),
+                .at(ty.name.span.clone())
+                .help("keep the name as a `text`"),
             );
             return;
         }

@@ -6,7 +6,7 @@ use super::from::Place;
 use super::references::References;
 use super::resolve::error;
 use super::state::{BlockId, Guard, Mode, Namespace, OutputId, OutputSource, Prover};
-use crate::catalog::{Class, ColumnDefault, Command, Relation};
+use crate::catalog::{Class, ColumnDefault, Command, Relation, TriggerTiming};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::{Expr, ExprKind, Insert, QueryBody, RelationRef};
 
@@ -33,6 +33,8 @@ impl<'a> Prover<'a> {
             let scoped = self.judge_insert(relation, &class, &insert.target);
             if scoped {
                 self.check_new_row(relation, insert, source);
+            } else {
+                self.check_left_out(relation, insert, source);
             }
             self.insert_columns(relation, insert, source);
             self.evaluated_on_write(relation, &insert.target.name.span);
@@ -125,27 +127,8 @@ impl<'a> Prover<'a> {
                 span,
             ));
         }
-        let position = if insert.columns.is_empty() {
-            // Without a list the values are for the columns in order.
-            Some(tenant)
-        } else {
-            let name = relation.tenant().map(|column| column.name.as_str());
-            insert
-                .columns
-                .iter()
-                .position(|column| Some(column.name.as_str()) == name)
-        };
-        let width =
-            source.and_then(|(output, _)| Some(self.outputs.get(output)?.columns.as_ref()?.len()));
-        let given = match (position, &source) {
-            (Some(position), Some(_)) => match width {
-                Some(width) => position < width,
-                // What the columns are can't be told: given, and not the tenant.
-                None => true,
-            },
-            _ => false,
-        };
-        if let (true, Some(position), Some((output, query))) = (given, position, source) {
+        let position = self.given_at(relation, tenant, insert, source);
+        if let (Some(position), Some((output, query))) = (position, source) {
             if insert
                 .columns
                 .get(position)
@@ -188,6 +171,90 @@ impl<'a> Prover<'a> {
                 .help(help),
             );
         }
+    }
+
+    /// Which of the values is the tenant column's; `None` if the new row does not give it.
+    fn given_at(
+        &self,
+        relation: &Relation,
+        tenant: usize,
+        insert: &Insert,
+        source: Option<(OutputId, &crate::ir::Query)>,
+    ) -> Option<usize> {
+        let position = if insert.columns.is_empty() {
+            // Without a list the values are for the columns in order.
+            tenant
+        } else {
+            let name = &relation.tenant()?.name;
+            let mut columns = insert.columns.iter();
+            columns.position(|column| column.name == *name)?
+        };
+        let (output, _) = source?;
+        let columns = self.outputs.get(output).and_then(|it| it.columns.as_ref());
+        match columns {
+            Some(columns) => (position < columns.len()).then_some(position),
+            // What the columns are can't be told: given, and not the tenant.
+            None => Some(position),
+        }
+    }
+
+    /// A protected table whose tenant column has to be given and is not: PostgreSQL refuses every
+    /// such row, so nobody is helped by a proof. Only where nothing could fill it in.
+    fn check_left_out(
+        &mut self,
+        relation: &'a Relation,
+        insert: &'a Insert,
+        source: Option<(OutputId, &'a crate::ir::Query)>,
+    ) {
+        let (Some(index), Some(column)) = (relation.tenant_column, relation.tenant()) else {
+            return;
+        };
+        let built_in = column.ty.as_ref().is_some_and(|ty| {
+            let name = ty.name.parts.last().map(String::as_str);
+            matches!(name, Some("uuid" | "int8" | "text"))
+        });
+        let filled_in = relation.triggers.iter().any(|trigger| {
+            trigger.timing == TriggerTiming::Before && trigger.commands.contains(&Command::Insert)
+        });
+        let must_be_given = column.not_null
+            && built_in
+            && matches!(column.default, ColumnDefault::None)
+            && !filled_in
+            && relation.rules.is_empty()
+            && relation.children.is_empty()
+            && relation.unknown.is_none();
+        if !must_be_given
+            || !matches!(self.mode, Mode::Tenant)
+            || self.given_at(relation, index, insert, source).is_some()
+        {
+            return;
+        }
+        let name = &column.name;
+        let help = match self.with_tenant_column(insert, name) {
+            Some(mended) => format!("write: {mended}"),
+            None => format!("give `{name}` the value `$tenant`"),
+        };
+        // A default takes no sub-query.
+        let tenant = self.catalog.config().tenant_expression();
+        let term = tenant
+            .strip_prefix("(SELECT ")
+            .and_then(|it| it.strip_suffix(')'));
+        self.problem(
+            Diagnostic::error(
+                Code::INVALID,
+                format!(
+                    "the new row of `{}` gives no `{name}`, which is NOT NULL and has no default",
+                    relation.display()
+                ),
+            )
+            .at(insert.target.name.span.clone())
+            .help(help)
+            .help(format!(
+                "or give the column a default in a migration: ALTER TABLE {} ALTER COLUMN {name} SET DEFAULT {}",
+                relation.display(),
+                term.unwrap_or(&tenant)
+            )),
+        );
     }
 
     /// `DEFAULT` as the value of the tenant column counts as the tenant where the default is one.

@@ -24,6 +24,9 @@ impl Prover<'_> {
         {
             return true;
         }
+        if relation.told_by_triggers.contains(&column.name) {
+            return true;
+        }
         relation.foreign_keys.iter().any(|key| {
             let Some(target) = self.catalog.get(key.target) else {
                 return false;
@@ -44,23 +47,8 @@ impl Prover<'_> {
                     .is_some_and(|(index, _)| is_tenant_column(self, relation, index))
             }),
             ExprKind::Call(call) => {
-                call.name.parts.last().is_some_and(|name| {
-                    self.catalog.functions(None, name).iter().any(|function| {
-                        // A function of the migrations that reads a setting.
-                        match &function.body {
-                            Body::Sql { statements, .. } => statements.iter().any(|statement| {
-                                let mentioned = statement_mentions(statement);
-                                mentioned
-                                    .functions
-                                    .iter()
-                                    .any(|name| name == "current_setting")
-                            }),
-                            Body::Opaque { text, .. } => {
-                                text.to_ascii_lowercase().contains("current_setting")
-                            }
-                        }
-                    })
-                })
+                let name = call.name.parts.last();
+                name.is_some_and(|name| self.reads_setting(name, &mut Vec::new()))
             }
             _ => false,
         };
@@ -68,6 +56,32 @@ impl Prover<'_> {
             || children(expr)
                 .into_iter()
                 .any(|part| self.computes_tenant(relation, part))
+    }
+
+    /// Whether a function of the migrations of this name, in any schema, reads a setting, itself or
+    /// through others. `seen` are those on the way.
+    fn reads_setting(&self, name: &str, seen: &mut Vec<String>) -> bool {
+        if name == "current_setting" {
+            return true;
+        }
+        if seen.iter().any(|known| known == name) {
+            return false;
+        }
+        seen.push(name.to_owned());
+        let named = self.catalog.all_functions().iter();
+        let mut named = named.filter(|function| function.name == name);
+        named.any(|function| match &function.body {
+            Body::Sql { statements, .. } => statements.iter().any(|statement| {
+                let called = statement_mentions(statement).functions;
+                called.iter().any(|name| self.reads_setting(name, seen))
+            }),
+            // By its words, which are more than what it calls.
+            Body::Opaque { text, .. } => {
+                let text = text.to_lowercase();
+                let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+                words.any(|word| self.reads_setting(word, seen))
+            }
+        })
     }
 
     /// The columns of the table that an INSERT gives values computed of the tenant.

@@ -70,7 +70,8 @@ impl<'a> Prover<'a> {
                             relation.display()
                         ),
                     )
-                    .at(span.clone()),
+                    .at(span.clone())
+                    .help("leave the column out of the INSERT, so that its default draws the number, and read it by `RETURNING`"),
                 );
                 (None, None, schema)
             }
@@ -90,6 +91,7 @@ impl<'a> Prover<'a> {
             ),
         )
         .at(reference.name.span.clone())
+        .help("write what is known of the schema into the code; for a number of rows use `count(*)` over the table")
     }
 
     fn sample(

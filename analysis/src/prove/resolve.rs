@@ -381,8 +381,29 @@ impl Prover<'_> {
         span: &Span,
     ) -> Diagnostic {
         let near = self.catalog.did_you_mean_column(relation, name);
-        *self.no_column(name, Some(&relation.display()), near, span)
+        let far = near.is_none();
+        let diagnostic = *self.no_column(name, Some(&relation.display()), near, span);
+        match far.then(|| columns_of(relation)).flatten() {
+            Some(columns) => diagnostic.help(columns),
+            None => diagnostic,
+        }
     }
+}
+
+/// More columns than this are not told one by one.
+const TOLD: usize = 16;
+
+/// What there is in the place of a column that there is not.
+fn columns_of(relation: &Relation) -> Option<String> {
+    let names = relation
+        .columns
+        .iter()
+        .map(|column| format!("`{}`", column.name));
+    let mut names: Vec<String> = names.take(TOLD + 1).collect();
+    let more = names.len() > TOLD;
+    names.truncate(TOLD);
+    let rest = if more { ", …" } else { "" };
+    (!names.is_empty()).then(|| format!("its columns are {}{rest}", names.join(", ")))
 }
 
 /// The whole row of an item.

@@ -123,6 +123,66 @@ impl Target {
     }
 }
 
+/// What is told where a completion names an argument that there is not: made while the user's crate
+/// is compiled, because only then both items are known.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Mistake {
+    bytes: [u8; 1024],
+    length: usize,
+}
+
+impl Target {
+    /// `what`, and the arguments that there are.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn lacks(self, what: &str) -> Mistake {
+        let mut mistake = Mistake {
+            bytes: [0; 1024],
+            length: 0,
+        };
+        mistake = mistake.with(what);
+        let mut rest = self.arguments;
+        let mut lead = "\nhelp: it has `";
+        while let [first, others @ ..] = rest {
+            mistake = mistake.with(lead).with(first);
+            lead = "`, `";
+            rest = others;
+        }
+        match self.arguments {
+            [] => mistake.with("\nhelp: it has none"),
+            _ => mistake.with("`"),
+        }
+    }
+}
+
+impl Mistake {
+    /// What does not fit is left out as a whole, so that it stays a text.
+    const fn with(mut self, text: &str) -> Self {
+        let mut rest = text.as_bytes();
+        let (_, mut free) = self.bytes.split_at_mut(self.length);
+        if rest.len() > free.len() {
+            return self;
+        }
+        while let ([byte, others @ ..], [place, places @ ..]) = (rest, free) {
+            *place = *byte;
+            self.length += 1;
+            (rest, free) = (others, places);
+        }
+        self
+    }
+
+    /// The text.
+    #[must_use]
+    pub const fn text(&self) -> &str {
+        let (text, _) = self.bytes.split_at(self.length);
+        match str::from_utf8(text) {
+            Ok(text) => text,
+            Err(_) => "",
+        }
+    }
+}
+
 /// `==` is not for constants.
 const fn equal(mut one: &[u8], mut two: &[u8]) -> bool {
     while let ([a, rest_of_one @ ..], [b, rest_of_two @ ..]) = (one, two) {
@@ -136,7 +196,21 @@ const fn equal(mut one: &[u8], mut two: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::equal;
+    use super::{Target, TargetKind, equal};
+
+    #[test]
+    fn a_mistake_tells_the_arguments_that_there_are() {
+        let target = |arguments| Target {
+            kind: TargetKind::Nothing,
+            arguments,
+        };
+        let told = target(&["word", "pages"]).lacks("no `wrod`");
+        assert_eq!(told.text(), "no `wrod`\nhelp: it has `word`, `pages`");
+        let none = target(&[]).lacks("no `x`");
+        assert_eq!(none.text(), "no `x`\nhelp: it has none");
+        let long = "é".repeat(600);
+        assert_eq!(target(&[]).lacks(&long).text(), "\nhelp: it has none");
+    }
 
     #[test]
     fn equality_in_constants_is_equality() {

@@ -65,7 +65,7 @@ pub(crate) struct Mounted {
     pub(crate) callable: Callable,
     forms: Vec<(&'static str, TextForm)>,
     title: Option<&'static str>,
-    description: Option<&'static str>,
+    pub(crate) description: Option<&'static str>,
     get: Get,
 }
 

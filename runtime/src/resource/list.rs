@@ -72,7 +72,7 @@ pub(crate) struct Mounted {
     forms: Vec<(&'static str, TextForm)>,
     mime_type: Option<&'static str>,
     title: Option<&'static str>,
-    description: Option<&'static str>,
+    pub(crate) description: Option<&'static str>,
     read: Read,
 }
 

@@ -22,7 +22,7 @@ use crate::audit::{Origin, Outcome};
 use crate::error::ToolError;
 use crate::subscription::{Hub, Notifier, follow, listen};
 use crate::tool::{Callable, ExceptionKind, Record};
-use crate::walk::{Place, Waiver, findings_of};
+use crate::walk::{Place, Published, Texts, Waiver, findings_of};
 use crate::{completion, prompt, resource};
 
 /// Entries of a page of `tools/list` and the like.
@@ -225,6 +225,31 @@ impl Beyond {
             }
         }
         lines
+    }
+
+    /// What people and models read of all this.
+    pub(super) fn texts(&self) -> Vec<Texts> {
+        let of = |kind, name: &str, whole: Option<&str>, callable: &Callable| {
+            let own = whole.map(|text| (String::new(), text.to_owned()));
+            let inner = callable.described();
+            let inner =
+                inner.filter_map(|(name, text, _)| Some((name.to_owned(), text?.to_owned())));
+            Texts {
+                kind,
+                name: name.to_owned(),
+                texts: own.into_iter().chain(inner).collect(),
+            }
+        };
+        let resources = self.resources().iter().map(|it| {
+            let kind = Published::ResourceTemplate;
+            of(kind, it.name, it.description, &it.callable)
+        });
+        let prompts = self.prompts.iter().map(|it| {
+            let kind = Published::Prompt;
+            of(kind, it.name, it.description, &it.callable)
+        });
+        let foreign = self.foreign.iter().flat_map(Foreign::texts);
+        resources.chain(prompts).chain(foreign).collect()
     }
 
     /// Everything that clients call here.

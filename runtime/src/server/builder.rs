@@ -345,7 +345,7 @@ impl ServerBuilder {
     /// [`ServerError::Boundary`] if a published tool would let a client name a tenant.
     pub fn build(self) -> Result<Server, ServerError> {
         let handler = self.handler(self.legacy_sessions)?;
-        let mut guard = self.guard;
+        let mut guard = self.guard.walked();
         handler.beyond().require(&mut guard);
         let guard = guard.build()?;
         Ok(Server::new(
@@ -376,13 +376,8 @@ impl ServerBuilder {
 
     /// Refuses schemas through which a client could name a tenant.
     fn walk(&self, handler: &McpServer) -> Result<(), ServerError> {
-        if let Some(vague) = self
-            .waivers
-            .iter()
-            .find(|waiver| waiver.reason.trim().is_empty())
-        {
-            let what = format!("an exception for `{}` gives no reason", vague.tool);
-            return Err(ServerError::configuration(what));
+        if let Some(vague) = walk::vague(&self.waivers) {
+            return Err(ServerError::configuration(vague));
         }
         for Waiver { tool, reason, .. } in &self.waivers {
             tracing::info!(tool, reason, "a rule about tenants is waived");
@@ -398,7 +393,11 @@ impl ServerBuilder {
                 reason: "judged at compile time".to_owned(),
             }));
         }
-        walk::warn_of_prose(&handler.published(), state.extra());
+        walk::warn_of_prose(
+            &handler.published(),
+            &handler.beyond().texts(),
+            state.extra(),
+        );
         let mut findings = walk::findings(&handler.published(), state.extra(), &reserved, &waivers);
         let judged = state.pool().is_none();
         findings.extend(handler.beyond().findings(state.extra(), judged, &waivers));

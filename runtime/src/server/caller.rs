@@ -167,7 +167,8 @@ impl ServerState {
     }
 
     pub(crate) fn tripwire(&self, session: &Session) -> Arc<Tripwire> {
-        self.tripwires.of(session.tenant())
+        self.tripwires
+            .of_session(session.tenant(), session.home_tenant())
     }
 }
 

@@ -19,7 +19,7 @@ use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 use watertight_analysis::uri_template::Template;
-use watertight_analysis::words::{Tier, classify};
+use watertight_analysis::words::{Tier, classify, reason_problem};
 
 use super::beyond::record;
 use super::caller::Caller;
@@ -27,6 +27,7 @@ use crate::audit::Outcome;
 use crate::error::ToolError;
 use crate::observe;
 use crate::tool::Record;
+use crate::walk::{Texts, texts_of_prompt, texts_of_template};
 
 /// A call that takes longer is given up.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -92,12 +93,11 @@ impl Foreign {
 
     /// Refuses a handler that nobody answers for, and templates that can't be matched strictly.
     pub(super) fn check(&self) -> Result<Vec<(String, Template)>, String> {
-        if self.reason.trim().is_empty() {
-            return Err(
-                "a handler that is not ours is mounted without a reason; say why it may be \
+        if let Some(problem) = reason_problem(&self.reason) {
+            return Err(format!(
+                "the reason why a handler that is not ours is mounted {problem}; say why it may be \
                  trusted with every tenant's requests: `.mount_foreign(handler, parts, \"…\")`"
-                    .to_owned(),
-            );
+            ));
         }
         tracing::info!(
             reason = self.reason,
@@ -117,6 +117,13 @@ impl Foreign {
             let template = Template::parse(uri).ok()?;
             Some((name.to_owned(), template))
         })
+    }
+
+    /// What people and models read of it.
+    pub(super) fn texts(&self) -> Vec<Texts> {
+        let templates = self.parts.templates.iter().map(texts_of_template);
+        let prompts = self.parts.prompts.iter().map(texts_of_prompt);
+        templates.chain(prompts).collect()
     }
 
     fn uris(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -34,6 +34,25 @@ impl Catalog {
         }
     }
 
+    /// Stands beside a compile error where `catalog!()` was called. No statement has its id.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn refused() -> Self {
+        let settings = Settings {
+            tenant_column: "",
+            tenant_kind: TenantKind::Uuid,
+            setting: "",
+            search_path: &[],
+            application_role: "",
+            require_rls: true,
+            relax_force: false,
+            words: &[],
+            not_tenant: &[],
+            functions: &[],
+        };
+        Self::new("", settings, &[], &[])
+    }
+
     /// A stable identifier of the configuration and the migrations, in hexadecimal.
     ///
     /// Every proved statement carries it, and a scope refuses a statement with another.

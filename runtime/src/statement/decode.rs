@@ -1,8 +1,10 @@
 //! Makes the user's type from a row: as a row (`FromRow`) or as a single column.
 //!
-//! The macro can't know which; it writes `(&&&&Wanted::<T>::NEW).decoder()`, and method lookup
-//! takes the first of the traits below whose bound holds. Invariant: a type that is neither, or an
-//! alias that hides `Vec`, `Option`, `u64` or `()`, does not compile.
+//! The macro can't know which; it writes `(&&&&Wanted::<T>::NEW).decoder().of::<T, N>()`, where `N`
+//! is the number of columns that the statement returns. Method lookup takes the first of the traits
+//! below whose bound holds, and `of` demands of the type what this way of reading needs: there, at
+//! the user's own tokens, a wrong type is one error. Invariant: a type that is neither a row nor the
+//! only column, or an alias that hides `Vec`, `Option`, `u64` or `()`, does not compile.
 
 use std::marker::PhantomData;
 
@@ -32,66 +34,91 @@ impl<T> Wanted<T> {
 
 /// First: a shape that must be spelled out in the return type. Only asked for exactly-one rows.
 pub trait ByShape {
-    /// Refuses, by the bound of its `Decoder`.
-    type Hidden;
-    /// Refuses.
-    fn decoder(&self) -> Hidden<Self::Hidden>;
+    /// How it is read.
+    fn decoder(&self) -> AsHidden {
+        AsHidden
+    }
 }
 
-macro_rules! shapes {
-    ($([$($generic:ident)?] $shape:ty),*) => {$(
-        impl$(<$generic>)? ByShape for &&&Wanted<$shape> {
-            type Hidden = $shape;
-            fn decoder(&self) -> Hidden<$shape> {
-                Hidden(PhantomData)
-            }
-        }
-    )*};
-}
-
-shapes!([T] Vec<T>, [T] Option<T>, [] u64, []());
+impl<T> ByShape for &&&Wanted<Vec<T>> {}
+impl<T> ByShape for &&&Wanted<Option<T>> {}
+impl ByShape for &&&Wanted<u64> {}
+impl ByShape for &&&Wanted<()> {}
 
 /// Second: a row.
 pub trait ByRow {
-    /// What a row becomes.
-    type Output;
-    /// Reads by `FromRow`.
-    fn decoder(&self) -> RowDecoder<Self::Output>;
+    /// How it is read.
+    fn decoder(&self) -> AsRow {
+        AsRow
+    }
 }
 
-impl<T: for<'r> FromRow<'r, PgRow>> ByRow for &&Wanted<T> {
-    type Output = T;
-    fn decoder(&self) -> RowDecoder<T> {
+impl<T: for<'r> FromRow<'r, PgRow>> ByRow for &&Wanted<T> {}
+
+/// Third: a single column.
+pub trait ByColumn {
+    /// How it is read.
+    fn decoder(&self) -> AsColumn {
+        AsColumn
+    }
+}
+
+impl<T: Type<Postgres> + for<'r> Decode<'r, Postgres>> ByColumn for &Wanted<T> {}
+
+/// Last: neither.
+pub trait ByNothing {
+    /// How it is read.
+    fn decoder(&self) -> AsNothing {
+        AsNothing
+    }
+}
+
+impl<T> ByNothing for Wanted<T> {}
+
+/// Reads by `FromRow`.
+#[derive(Debug, Clone, Copy)]
+pub struct AsRow;
+
+impl AsRow {
+    /// The decoder of `T`, whose fields find their columns by themselves.
+    #[must_use]
+    pub fn of<T: for<'r> FromRow<'r, PgRow>, const N: usize>(self) -> RowDecoder<T> {
         RowDecoder(PhantomData)
     }
 }
 
-/// Third: a single column.
-pub trait ByColumn {
-    /// What the column becomes.
-    type Output;
-    /// Reads the only column.
-    fn decoder(&self) -> ColumnDecoder<Self::Output>;
-}
+/// Reads the only column.
+#[derive(Debug, Clone, Copy)]
+pub struct AsColumn;
 
-impl<T: Type<Postgres> + for<'r> Decode<'r, Postgres>> ByColumn for &Wanted<T> {
-    type Output = T;
-    fn decoder(&self) -> ColumnDecoder<T> {
+impl AsColumn {
+    /// The decoder of `T`, if there is one column.
+    #[must_use]
+    pub fn of<T: OnlyColumn<N>, const N: usize>(self) -> ColumnDecoder<T> {
         ColumnDecoder(PhantomData)
     }
 }
 
-/// Last: neither.
-pub trait ByNothing {
-    /// The type at fault.
-    type Output;
-    /// Refuses, by the bound of its `Decoder`.
-    fn decoder(&self) -> NoDecoder<Self::Output>;
+/// Refuses.
+#[derive(Debug, Clone, Copy)]
+pub struct AsNothing;
+
+impl AsNothing {
+    /// Refuses, by its bound.
+    #[must_use]
+    pub fn of<T: RowOrColumn, const N: usize>(self) -> NoDecoder<T> {
+        NoDecoder(PhantomData)
+    }
 }
 
-impl<T> ByNothing for Wanted<T> {
-    type Output = T;
-    fn decoder(&self) -> NoDecoder<T> {
+/// Refuses.
+#[derive(Debug, Clone, Copy)]
+pub struct AsHidden;
+
+impl AsHidden {
+    /// Refuses, by its bound.
+    #[must_use]
+    pub fn of<T: SpelledOut, const N: usize>(self) -> NoDecoder<T> {
         NoDecoder(PhantomData)
     }
 }
@@ -104,13 +131,9 @@ pub struct RowDecoder<T>(PhantomData<fn() -> T>);
 #[derive(Debug)]
 pub struct ColumnDecoder<T>(PhantomData<fn() -> T>);
 
-/// Of a type that no row can become.
+/// Stands for the decoder of a type that was refused, so that nothing else is wrong.
 #[derive(Debug)]
 pub struct NoDecoder<T>(PhantomData<fn() -> T>);
-
-/// Of a shape behind an alias.
-#[derive(Debug)]
-pub struct Hidden<T>(PhantomData<fn() -> T>);
 
 macro_rules! copy {
     ($($decoder:ident),*) => {$(
@@ -123,7 +146,7 @@ macro_rules! copy {
     )*};
 }
 
-copy!(RowDecoder, ColumnDecoder, NoDecoder, Hidden);
+copy!(RowDecoder, ColumnDecoder, NoDecoder);
 
 impl<T: Send + for<'r> FromRow<'r, PgRow>> Decoder<T> for RowDecoder<T> {
     fn decode(self, row: &PgRow) -> Result<T, sqlx::Error> {
@@ -145,17 +168,9 @@ impl<T: Send + Type<Postgres> + for<'r> Decode<'r, Postgres>> Decoder<T> for Col
     }
 }
 
-impl<T: Output + Send> Decoder<T> for NoDecoder<T> {
+impl<T: Send> Decoder<T> for NoDecoder<T> {
     fn decode(self, _: &PgRow) -> Result<T, sqlx::Error> {
         Err(sqlx::Error::Decode("no row can become this type".into()))
-    }
-}
-
-impl<T: SpelledOut + Send> Decoder<T> for Hidden<T> {
-    fn decode(self, _: &PgRow) -> Result<T, sqlx::Error> {
-        Err(sqlx::Error::Decode(
-            "the return type hides its shape".into(),
-        ))
     }
 }
 
@@ -165,8 +180,9 @@ impl<T: SpelledOut + Send> Decoder<T> for Hidden<T> {
 pub struct Row<T>(PhantomData<fn() -> T>);
 
 impl<T: OpenOutput> Row<T> {
-    /// A tool can return it.
-    pub const LEAVES: bool = true;
+    /// A tool can return it. Where its own derive was refused, that has been told and this has not
+    /// to be told as well.
+    pub const LEAVES: bool = !T::REFUSED;
 }
 
 /// What holds of a type that no tool can return.
@@ -181,11 +197,20 @@ impl<T> Stays for Row<T> {}
 #[diagnostic::on_unimplemented(
     message = "no row can become `{Self}`",
     label = "neither a row nor a column",
-    note = "derive `sqlx::FromRow` for a struct with a field for each column, \
-            or name the Rust type of the only column, such as `i64` or `String`",
+    note = "derive `sqlx::FromRow` for a struct with a field for each column, or name the Rust type of the only column, such as `i64` or `String`",
     note = "an alias of `Vec<T>` or `Option<T>` can't be seen through: write it out"
 )]
-pub trait Output {}
+pub trait RowOrColumn {}
+
+/// What can be read from a row of `N` columns as its only one.
+#[diagnostic::on_unimplemented(
+    message = "the statement returns {N} columns, and `{Self}` reads one",
+    label = "reads one column of {N}",
+    note = "write a tuple with a type for each column, `({Self}, …)`, or a struct that derives `sqlx::FromRow`"
+)]
+pub trait OnlyColumn<const N: usize> {}
+#[diagnostic::do_not_recommend]
+impl<T> OnlyColumn<1> for T {}
 
 /// A shape in full view. Implemented by nothing: it is only asked of shapes behind an alias.
 #[diagnostic::on_unimplemented(

@@ -18,8 +18,8 @@ pub use bound::{Bound, Entered};
 pub use catalog::{Catalog, Migration, Policy, Relation, RelationKind, Settings, TenantKind};
 pub use choice::{Given, flag, given};
 pub use decode::{
-    ByColumn, ByNothing, ByRow, ByShape, ColumnDecoder, Decoder, Hidden, NoDecoder, Output, Row,
-    RowDecoder, SpelledOut, Stays, Wanted,
+    AsColumn, AsHidden, AsNothing, AsRow, ByColumn, ByNothing, ByRow, ByShape, ColumnDecoder,
+    Decoder, NoDecoder, OnlyColumn, Row, RowDecoder, RowOrColumn, SpelledOut, Stays, Wanted,
 };
 pub use proof::Statement;
 pub use proved::{Proved, Runnable, WithMap, query};

@@ -26,6 +26,40 @@ pub fn open_argument<T: OpenInput>(name: &'static str, reason: &'static str) -> 
     Argument::new(name).except(ExceptionKind::Open, reason)
 }
 
+/// The schema's words for the length of a `T`. A type of its own, so that a type without a length is
+/// told where it stands.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Measure<T> {
+    least: &'static str,
+    most: &'static str,
+    ty: PhantomData<fn() -> T>,
+}
+
+/// How a length of `T` is limited.
+#[doc(hidden)]
+#[must_use]
+pub fn measured<T: Measured>() -> Measure<T> {
+    let (least, most) = T::KEYWORDS;
+    Measure {
+        least,
+        most,
+        ty: PhantomData,
+    }
+}
+
+/// That `T` is a text.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OfText<T>(PhantomData<fn() -> T>);
+
+/// Says that `T` is a text.
+#[doc(hidden)]
+#[must_use]
+pub fn of_text<T: Textual>() -> OfText<T> {
+    OfText(PhantomData)
+}
+
 /// One argument and its type.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -118,35 +152,22 @@ impl<T> Argument<T> {
     }
 
     /// The smallest and the largest length.
-    pub fn length(self, least: u64, most: u64) -> Self
-    where
-        T: Measured,
-    {
-        self.keyword(T::KEYWORDS.0, least)
-            .keyword(T::KEYWORDS.1, most)
+    pub fn length(self, words: Measure<T>, least: u64, most: u64) -> Self {
+        self.keyword(words.least, least).keyword(words.most, most)
     }
 
     /// The smallest length.
-    pub fn length_from(self, least: u64) -> Self
-    where
-        T: Measured,
-    {
-        self.keyword(T::KEYWORDS.0, least)
+    pub fn length_from(self, words: Measure<T>, least: u64) -> Self {
+        self.keyword(words.least, least)
     }
 
     /// The largest length.
-    pub fn length_to(self, most: u64) -> Self
-    where
-        T: Measured,
-    {
-        self.keyword(T::KEYWORDS.1, most)
+    pub fn length_to(self, words: Measure<T>, most: u64) -> Self {
+        self.keyword(words.most, most)
     }
 
     /// The regular expression that the string matches.
-    pub fn pattern(self, pattern: &'static str) -> Self
-    where
-        T: Textual,
-    {
+    pub fn pattern(self, _: OfText<T>, pattern: &'static str) -> Self {
         self.keyword("pattern", pattern)
     }
 

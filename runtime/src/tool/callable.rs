@@ -24,6 +24,8 @@ pub(crate) struct Callable {
     /// All arguments as one type, in the place of the list.
     pub(super) whole: Option<AnyArgument>,
     pub(super) validator: Validator,
+    /// Whether it says that it changes nothing.
+    pub(super) read_only: bool,
 }
 
 impl Callable {
@@ -53,6 +55,7 @@ impl Callable {
                 "tool" => spec.name.to_owned(),
                 kind => format!("{kind}:{}", spec.name),
             },
+            read_only: spec.read_only,
             scopes: spec.scopes.clone(),
             exceptions: spec.exceptions().cloned().collect(),
             arguments: spec.arguments,

@@ -30,6 +30,8 @@ pub struct ToolContext {
     origin: Origin,
     cancelled: CancellationToken,
     progress: Option<(Peer<RoleServer>, ProgressToken)>,
+    /// Of a tool that says `read_only`.
+    reads_only: bool,
 }
 
 impl ToolContext {
@@ -51,7 +53,14 @@ impl ToolContext {
                 .get_progress_token()
                 .map(|token| (request.peer.clone(), token)),
             caller,
+            reads_only: false,
         }
+    }
+
+    /// What a tool says of itself holds.
+    pub(super) fn limited_to_reading(mut self, reads_only: bool) -> Self {
+        self.reads_only = reads_only;
+        self
     }
 
     /// The context of a request, for handlers that were written with rmcp alone and have no
@@ -85,8 +94,15 @@ impl ToolContext {
     /// without [`commit`](WriteScope::commit).
     ///
     /// # Errors
-    /// As [`read`](ToolContext::read).
+    /// As [`read`](ToolContext::read), and `Internal` in a tool that says `read_only`: clients ask
+    /// nobody before they call such a tool.
     pub async fn write(&self) -> DbResult<WriteScope<'_>> {
+        if self.reads_only {
+            let what = "the tool says `read_only` and opens a scope that writes; take `read_only` \
+                        off its attribute, or use `cx.read()`";
+            tracing::error!(reference = %self.reference(), what);
+            return Err(DbError::with_cause(DbErrorKind::Internal, what));
+        }
         let tenant = self.session().tenant();
         self.pool()?.write_as(tenant, self.origin.clone()).await
     }

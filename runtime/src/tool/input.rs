@@ -64,6 +64,9 @@ pub trait ToolInput: OpenInput {}
     note = "a type of your own that names no tenant derives `Deserialize`, `JsonSchema` and `ToolInput`"
 )]
 pub trait OpenInput: EitherInputOrTenant<Kind = Input> + Readable {
+    /// Whether one text may be read as a value: not where it has several parts. A type that can't
+    /// tell says yes, and its schema decides when the server starts.
+    const ONE_TEXT: bool = true;
     /// Visits the type's own fields: each visit demands `ToolInput` of the field's type.
     fn fields(fields: &mut Fields);
 }
@@ -211,6 +214,25 @@ impl Field<'_> {
             .except(Some(self.name), ExceptionKind::NotTenant, reason);
     }
 }
+
+/// Asks whether a value comes in one text, as in a prompt's argument or a URI; see
+/// [`OpenInput::ONE_TEXT`]. A type that is no input is refused elsewhere.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct InText<T>(PhantomData<fn() -> T>);
+
+impl<T: OpenInput> InText<T> {
+    /// What the type says.
+    pub const FITS: bool = T::ONE_TEXT;
+}
+
+/// What holds of a type that is no input.
+#[doc(hidden)]
+pub trait Unjudged {
+    /// Nothing is wrong with it here.
+    const FITS: bool = true;
+}
+impl<T> Unjudged for InText<T> {}
 
 /// `PhantomData`, which is read and holds nothing.
 #[doc(hidden)]

@@ -9,6 +9,7 @@ mod arguments;
 mod callable;
 mod compiled;
 mod context;
+mod demand;
 mod input;
 mod method;
 mod output;
@@ -36,7 +37,7 @@ pub use context::ToolContext;
 pub use input::{Exception, ExceptionKind, TenantIdentifier, ToolInput};
 pub use output::{IntoReply, ToolOutput};
 pub(crate) use record::Record;
-pub(crate) use registry::published_by_us;
+pub(crate) use registry::{published_by_us, published_like_ours};
 pub use reply::Reply;
 pub(crate) use route::{Mounted, serve};
 pub(crate) use schema::close;
@@ -54,10 +55,11 @@ pub mod generated {
     pub use rmcp::handler::server::wrapper::Parameters;
     pub use rmcp::model::Tool as PublishedTool;
 
-    pub use super::argument::{argument, open_argument};
+    pub use super::argument::{argument, measured, of_text, open_argument};
+    pub use super::demand::{text_default, with_error, with_result};
     pub use super::input::{
-        EitherInputOrTenant, Fields, Input, OpenInput, Otherwise, Probe, Readable, Tenant,
-        require_no_tenant,
+        EitherInputOrTenant, Fields, InText, Input, OpenInput, Otherwise, Probe, Readable, Tenant,
+        Unjudged, require_no_tenant,
     };
     pub use super::method::{
         MethodAnswer, MethodCall, MethodSpec, method_spec, published, refused_tool,

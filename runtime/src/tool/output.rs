@@ -69,6 +69,8 @@ pub trait ToolOutput: OpenOutput {}
     note = "a tenant's identifier never leaves: leave the tenant's column out of the struct and of the statement"
 )]
 pub trait OpenOutput: EitherOutputOrTenant<Kind = Output> + Writable {
+    /// Whether this stands beside an error of the type's own derive.
+    const REFUSED: bool = false;
     /// Visits the type's own fields: each visit demands `ToolOutput` of the field's type.
     fn parts(parts: &mut Parts);
 }

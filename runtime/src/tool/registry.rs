@@ -29,6 +29,17 @@ pub(super) fn once<K: 'static>(compile: impl FnOnce() -> Result<Compiled, Invali
     known.entry(key).or_insert(entry).clone()
 }
 
+/// The schema of the tool of ours that publishes the same under the same name, if there is one: a
+/// published form that has been through JSON shares no pointer with it.
+pub(crate) fn published_like_ours(tool: &Published) -> Option<Arc<rmcp::model::JsonObject>> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut tools = known.values().filter_map(|entry| entry.as_ref().ok());
+    let own = tools.find(|own| {
+        own.published.name == tool.name && own.published.input_schema == tool.input_schema
+    });
+    own.map(|own| Arc::clone(&own.published.input_schema))
+}
+
 /// The tool of ours that published this. A clone of what we published shares its schema; nothing
 /// else does, whatever its name.
 pub(crate) fn published_by_us(tool: &Published) -> Option<Arc<Compiled>> {

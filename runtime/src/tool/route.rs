@@ -144,6 +144,7 @@ pub(crate) async fn serve<R: Trips, W: Future<Output = Result<R, ToolError>>>(
     // To the end of this function, however it comes: a result, a panic, a time-out, a drop.
     let (ours, _running) = caller.for_call();
     let context = ToolContext::new(ours, Some(name), request);
+    let context = context.limited_to_reading(callable.read_only);
     let origin = context.origin().clone();
     let mut record = Record::begin(caller, origin, request, name, &arguments);
     let result = match admit(callable, caller, arguments, &mut record) {

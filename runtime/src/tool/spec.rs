@@ -14,6 +14,8 @@ pub struct ToolSpec {
     pub(super) description: Option<&'static str>,
     pub(super) scopes: Vec<&'static str>,
     pub(super) annotations: Option<ToolAnnotations>,
+    /// Whether it says that it changes nothing: then it can't.
+    pub(super) read_only: bool,
     pub(super) arguments: Vec<AnyArgument>,
     /// All arguments as one type, in the place of the list.
     pub(super) whole: Option<AnyArgument>,
@@ -28,6 +30,7 @@ impl ToolSpec {
             description: None,
             scopes: Vec::new(),
             annotations: None,
+            read_only: false,
             arguments: Vec::new(),
             whole: None,
         }
@@ -51,8 +54,9 @@ impl ToolSpec {
         self
     }
 
-    /// Hints that the tool changes nothing.
-    pub fn read_only(self, read_only: bool) -> Self {
+    /// The tool changes nothing: clients are told so, and it gets no scope that writes.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
         self.annotate(|hints| hints.read_only(read_only))
     }
 

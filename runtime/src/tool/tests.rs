@@ -78,6 +78,22 @@ async fn reads(cx: ToolContext) -> ToolResult<()> {
     Ok(())
 }
 
+/// Says that it changes nothing, and tries.
+#[mcp_tool(crate = crate, read_only)]
+async fn pretends(cx: ToolContext) -> ToolResult<()> {
+    Ok(open(&cx).await?)
+}
+
+/// Says nothing of the kind.
+#[mcp_tool(crate = crate)]
+async fn writes(cx: ToolContext) -> ToolResult<()> {
+    Ok(open(&cx).await?)
+}
+
+async fn open(cx: &ToolContext) -> crate::DbResult<()> {
+    cx.write().await.map(drop)
+}
+
 #[derive(Clone)]
 struct Desk {
     router: ToolRouter<Self>,
@@ -96,7 +112,7 @@ impl Desk {
             expires_at: None,
         });
         let state = Arc::new(ServerState::new(None, ScopeRules::default()));
-        let mut router = tools![list_customers, fail, locked, reads]
+        let mut router = tools![list_customers, fail, locked, reads, pretends, writes]
             .into_router::<Self>()
             .unwrap();
         // One of rmcp's own, which takes our context as an extractor.
@@ -286,6 +302,15 @@ async fn failures_say_nothing_but_their_sort() {
         refused(false, "list_customers", json!({"plan": "p"})).await,
         "internal error"
     );
+}
+
+/// This server has no database, so the first of two refusals tells which one it was.
+#[tokio::test]
+async fn a_tool_that_says_read_only_gets_no_scope_that_writes() {
+    let told = refused(true, "pretends", json!({})).await;
+    assert_eq!(told, "internal error");
+    let told = refused(true, "writes", json!({})).await;
+    assert_eq!(told, "temporarily unavailable");
 }
 
 #[tokio::test]

@@ -28,23 +28,7 @@ macro_rules! plain {
 }
 
 plain!(
-    (),
-    bool,
-    char,
-    f32,
-    f64,
-    i8,
-    i16,
-    i32,
-    i64,
-    i128,
-    isize,
-    u8,
-    u16,
-    u32,
-    u64,
-    u128,
-    usize
+    bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
 );
 plain!(
     std::num::NonZeroU8,
@@ -69,7 +53,6 @@ plain!(
     std::net::SocketAddrV4,
     std::net::SocketAddrV6,
 );
-plain!(std::time::Duration, std::time::SystemTime);
 plain!(uuid::Uuid);
 plain!(
     chrono::NaiveDate,
@@ -80,8 +63,6 @@ plain!(
     chrono::DateTime<chrono::Local>,
     chrono::Weekday,
 );
-#[cfg(feature = "bytes")]
-plain!(bytes::Bytes, bytes::BytesMut);
 #[cfg(feature = "jiff")]
 plain!(
     jiff::SignedDuration,
@@ -97,14 +78,31 @@ plain!(rust_decimal::Decimal);
 #[cfg(feature = "url")]
 plain!(url::Url);
 
+/// Types that are an object or a list in JSON, or nothing at all.
+macro_rules! composed {
+    ($($ty:ty),* $(,)?) => {$(
+        impl EitherInputOrTenant for $ty { type Kind = Input; }
+        impl OpenInput for $ty {
+            const ONE_TEXT: bool = false;
+            fn fields(_: &mut Fields) {}
+        }
+        impl ToolInput for $ty {}
+    )*};
+}
+
+composed!((), std::time::Duration, std::time::SystemTime);
+#[cfg(feature = "bytes")]
+composed!(bytes::Bytes, bytes::BytesMut);
+
 /// Containers of one part: what the part is, an input or a tenant's, the whole is.
 macro_rules! container {
-    ($( ($($generics:tt)*) $ty:ty, $part:ty );* $(;)?) => {$(
+    ($( ($($generics:tt)*) $ty:ty, $part:ty, $text:expr );* $(;)?) => {$(
         impl<$($generics)*> EitherInputOrTenant for $ty where $part: EitherInputOrTenant {
             type Kind = <$part as EitherInputOrTenant>::Kind;
         }
         impl<$($generics)*> OpenInput for $ty
         where $part: OpenInput, $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            const ONE_TEXT: bool = $text;
             fn fields(fields: &mut Fields) { fields.visit::<$part>(); }
         }
         impl<$($generics)*> ToolInput for $ty
@@ -113,21 +111,21 @@ macro_rules! container {
 }
 
 container! {
-    (T) Option<T>, T;
-    (T) Vec<T>, T;
-    (T) VecDeque<T>, T;
-    (T) LinkedList<T>, T;
-    (T: Ord) BinaryHeap<T>, T;
-    (T: Ord) BTreeSet<T>, T;
-    (T: Eq + Hash, S: BuildHasher + Default + Send + 'static) HashSet<T, S>, T;
-    (T, const N: usize) [T; N], T;
-    (T) Range<T>, T;
-    (T) RangeInclusive<T>, T;
-    (T) Bound<T>, T;
-    (T) std::num::Wrapping<T>, T;
-    (T) std::cmp::Reverse<T>, T;
-    (T) Box<T>, T;
-    (T) Box<[T]>, T;
+    (T) Option<T>, T, T::ONE_TEXT;
+    (T) Vec<T>, T, false;
+    (T) VecDeque<T>, T, false;
+    (T) LinkedList<T>, T, false;
+    (T: Ord) BinaryHeap<T>, T, false;
+    (T: Ord) BTreeSet<T>, T, false;
+    (T: Eq + Hash, S: BuildHasher + Default + Send + 'static) HashSet<T, S>, T, false;
+    (T, const N: usize) [T; N], T, false;
+    (T) Range<T>, T, false;
+    (T) RangeInclusive<T>, T, false;
+    (T) Bound<T>, T, false;
+    (T) std::num::Wrapping<T>, T, T::ONE_TEXT;
+    (T) std::cmp::Reverse<T>, T, T::ONE_TEXT;
+    (T) Box<T>, T, T::ONE_TEXT;
+    (T) Box<[T]>, T, false;
 }
 
 /// Containers whose part may have no size: a text, a list, any other type.
@@ -138,6 +136,7 @@ macro_rules! shared {
         }
         impl<$($generics)*> OpenInput for $ty
         where T: Part<Sized: OpenInput>, $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            const ONE_TEXT: bool = <T::Sized as OpenInput>::ONE_TEXT;
             fn fields(fields: &mut Fields) { fields.visit::<T::Sized>(); }
         }
         impl<$($generics)*> ToolInput for $ty
@@ -189,6 +188,7 @@ macro_rules! several {
         }
         impl<$($part),*> OpenInput for $ty
         where $($part: OpenInput,)* $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            const ONE_TEXT: bool = false;
             fn fields(fields: &mut Fields) { $(fields.visit::<$part>();)* }
         }
         impl<$($part),*> ToolInput for $ty
@@ -220,6 +220,7 @@ macro_rules! opened {
         }
         impl<$($generics)*> OpenInput for $ty
         where $($part: OpenInput,)* $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            const ONE_TEXT: bool = false;
             fn fields(_fields: &mut Fields) { $(_fields.visit::<$part>();)* }
         }
     )*};
@@ -238,6 +239,7 @@ macro_rules! maps {
         }
         impl<$($generics)*> OpenInput for $ty
         where K: OpenInput, V: OpenInput, $ty: DeserializeOwned + JsonSchema + Send + 'static {
+            const ONE_TEXT: bool = false;
             fn fields(fields: &mut Fields) {
                 fields.visit::<K>();
                 fields.visit::<V>();

@@ -1,7 +1,7 @@
 //! The tripwire: does something that leaves the server contain the session tenant's id?
 //!
 //! It is a detector and not a guarantee: it knows the usual spellings of an identifier, and only
-//! that of the caller's own tenant. What keeps other tenants' data away is row-level security.
+//! that of the caller's own tenant, and of the one where an operator is at home. What keeps other tenants' data away is row-level security.
 //!
 //! Invariant: scanning reads each byte a few times at most, and allocates only for a text with
 //! `\u` escapes in it.
@@ -31,6 +31,8 @@ pub(crate) enum Tripwire {
     Text(text::TextWire),
     /// As the value of a member whose name is a tenant word. A short number is in every result.
     Member(member::MemberWire),
+    /// The tenant that was chosen, and the one where the caller is at home.
+    Both(Arc<Tripwire>, Arc<Tripwire>),
     /// Nothing, to measure what looking costs.
     #[cfg(test)]
     Off,
@@ -54,6 +56,9 @@ impl Tripwire {
         if matches!(self, Self::Off) {
             return false;
         }
+        if let Self::Both(one, other) = self {
+            return one.finds(bytes) || other.finds(bytes);
+        }
         if let Self::Uuid(wire) = self {
             let mut escapes = false;
             return wire.finds(bytes, &mut escapes)
@@ -70,6 +75,7 @@ impl Tripwire {
             Self::Uuid(wire) => wire.finds(bytes, &mut false),
             Self::Text(wire) => wire.finds(bytes),
             Self::Member(wire) => wire.finds(bytes),
+            Self::Both(one, other) => one.finds_as_written(bytes) || other.finds_as_written(bytes),
             #[cfg(test)]
             Self::Off => false,
         }
@@ -83,6 +89,7 @@ impl std::fmt::Debug for Tripwire {
             Self::Uuid(_) => "Tripwire(uuid)",
             Self::Text(_) => "Tripwire(text)",
             Self::Member(_) => "Tripwire(member)",
+            Self::Both(..) => "Tripwire(both)",
             #[cfg(test)]
             Self::Off => "Tripwire(off)",
         })
@@ -111,6 +118,15 @@ impl Tripwires {
     #[cfg(test)]
     fn switch(&self, on: bool) {
         self.off.store(!on, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// For a session of `tenant`, of a caller who is at home in another one, if there is such.
+    pub(crate) fn of_session(&self, tenant: &TenantId, home: Option<&TenantId>) -> Arc<Tripwire> {
+        let own = self.of(tenant);
+        match home.filter(|home| *home != tenant) {
+            Some(home) => Arc::new(Tripwire::Both(own, self.of(home))),
+            None => own,
+        }
     }
 
     pub(crate) fn of(&self, tenant: &TenantId) -> Arc<Tripwire> {

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
 use super::Tripwire;
+use super::Tripwires;
 use crate::id::TenantId;
 
 const ID: &str = "0190f3b2-7c1e-7d4a-9b6f-3e5a8c2d1f07";
@@ -217,4 +218,19 @@ fn a_large_result_is_scanned_quickly() {
         "{:?}",
         start.elapsed()
     );
+}
+
+#[test]
+fn an_operator_is_told_neither_the_chosen_tenant_nor_the_home() {
+    let (chosen, home) = (uuid::Uuid::from_u128(7), uuid::Uuid::from_u128(9));
+    let wires = Tripwires::new("tenant_id");
+    let (chosen_id, home_id) = (TenantId::uuid(chosen), TenantId::uuid(home));
+    let both = wires.of_session(&chosen_id, Some(&home_id));
+    for told in [chosen, home] {
+        assert!(both.finds(format!("{{\"x\":\"{told}\"}}").as_bytes()));
+    }
+    assert!(!both.finds(uuid::Uuid::from_u128(8).to_string().as_bytes()));
+    // At home in the chosen one: there is one to look for.
+    let one = wires.of_session(&chosen_id, Some(&chosen_id));
+    assert!(matches!(*one, Tripwire::Uuid(_)));
 }

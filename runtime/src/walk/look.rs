@@ -106,6 +106,15 @@ impl Walk {
         walk
     }
 
+    /// With what a server knows.
+    pub(crate) fn with(extra: Extra, waivers: Vec<Waiver>, reserved: Vec<String>) -> Self {
+        Self {
+            extra,
+            waivers,
+            reserved,
+        }
+    }
+
     /// A further word for a tenant, such as a product's own.
     pub fn word(mut self, word: impl Into<String>) -> Self {
         self.extra.words.push(word.into());
@@ -149,8 +158,28 @@ impl Walk {
     /// not refuse to: no argument follows from a sentence.
     #[must_use]
     pub fn warnings<'a>(&self, tools: impl IntoIterator<Item = &'a Tool>) -> Vec<Finding> {
-        let look = |tool| super::prose(tool, &self.extra);
+        let look = |tool| super::prose(&super::texts_of_tool(tool), &self.extra);
         tools.into_iter().flat_map(look).collect()
+    }
+
+    /// The same in the descriptions of prompts and of their arguments.
+    #[must_use]
+    pub fn warnings_of_prompts<'a>(
+        &self,
+        prompts: impl IntoIterator<Item = &'a Prompt>,
+    ) -> Vec<Finding> {
+        let look = |prompt| super::prose(&super::texts_of_prompt(prompt), &self.extra);
+        prompts.into_iter().flat_map(look).collect()
+    }
+
+    /// The same in the descriptions of resource templates.
+    #[must_use]
+    pub fn warnings_of_templates<'a>(
+        &self,
+        templates: impl IntoIterator<Item = &'a ResourceTemplate>,
+    ) -> Vec<Finding> {
+        let look = |template| super::prose(&super::texts_of_template(template), &self.extra);
+        templates.into_iter().flat_map(look).collect()
     }
 
     /// Looks at the tools of a router, in the order of their names.

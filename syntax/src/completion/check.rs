@@ -32,6 +32,8 @@ pub(super) fn check<'t>(tool: &'t Tool, errors: &mut Errors) -> Option<Target<'t
             );
             None
         }
+        // What was meant to say it has been told of.
+        (None, None) if tool.options.unknown => None,
         (None, None) => {
             errors.push(
                 &tool.item.sig.ident,

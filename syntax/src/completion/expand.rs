@@ -35,10 +35,9 @@ pub(super) fn expand(tool: &Tool, target: &Target<'_>) -> TokenStream {
         let span = Span::mixed_site().located_at(argument.name_span);
         quote_spanned! {span=>
             #(#cfg)*
-            const _: () = ::core::assert!(
-                <#name as #krate::Completion>::TARGET.has(#asked),
-                #message
-            );
+            const _: () = if !<#name as #krate::Completion>::TARGET.has(#asked) {
+                ::core::panic!("{}", <#name as #krate::Completion>::TARGET.lacks(#message).text())
+            };
         }
     });
     quote! {

@@ -45,6 +45,9 @@ fn own_name(input: &Input, names: &Names, errors: &mut Errors) {
 
 fn field(field: &Field, names: &Names, errors: &mut Errors) {
     let before = errors.len();
+    if field.not_tenant.is_none() && names::refuse_tenant_id(&field.ty, errors) {
+        return;
+    }
     for name in &field.names {
         let excepted = field.not_tenant.is_some();
         // One field is one mistake, under however many names.

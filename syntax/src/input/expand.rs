@@ -10,7 +10,7 @@ use syn::spanned::Spanned;
 use syn::{Generics, Ident, Path, Type};
 
 use super::bounds::bounded;
-use super::model::{Field, Input, Outside, Reading};
+use super::model::{Field, InText, Input, Outside, Reading};
 
 /// The implementations for a checked input type.
 pub(super) fn input(input: &Input) -> TokenStream {
@@ -32,12 +32,37 @@ pub(super) fn input(input: &Input) -> TokenStream {
         true => quote!(_),
         false => quote!(fields),
     };
+    let one_text = one_text(input, &krate);
     let body = quote! {
+        #one_text
         fn fields(#parameter: &mut #krate::__private::Fields) {
             #(#calls)*
         }
     };
     implementation(input, &krate, &body)
+}
+
+/// Says that one text can't stand for the type, where that is sure.
+fn one_text(input: &Input, krate: &TokenStream) -> TokenStream {
+    let own = |field: &&Field| matches!(field.reading, Reading::Own) && field.open.is_none();
+    match (input.in_text, input.fields.as_slice()) {
+        (InText::No, _) if input.custom.is_empty() && input.open.is_empty() => {
+            quote!(
+                const ONE_TEXT: bool = false;
+            )
+        }
+        (InText::AsItsField, [field]) if own(&field) => {
+            let ty = &field.ty;
+            quote! {
+                const ONE_TEXT: bool = {
+                    #[allow(unused_imports)]
+                    use #krate::__private::Unjudged as _;
+                    #krate::__private::InText::<#ty>::FITS
+                };
+            }
+        }
+        _ => TokenStream::new(),
+    }
 }
 
 /// The same for a type with mistakes: nothing of it is judged again. What is never read itself gets

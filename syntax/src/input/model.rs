@@ -11,6 +11,8 @@ pub(crate) struct Input {
     pub(crate) generics: Generics,
     /// Around one value of another type, without a name of its own for it.
     pub(crate) newtype: bool,
+    /// Whether one text may stand for it.
+    pub(crate) in_text: InText,
     /// The type that is read in its place: serde's `from` and `try_from`.
     pub(crate) proxy: Option<Type>,
     /// Property names that belong to no field: tags and externally tagged variants.
@@ -20,6 +22,17 @@ pub(crate) struct Input {
     pub(crate) custom: Vec<Custom>,
     pub(crate) not_tenant: Option<LitStr>,
     pub(crate) open: Vec<LitStr>,
+}
+
+/// Whether a value may come in one text, as far as the item tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InText {
+    /// It has parts.
+    No,
+    /// If its only field's type may.
+    AsItsField,
+    /// The schema decides when the server starts.
+    Unsure,
 }
 
 /// A property name that belongs to no field.

@@ -4,10 +4,11 @@
 use proc_macro2::TokenStream;
 use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, Variant};
 
-use super::model::{Field, Input, Name, Outside};
+use super::model::{Field, InText, Input, Name, Outside};
 use super::serde::{Attributes, Cases, Side};
 use crate::attributes::{entries_of, key, path, reason};
 use crate::errors::Errors;
+use crate::spelling::meant;
 
 /// Reads the type, as values of it go this way.
 pub(crate) fn input(item: DeriveInput, side: Side, errors: &mut Errors) -> Input {
@@ -19,6 +20,7 @@ pub(crate) fn input(item: DeriveInput, side: Side, errors: &mut Errors) -> Input
         ident: item.ident,
         generics: item.generics,
         newtype: is_newtype(&item.data, container.transparent),
+        in_text: in_text(&item.data, &container),
         names: tags
             .map(|tag| Outside {
                 name: tag.clone(),
@@ -52,6 +54,23 @@ pub(crate) fn input(item: DeriveInput, side: Side, errors: &mut Errors) -> Input
         ),
     }
     input
+}
+
+/// What of the form decides whether one text may stand for the whole.
+fn in_text(data: &Data, container: &Attributes) -> InText {
+    match data {
+        _ if container.proxy.is_some() => InText::Unsure,
+        _ if is_newtype(data, container.transparent) => InText::AsItsField,
+        Data::Struct(_) => InText::No,
+        Data::Enum(data) if container.is_external() => {
+            let whole = |it: &Variant| !matches!(it.fields, Fields::Unit);
+            match data.variants.iter().any(whole) {
+                true => InText::No,
+                false => InText::Unsure,
+            }
+        }
+        _ => InText::Unsure,
+    }
 }
 
 /// One value in a wrapper: `struct OrgId(Uuid)`.
@@ -180,7 +199,11 @@ impl Ours {
                 "open" => ours.open = reason(&meta, "open = \"labels that users invent\"", errors),
                 _ => errors.push(
                     meta.path(),
-                    format!("unknown key `{key}`\nhelp: {}", known(place)),
+                    format!(
+                        "unknown key `{key}`{}\nhelp: {}",
+                        meant(&key, None, KEYS),
+                        known(place)
+                    ),
                 ),
             }
         }
@@ -188,11 +211,16 @@ impl Ours {
     }
 }
 
+/// What stands in `#[tool(…)]` within a type.
+const KEYS: &[&str] = &["not_tenant", "open"];
+
 fn known(place: Place) -> &'static str {
     match place {
         Place::Container => "a type knows `not_tenant`, `open` and `crate`",
         Place::Variant | Place::Field => {
-            "a field knows `not_tenant` and `open`; its name and default are serde's: `#[serde(rename = \"…\", default)]`"
+            "a field knows `not_tenant` and `open`; its name and default are serde's: \
+             `#[serde(rename = \"…\", default)]`, its limits schemars': \
+             `#[schemars(range(min = 1), length(max = 200), regex(pattern = \"…\"))]`"
         }
     }
 }

@@ -63,7 +63,8 @@ pub(super) fn expand(tool: &Tool) -> TokenStream {
 
         #(#cfg)*
         #[doc = #of_attr]
-        pub fn #attr() -> #krate::__private::PublishedTool {
+        #[warn(dead_code, reason = "nothing serves this tool: put `#[rmcp::tool_router]` on the `impl`, and serve its router")]
+        fn #attr() -> #krate::__private::PublishedTool {
             #krate::__private::published(Self::#spec)
         }
 

@@ -34,6 +34,7 @@ pub(super) fn output(output: &Input) -> TokenStream {
 pub(super) fn fallback(output: &Input) -> TokenStream {
     let krate = krate(output.krate.as_ref());
     let body = quote! {
+        const REFUSED: bool = true;
         fn parts(_: &mut #krate::__private::Parts) {}
     };
     implementation(output, &krate, &body)

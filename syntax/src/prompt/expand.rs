@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::attributes::conditions;
-use crate::tool::expand::{call, krate, marker, specification};
+use crate::tool::expand::{call, krate, marker, specification, texts_alone};
 use crate::tool::model::Tool;
 
 /// The function, the type that carries the prompt, and its implementation.
@@ -19,6 +19,7 @@ pub(super) fn expand(tool: &Tool) -> TokenStream {
     let output = &tool.output;
     let specification = specification(tool, &krate);
     let call = call(tool, &krate);
+    let texts_alone = texts_alone(tool, &krate);
     quote! {
         #function
         #marker
@@ -32,6 +33,7 @@ pub(super) fn expand(tool: &Tool) -> TokenStream {
             }
             #call
         }
+        #texts_alone
     }
 }
 

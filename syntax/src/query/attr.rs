@@ -12,6 +12,7 @@ use super::judge::{Desk, Question, Text};
 use super::provenance;
 use crate::attributes;
 use crate::errors::Errors;
+use crate::spelling::meant;
 
 /// Which attribute or macro is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,17 @@ impl Kind {
 }
 
 impl Kind {
+    /// All keys but the names of choices.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Tenant => &["file", "returns_tenant", "catalog", "crate", "optional"],
+            Self::System => &[
+                "role", "tables", "reason", "file", "catalog", "crate", "optional",
+            ],
+            Self::Unproved => &["reason", "returns_tenant", "catalog", "crate"],
+        }
+    }
+
     /// The keys that the example does not show.
     fn further(self) -> &'static str {
         match self {
@@ -73,6 +85,8 @@ pub(super) struct QueryAttr {
     pub(super) reason: Option<LitStr>,
     /// `returns_tenant = "…"`: why a client is told the tenant.
     pub(super) returns_tenant: Option<LitStr>,
+    /// Every key that is written, well or not.
+    keys: Vec<String>,
 }
 
 /// What confines a statement that runs before there is a tenant.
@@ -118,7 +132,10 @@ impl QueryAttr {
             system: None,
             reason: None,
             returns_tenant: None,
+            keys: Vec::new(),
         };
+        // The last token that is written: what is missing would follow it.
+        let tokens_end = tokens.clone().into_iter().last().map(|token| token.span());
         let Some(arguments) = errors.absorb(Parser::parse2(Arguments::parse, tokens)) else {
             return attr;
         };
@@ -126,6 +143,7 @@ impl QueryAttr {
         let mut role = None;
         let mut tables = None;
         for entry in attributes::entries(arguments.entries, errors) {
+            attr.keys.push(attributes::key(&entry));
             match (attributes::key(&entry).as_str(), kind) {
                 ("crate", _) => {
                     if let Some(path) = attributes::path(&entry, errors) {
@@ -136,11 +154,12 @@ impl QueryAttr {
                     attr.catalog = attributes::text(&entry, "catalog = \"other.toml\"", errors);
                 }
                 ("reason", Kind::System | Kind::Unproved) => {
-                    attr.reason = attributes::text(&entry, "reason = \"…\"", errors);
+                    attr.reason =
+                        attributes::reason(&entry, "reason = \"login: which organisation\"", errors);
                 }
                 ("returns_tenant", Kind::Tenant | Kind::Unproved) => {
                     let example = "returns_tenant = \"the profile shows the organisation\"";
-                    attr.returns_tenant = attributes::text(&entry, example, errors);
+                    attr.returns_tenant = attributes::reason(&entry, example, errors);
                 }
                 ("role", Kind::System) => {
                     role = attributes::text(&entry, "role = \"auth\"", errors);
@@ -164,9 +183,10 @@ impl QueryAttr {
                     );
                 }
                 (key, _) => errors.push(
-                    &entry,
+                    entry.path(),
                     format!(
-                        "unknown argument `{key}`\nhelp: write `{}`, with {} behind it where needed",
+                        "unknown argument `{key}`{}\nhelp: write `{}`, with {} behind it where needed",
+                        meant(key, None, kind.keys()),
                         kind.example(),
                         kind.further()
                     ),
@@ -177,7 +197,8 @@ impl QueryAttr {
             let message = "the statement is here and in a file: remove one of them";
             errors.push(file, message);
         }
-        attr.require(role, tables, errors);
+        let place = attr.place(tokens_end);
+        attr.require(role, tables, place, errors);
         attr
     }
 
@@ -230,9 +251,27 @@ impl QueryAttr {
         provenance::carried(text, proof?).map(|_| reason.value())
     }
 
+    /// Where something that is missing is told: at the statement, which lacks it, else behind
+    /// everything that is written.
+    fn place(&self, end: Option<Span>) -> Span {
+        let statement = self.sql.as_ref().or(self.file.as_ref());
+        statement
+            .map(LitStr::span)
+            .or(end)
+            .unwrap_or_else(Span::call_site)
+    }
+
     /// What must not be missing.
-    fn require(&mut self, role: Option<LitStr>, tables: Option<Vec<String>>, errors: &mut Errors) {
+    fn require(
+        &mut self,
+        role: Option<LitStr>,
+        tables: Option<Vec<String>>,
+        place: Span,
+        errors: &mut Errors,
+    ) {
         let example = self.kind.example();
+        // What is there and wrong has been told of.
+        let given = |key: &str| self.keys.iter().any(|given| given == key);
         if self.kind == Kind::System {
             if let (Some(role), Some(tables)) = (&role, &tables) {
                 self.system = Some(System {
@@ -240,28 +279,38 @@ impl QueryAttr {
                     tables: tables.clone(),
                 });
             }
-            if role.is_none() {
+            if role.is_none() && !given("role") {
                 errors.push_at(
-                    Span::call_site(),
-                    format!("name the role that the statement runs as: `{example}`"),
+                    place,
+                    format!(
+                        "the role that this statement runs as is missing\n\
+                         help: add `role = \"…\"`: `{example}`"
+                    ),
                 );
             }
-            if tables.is_none() {
+            if tables.is_none() && !given("tables") {
                 errors.push_at(
-                    Span::call_site(),
-                    format!("name the tables that the statement may touch: `{example}`"),
+                    place,
+                    format!(
+                        "the tables that this statement may touch are missing\n\
+                         help: add `tables(…)`: `{example}`"
+                    ),
                 );
             }
         }
-        if self.kind != Kind::Tenant && self.reason.is_none() {
+        if self.kind != Kind::Tenant && self.reason.is_none() && !given("reason") {
+            let why = match self.kind {
+                Kind::Unproved => "why this statement may run without a proof is missing",
+                _ => "why this statement needs no tenant is missing",
+            };
             errors.push_at(
-                Span::call_site(),
-                format!("say why this statement needs no tenant: `{example}`"),
+                place,
+                format!("{why}\nhelp: add `reason = \"…\"`: `{example}`"),
             );
         }
         if self.kind == Kind::Unproved && self.sql.is_none() && !self.unread {
             errors.push_at(
-                Span::call_site(),
+                place,
                 format!("the statement is a string literal: `{example}`"),
             );
         }

@@ -16,7 +16,6 @@ use super::expand::{self, Constant};
 use super::float;
 use super::item::Function;
 use super::judge::{Desk, Question, Text, about_parameter, judge_alone};
-use super::output;
 use super::provenance::{self, Carried};
 use super::sqlx_macro::{self, MacroCall, MacroRows};
 use super::text_value;
@@ -69,16 +68,7 @@ pub(super) fn expand(attr: &QueryAttr, mut function: Function, desk: &mut Desk<'
         let statements = function.body.iter().flat_map(|body| &body.stmts);
         return function.with_body(&quote!(#stamp #watched #(#statements)*));
     }
-    let mut ignored = Errors::default();
-    let output = match returns_stream(&original) {
-        true => output::read(&original, &mut ignored),
-        false => None,
-    };
-    expand::refused(attr, &original, output.as_ref(), &desk.errors)
-}
-
-fn returns_stream(function: &Function) -> bool {
-    super::item::spelled(&function.sig.output).contains("impl")
+    expand::refused(attr, &original, &desk.errors)
 }
 
 fn rewrite(attr: &QueryAttr, function: &mut Function, project: &Arc<Project>, desk: &mut Desk<'_>) {
@@ -227,6 +217,15 @@ impl Rewriter<'_, '_> {
             let sql = &checked.sql;
             *first = parse_quote!(#sql);
         }
+        if let (true, Some(columns @ (0 | 2..))) =
+            (function.starts_with("query_scalar"), checked.columns)
+        {
+            let message = format!(
+                "`{function}` reads one column, and the statement returns {columns}\n\
+                 help: `query_as::<_, (…)>(\"…\")` reads them all, a type for each"
+            );
+            self.desk.errors.push_at(text.span, message);
+        }
         if function.ends_with("_with") {
             if !checked.uncast.is_empty() {
                 let message = float::unseen(&checked.uncast, &function);
@@ -323,6 +322,7 @@ impl Rewriter<'_, '_> {
             sql,
             writes: proof.writes,
             carried: provenance::carried(text, &proof),
+            columns: proof.columns.as_ref().map(Vec::len),
             uncast: float::uncast(self.attr.kind, &proof).to_vec(),
             untexted: text_value::untexted(self.attr.kind, &proof).to_vec(),
         })
@@ -433,6 +433,8 @@ struct Checked {
     writes: bool,
     /// Rows that tell the tenant.
     carried: Option<Carried>,
+    /// How many columns a row has, if that is known.
+    columns: Option<usize>,
     /// Parameters that take no float.
     uncast: Vec<u32>,
     /// Parameters that take no text.

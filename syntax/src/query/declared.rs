@@ -44,6 +44,8 @@ pub(super) struct Declared<'a> {
     pub(super) span: Span,
     /// Rows that tell the tenant, without a reason.
     pub(super) carried: Option<Carried>,
+    /// How many columns a row has; one where that is not known.
+    pub(super) columns: usize,
     /// The files that the compiler watches.
     pub(super) read: Vec<String>,
 }
@@ -70,7 +72,7 @@ pub(super) fn expand(attr: &QueryAttr, function: &Function, desk: &mut Desk<'_>)
     let output = output::read(function, &mut desk.errors);
     match check(attr, function, output.clone(), desk) {
         Some(declared) if desk.errors.is_empty() => expand::declared(&declared),
-        _ => expand::refused(attr, function, output.as_ref(), &desk.errors),
+        _ => expand::refused(attr, function, &desk.errors),
     }
 }
 
@@ -80,7 +82,7 @@ fn check<'a>(
     output: Option<Output>,
     desk: &mut Desk<'_>,
 ) -> Option<Declared<'a>> {
-    let arguments = signature(attr, function, output.as_ref(), &mut desk.errors);
+    let arguments = signature(attr, function, &mut desk.errors);
     if attr.unread {
         return None;
     }
@@ -129,7 +131,12 @@ fn check<'a>(
     let mut texts_of_callers = text_value::Texts::new(attr, function);
     let mut statements = Vec::new();
     let mut rows = Vec::new();
-    let readable = judged.iter().all(|judged| judged.prepared.is_some());
+    let mut columns = Vec::new();
+    // What a text that does not parse uses is not known.
+    let readable = judged.iter().all(|judged| {
+        let mut problems = judged.problems.iter();
+        judged.prepared.is_some() && !problems.any(|problem| problem.code == Code::SYNTAX)
+    });
     let carried = tells_tenant(
         attr,
         function,
@@ -142,11 +149,13 @@ fn check<'a>(
         let Some(prepared) = &judged.prepared else {
             continue;
         };
+        arguments.excuse(&judged.problems);
         let bound = arguments.bind(text, prepared, &mut desk.errors);
         let (Some(proof), Some(bound)) = (&judged.proof, bound) else {
             continue;
         };
         rows.push(proof.returns_rows);
+        columns.extend(proof.columns.as_ref().map(Vec::len));
         floats.refuse(prepared, proof, &bound, &mut desk.errors);
         texts_of_callers.refuse(prepared, proof, &bound, &mut desk.errors);
         statements.push(Proven {
@@ -165,6 +174,14 @@ fn check<'a>(
     for (output, returns_rows) in output.iter().cycle().zip(rows) {
         fits(output, returns_rows, function, &mut desk.errors);
     }
+    // With choices there may be several numbers; one that does not fit is enough.
+    columns.sort_unstable();
+    columns.dedup();
+    if let Some(row) = output.as_ref().and_then(Output::row) {
+        columns
+            .iter()
+            .for_each(|count| fits_tuple(row, *count, &mut desk.errors));
+    }
     if readable {
         arguments.refuse_unused(&mut desk.errors);
     }
@@ -180,6 +197,7 @@ fn check<'a>(
         statements,
         output: output?,
         catalog: project.catalog.id().to_owned(),
+        columns: columns.into_iter().find(|count| *count != 1).unwrap_or(1),
         span: text.span,
         carried,
         read: desk.read.clone(),
@@ -373,11 +391,10 @@ fn same(a: &Diagnostic, b: &Diagnostic) -> bool {
 fn signature<'a>(
     attr: &QueryAttr,
     function: &'a Function,
-    output: Option<&Output>,
     errors: &mut Errors,
 ) -> Option<(&'a Ident, Vec<&'a Ident>)> {
     let sig = &function.sig;
-    let streams = matches!(output, Some(Output::Stream(_, false)));
+    let streams = output::streams(function) == Some(false);
     if sig.asyncness.is_none() && !streams {
         errors.push(
             sig.fn_token,
@@ -448,6 +465,29 @@ fn named<'a>(argument: &'a PatType, errors: &mut Errors) -> Option<&'a Ident> {
 /// Syntax only, for a helpful message; the type itself is checked by what the expansion calls.
 fn looks_like_scope(argument: &PatType) -> bool {
     matches!(&*argument.ty, syn::Type::Reference(reference) if reference.mutability.is_some())
+}
+
+/// A tuple against the number of columns: sqlx would leave the last ones out in silence.
+fn fits_tuple(row: &syn::Type, columns: usize, errors: &mut Errors) {
+    let syn::Type::Tuple(tuple) = row else {
+        return;
+    };
+    let count = |count: usize, noun: &str| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    };
+    if tuple.elems.len() != columns {
+        errors.push(
+            tuple,
+            format!(
+                "the statement returns {}, and this tuple takes {}\n\
+                 help: write a type for each column, in their order, or a struct that derives \
+                 `sqlx::FromRow`",
+                count(columns, "column"),
+                tuple.elems.len()
+            ),
+        );
+    }
 }
 
 /// The return type against what the statement gives.

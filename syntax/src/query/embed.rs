@@ -27,8 +27,9 @@ pub fn catalog(tokens: TokenStream, files: &dyn Files) -> TokenStream {
     match desk.project(attr.catalog.as_ref(), Span::call_site()) {
         Some(project) if desk.errors.is_empty() => constant(&attr.krate, &project),
         _ => {
-            let errors = desk.errors.compile_errors();
-            quote!({ #errors ::core::panic!("refused at compile time") })
+            let (errors, krate) = (desk.errors.compile_errors(), &attr.krate);
+            // A call, and no `panic!` in sight: the compiler would warn of code behind it.
+            quote!({ #errors #krate::__private::Catalog::refused() })
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Generated code names the user's own items and `::watertight::__private` (or what `crate = path`
 //! says), always by absolute path.
 
-use proc_macro2::{Literal, Span, TokenStream};
+use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{LitStr, Path};
@@ -85,26 +85,27 @@ pub(super) fn declared(declared: &Declared<'_>) -> TokenStream {
         output,
         read,
         carried,
+        columns,
         ..
     } = declared;
     let krate = &attr.krate;
     let start = statements(declared);
     let fetch = match output {
         Output::All(ty) => {
-            let decoder = decoder(krate, ty, false);
+            let decoder = decoder(krate, ty, false, *columns);
             quote!(.fetch_all(#decoder).await)
         }
         Output::AtMostOne(ty) => {
-            let decoder = decoder(krate, ty, false);
+            let decoder = decoder(krate, ty, false, *columns);
             quote!(.fetch_optional(#decoder).await)
         }
         Output::One(ty) => {
             // `Vec<u8>` in full is one column; behind an alias no `Vec` can be told from rows.
-            let decoder = decoder(krate, ty, !output::is_spelled_shape(ty));
+            let decoder = decoder(krate, ty, !output::is_spelled_shape(ty), *columns);
             quote!(.fetch_one(#decoder).await)
         }
         Output::Stream(ty, _) => {
-            let decoder = decoder(krate, ty, false);
+            let decoder = decoder(krate, ty, false, *columns);
             quote!(.stream(#decoder))
         }
         Output::Affected => quote!(.affected().await),
@@ -238,44 +239,32 @@ pub(super) fn watched(read: &[String]) -> TokenStream {
     quote!(#(const _: &[u8] = ::core::include_bytes!(#read);)*)
 }
 
-/// Picks row or column by the traits of the user's own type, whose tokens carry the span.
-/// Each `&` more lets method lookup try one trait more; the first looks for hidden shapes.
-fn decoder(krate: &Path, ty: &syn::Type, look_for_shapes: bool) -> TokenStream {
+/// Picks row or column by the traits of the user's own type, whose tokens carry the span: a type
+/// that does not fit is told there, once. Each `&` more lets method lookup try one trait more; the
+/// first looks for hidden shapes.
+fn decoder(krate: &Path, ty: &syn::Type, look_for_shapes: bool, columns: usize) -> TokenStream {
     let (shape, reference) = match look_for_shapes {
         true => (quote!(ByShape as _,), quote!(&)),
         false => (TokenStream::new(), TokenStream::new()),
     };
-    let wanted =
-        quote_spanned!(ty.span()=> (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder());
-    // The block keeps the macro's own span: the compiler tells an unfit type once at the argument
-    // and once at the future, and drops the second only where both stand at one place.
+    let columns = Literal::usize_unsuffixed(columns);
     quote! {{
         #[allow(unused_imports)]
         use #krate::__private::{#shape ByRow as _, ByColumn as _, ByNothing as _};
-        #wanted
+        (#reference &&&#krate::__private::Wanted::<#ty>::NEW).decoder().of::<#ty, #columns>()
     }}
 }
 
 /// The user's function after an error: its signature stands, so that callers still resolve, and
 /// the body is one that fits every return type.
-pub(super) fn refused(
-    attr: &QueryAttr,
-    function: &Function,
-    output: Option<&Output>,
-    errors: &Errors,
-) -> TokenStream {
+pub(super) fn refused(attr: &QueryAttr, function: &Function, errors: &Errors) -> TokenStream {
     let krate = &attr.krate;
-    let body = match output {
-        Some(Output::Stream(ty, inside_result)) => {
-            let empty =
-                quote_spanned!(Span::call_site()=> #krate::__private::refused_stream::<#ty, _>());
-            if *inside_result {
-                quote!(::core::result::Result::Ok(#empty))
-            } else {
-                empty
-            }
-        }
-        _ => quote!(::core::panic!("refused at compile time")),
+    // What the stream is of follows from the return type.
+    let empty = quote!(#krate::__private::refused_stream());
+    let body = match output::streams(function) {
+        Some(true) => quote!(::core::result::Result::Ok(#empty)),
+        Some(false) => empty,
+        None => quote!(::core::panic!("refused at compile time")),
     };
     let errors = errors.compile_errors();
     let function = function.with_body(&body);

@@ -93,7 +93,10 @@ impl<'a> Desk<'a> {
             Ok(project) => Some(project),
             Err(message) => {
                 let place = catalog.map_or(place, LitStr::span);
-                self.errors.push_at(place, message);
+                match self.files.is_told(&message) {
+                    true => self.errors.told_elsewhere(),
+                    false => self.errors.push_at(place, message),
+                }
                 None
             }
         }

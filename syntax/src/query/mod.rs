@@ -3,7 +3,7 @@
 //! Stages: `attr`, `choice` and `item` parse, `output` reads the return type, `judge` asks the
 //! analysis, `declared` and `body` check, `expand` writes tokens. Invariant: the literal that is
 //! expanded is the text that was proved, and after any error the expansion holds a
-//! `compile_error!`.
+//! `compile_error!`, or another one of the same compilation holds it, and a body that runs nothing.
 
 mod attr;
 mod body;

@@ -105,6 +105,18 @@ pub(super) fn is_spelled_shape(ty: &Type) -> bool {
     last_name(ty).is_some_and(|name| matches!(name.as_str(), "Vec" | "Option" | "u64"))
 }
 
+/// Whether the function returns a stream of anything, and whether inside of a `Result`.
+pub(super) fn streams(function: &Function) -> Option<bool> {
+    let ReturnType::Type(_, returned) = &function.sig.output else {
+        return None;
+    };
+    let returned = plain(returned);
+    if stream_item(returned).is_some() {
+        return Some(false);
+    }
+    stream_item(result_value(returned)?).map(|_| true)
+}
+
 fn stream(item: &Type, inside_result: bool, errors: &mut Errors) -> Option<Output> {
     match result_value(item) {
         Some(row) => Some(Output::Stream(row.clone(), inside_result)),

@@ -5,6 +5,8 @@
 
 use syn::Ident;
 use syn::ext::IdentExt as _;
+use watertight_analysis::catalog::distance;
+use watertight_analysis::diagnostic::{Code, Diagnostic};
 use watertight_analysis::prepare::Prepared;
 
 use super::judge::{Text, about_parameter};
@@ -39,6 +41,24 @@ impl<'a> Arguments<'a> {
     fn mark(&mut self, index: usize) {
         if let Some(used) = self.used.get_mut(index) {
             *used = true;
+        }
+    }
+
+    /// What a problem says of a parameter is said: `$tenant_id comes from the caller` is not told
+    /// again as a parameter without an argument.
+    pub(super) fn excuse(&mut self, problems: &[Diagnostic]) {
+        let of_the_tenant = [
+            Code::CALLER_TENANT,
+            Code::FOREIGN_WRITE,
+            Code::TENANT_ASSIGNED,
+        ];
+        for problem in problems
+            .iter()
+            .filter(|it| of_the_tenant.contains(&it.code))
+        {
+            let names = problem.message.split("`$").skip(1);
+            let names = names.filter_map(|rest| rest.split('`').next());
+            self.told.extend(names.map(str::to_owned));
         }
     }
 
@@ -153,22 +173,4 @@ fn closest(name: &str, arguments: &[&Ident]) -> Option<usize> {
         .filter(|(distance, length, _)| *distance <= 1 + length / 4)
         .min()
         .map(|(_, _, index)| index)
-}
-
-/// Levenshtein's distance, over characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for ((y, diagonal), above) in b.iter().zip(&row).zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(x != *y))
-                .min(above + 1)
-                .min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::parse::Uri;
 use crate::attributes::conditions;
-use crate::tool::expand::{call, krate, marker, specification};
+use crate::tool::expand::{call, krate, marker, specification, texts_alone};
 use crate::tool::model::Tool;
 
 /// The function, the type that carries the resource, and its implementation.
@@ -21,6 +21,7 @@ pub(super) fn expand(tool: &Tool, uri: &Uri) -> TokenStream {
     let output = &tool.output;
     let specification = specification(tool, &krate);
     let call = call(tool, &krate);
+    let texts_alone = texts_alone(tool, &krate);
     quote! {
         #function
         #marker
@@ -37,6 +38,7 @@ pub(super) fn expand(tool: &Tool, uri: &Uri) -> TokenStream {
             }
             #call
         }
+        #texts_alone
     }
 }
 

@@ -1,9 +1,14 @@
 //! What a tool must be. Records every objection; expansion happens only where there is none.
 
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Expr, ExprLit, ExprUnary, Lit, ReturnType, Type, UnOp};
+use syn::{
+    Expr, ExprLit, ExprUnary, FnArg, GenericArgument, Ident, Lit, Pat, PathArguments, ReturnType,
+    Type, UnOp,
+};
 
 use super::model::{Argument, Kind, Limits, Parameter, Tool};
+use super::parse::is_context;
 use crate::errors::Errors;
 use crate::names::{self, Names, display};
 
@@ -12,6 +17,7 @@ pub(crate) fn check(tool: &Tool, names: &Names, errors: &mut Errors) {
     signature(tool, errors);
     returns(tool, errors);
     options(tool, errors);
+    writes(tool, errors);
     contexts(tool, errors);
     let mut seen: Vec<&str> = Vec::new();
     for argument in tool.arguments() {
@@ -88,15 +94,53 @@ fn returns(tool: &Tool, errors: &mut Errors) {
     match &tool.item.sig.output {
         ReturnType::Default => errors.push(
             &tool.item.sig.ident,
-            format!("a {noun} says what it returns\nhelp: add {}", example(tool.kind)),
+            format!(
+                "a {noun} says what it returns\nhelp: add {}",
+                example(tool.kind)
+            ),
         ),
         ReturnType::Type(_, ty) => errors.push(
             ty,
             format!(
-                "a {noun} returns `ToolResult<T>`, spelled out\nhelp: write `ToolResult<{}>` if this is the value itself",
-                display(ty)
+                "a {noun} returns `ToolResult<T>`, spelled out\nhelp: {}",
+                spelled_out(ty)
             ),
         ),
+    }
+}
+
+/// Containers, which are no results whatever they hold.
+const CONTAINERS: &[&str] = &[
+    "Arc", "Box", "Cow", "HashMap", "HashSet", "BTreeMap", "BTreeSet", "Option", "Vec", "VecDeque",
+];
+
+/// What to write in the place of a return type that is no `ToolResult`, as far as its name tells.
+fn spelled_out(ty: &Type) -> String {
+    let value = format!(
+        "write `ToolResult<{}>` if this is the value itself",
+        display(ty)
+    );
+    let Type::Path(path) = ty else { return value };
+    let Some(last) = path.path.segments.last() else {
+        return value;
+    };
+    let name = last.ident.to_string();
+    let inner = match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments.args.first(),
+        _ => None,
+    };
+    match inner {
+        Some(GenericArgument::Type(inner)) if name.ends_with("Result") => format!(
+            "write `ToolResult<{}>`; `?` makes a `ToolError` of a `DbError`, and \
+             `ToolError::internal` of any other",
+            display(inner)
+        ),
+        Some(GenericArgument::Type(inner)) if !CONTAINERS.contains(&name.as_str()) => format!(
+            "an alias can't be seen through: write `ToolResult<{}>` if `{name}` stands for a \
+             result\nhelp: {value}",
+            display(inner)
+        ),
+        _ => value,
     }
 }
 
@@ -159,6 +203,51 @@ fn options(tool: &Tool, errors: &mut Errors) {
     }
 }
 
+/// `cx.write()` in the body of a tool that says `read_only`. What the tokens don't show is refused
+/// when it is called.
+fn writes(tool: &Tool, errors: &mut Errors) {
+    if !tool.options.read_only.is_some_and(|hint| hint.value) {
+        return;
+    }
+    let contexts = tool.item.sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) if is_context(&typed.ty) => match &*typed.pat {
+            Pat::Ident(pattern) => Some(&pattern.ident),
+            _ => None,
+        },
+        _ => None,
+    });
+    for context in contexts {
+        if let Some(place) = call_of_write(tool.item.body.clone(), context) {
+            errors.push_at(
+                place,
+                "this tool says `read_only`, and this opens a scope that writes\n\
+                 note: clients ask nobody before they call a tool that changes nothing\n\
+                 help: take `read_only` off the attribute, or write `read()`",
+            );
+        }
+    }
+}
+
+/// `write` of `context.write(`, at any depth.
+fn call_of_write(tokens: TokenStream, context: &Ident) -> Option<Span> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let direct = tokens.windows(4).find_map(|tokens| match tokens {
+        [
+            TokenTree::Ident(own),
+            TokenTree::Punct(dot),
+            TokenTree::Ident(method),
+            TokenTree::Group(_),
+        ] if own == context && dot.as_char() == '.' && method == "write" => Some(method.span()),
+        _ => None,
+    });
+    direct.or_else(|| {
+        tokens.into_iter().find_map(|token| match token {
+            TokenTree::Group(group) => call_of_write(group.stream(), context),
+            _ => None,
+        })
+    })
+}
+
 /// The names that the protocol allows.
 fn is_tool_name(name: &str) -> bool {
     (1..=128).contains(&name.len())
@@ -190,6 +279,9 @@ fn contexts(tool: &Tool, errors: &mut Errors) {
 fn argument(kind: Kind, argument: &Argument, names: &Names, errors: &mut Errors) {
     let before = errors.len();
     let excepted = argument.not_tenant.is_some();
+    if !excepted && names::refuse_tenant_id(&argument.ty, errors) {
+        return;
+    }
     names::refuse_tenant_name(&argument.name, argument.name_span, excepted, names, errors);
     if errors.len() == before && !excepted {
         names::refuse_type_named_like_tenant(&argument.ty, names, errors);

@@ -6,7 +6,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Ident, Lit};
+use syn::{Expr, ExprLit, Ident, Lit, ReturnType, Type};
 
 use super::model::{Argument, Item, Kind, Limits, Parameter, Tool};
 use crate::attributes::conditions;
@@ -114,18 +114,23 @@ fn argument(argument: &Argument, krate: &TokenStream) -> TokenStream {
     };
     let description = argument.description.iter();
     let not_tenant = argument.not_tenant.iter();
-    let range = argument.range.iter().map(limits);
-    let length = argument.length.iter().map(limits);
-    let pattern = argument
-        .pattern
-        .iter()
-        .map(|(key, pattern)| quote_spanned!(key.span()=> .pattern(#pattern)));
+    let range = argument.range.iter();
+    let range = range.map(|range| limits(range, &TokenStream::new()));
+    // What a limit demands of the type is asked with the type's own tokens, to be told there.
+    let length = argument.length.iter().map(|length| {
+        let measured = quote!(#krate::__private::measured::<#ty>(),);
+        limits(length, &measured)
+    });
+    let pattern = argument.pattern.iter().map(|(key, pattern)| {
+        let text = quote!(#krate::__private::of_text::<#ty>());
+        quote_spanned!(key.span()=> .pattern(#text, #pattern))
+    });
     let default = argument.default.iter().map(|default| {
         let key = &default.key;
         match &default.value {
             None => quote_spanned!(key.span()=> .default(::core::default::Default::default())),
             Some(value) => {
-                let value = default_expression(value);
+                let value = default_expression(value, krate);
                 quote_spanned!(key.span()=> .default(#value))
             }
         }
@@ -136,32 +141,45 @@ fn argument(argument: &Argument, krate: &TokenStream) -> TokenStream {
     }
 }
 
-/// `range(1..=100)` becomes `.range(1, 100)`; a missing end leaves a call for the other one.
-fn limits(limits: &Limits) -> TokenStream {
+/// `range(1..=100)` becomes `.range(1, 100)`; a missing end leaves a call for the other one. `first` is
+/// what the call takes before them.
+fn limits(limits: &Limits, first: &TokenStream) -> TokenStream {
     let key = &limits.key;
     match (&limits.least, &limits.most) {
-        (Some(least), Some(most)) => quote_spanned!(key.span()=> .#key(#least, #most)),
+        (Some(least), Some(most)) => quote_spanned!(key.span()=> .#key(#first #least, #most)),
         (Some(least), None) => {
             let key = Ident::new(&format!("{key}_from"), key.span());
-            quote_spanned!(key.span()=> .#key(#least))
+            quote_spanned!(key.span()=> .#key(#first #least))
         }
         (None, Some(most)) => {
             let key = Ident::new(&format!("{key}_to"), key.span());
-            quote_spanned!(key.span()=> .#key(#most))
+            quote_spanned!(key.span()=> .#key(#first #most))
         }
         (None, None) => TokenStream::new(),
     }
 }
 
 /// A string literal becomes whatever string type the argument has.
-fn default_expression(value: &Expr) -> TokenStream {
+fn default_expression(value: &Expr, krate: &TokenStream) -> TokenStream {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),
             ..
-        }) => quote_spanned!(text.span()=> ::core::convert::Into::into(#text)),
+        }) => {
+            let support = at(quote!(#krate::__private), text.span());
+            quote_spanned!(text.span()=> #support::text_default(#text))
+        }
         other => other.to_token_stream(),
     }
+}
+
+/// The same tokens at another place.
+fn at(tokens: TokenStream, span: Span) -> TokenStream {
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    moved.collect()
 }
 
 /// The call of the user's function, and what it needs of the call's context and arguments.
@@ -198,13 +216,66 @@ impl Call {
             }
             Parameter::Whole(_) => quote!(#krate::__private::Parameters(#arguments.take_all()?)),
         });
-        // A result with another error type is a mismatch, shown at the return type.
         let span = Span::mixed_site().located_at(tool.item.sig.output.span());
+        let called = quote_spanned!(span=> #function(#(#values),*).await);
+        // Another error type is refused at its own tokens; where a path hides it, at the return type.
+        let expression = match (&tool.error, &tool.item.sig.output) {
+            (Some(error), _) if !is_tool_error(error) => {
+                quote!(#krate::__private::with_error::<#error, _>(#called))
+            }
+            (None, ReturnType::Type(_, ty)) if !is_tool_result(ty) => {
+                quote!(#krate::__private::with_result::<#ty, _>(#called))
+            }
+            _ => called,
+        };
         Self {
-            expression: quote_spanned!(span=> #function(#(#values),*).await),
+            expression,
             context: local(if has_context { "cx" } else { "_cx" }),
             arguments: quote!(#mutable #arguments),
         }
+    }
+}
+
+/// Refuses arguments that come as one text and whose types have several parts. Whether they have is
+/// the types' to say, so a constant asks each, at its own tokens.
+pub(crate) fn texts_alone(tool: &Tool, krate: &TokenStream) -> TokenStream {
+    let cfg = conditions(&tool.item.attrs);
+    let message = format!(
+        "an argument of a {} comes as one text, which this type can't be read from\n\
+         help: take a `String`, a number, a `Uuid`, a date or an enum of words",
+        tool.kind.noun()
+    );
+    let asked = tool.arguments().map(|argument| {
+        let ty = &argument.ty;
+        let span = Span::mixed_site().located_at(ty.span());
+        quote_spanned! {span=>
+            #(#cfg)*
+            const _: () = {
+                #[allow(unused_imports)]
+                use #krate::__private::Unjudged as _;
+                if !#krate::__private::InText::<#ty>::FITS {
+                    ::core::panic!("{}", #message)
+                }
+            };
+        }
+    });
+    asked.collect()
+}
+
+/// Whether the type is spelled as ours. What only bears the name does not fit where it is used.
+fn is_tool_error(ty: &Type) -> bool {
+    last_name(ty).is_some_and(|name| name == "ToolError")
+}
+
+fn is_tool_result(ty: &Type) -> bool {
+    last_name(ty).is_some_and(|name| name == "ToolResult")
+}
+
+fn last_name(ty: &Type) -> Option<&Ident> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|last| &last.ident),
+        Type::Group(group) => last_name(&group.elem),
+        _ => None,
     }
 }
 

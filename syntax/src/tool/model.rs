@@ -70,6 +70,8 @@ pub(crate) struct Tool {
     pub(crate) parameters: Vec<Parameter>,
     /// `T` of `ToolResult<T>`; `None` if the return type is something else.
     pub(crate) output: Option<Type>,
+    /// `E` of `Result<T, E>`, where it is spelled out.
+    pub(crate) error: Option<Type>,
 }
 
 /// The function itself. The body stays tokens: a half-typed one must come back unharmed.
@@ -97,6 +99,8 @@ pub(crate) struct Options {
     /// Of a completion: whose argument it completes.
     pub(crate) prompt: Option<Path>,
     pub(crate) resource: Option<Path>,
+    /// Whether there was a key that is not known: then what seems to be missing may be there.
+    pub(crate) unknown: bool,
 }
 
 /// A behaviour hint and where it was written.

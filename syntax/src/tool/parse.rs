@@ -4,17 +4,18 @@
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    Attribute, Expr, FnArg, GenericArgument, Ident, Meta, Pat, PatType, PathArguments, RangeLimits,
-    ReturnType, Signature, Type, Visibility,
+    AngleBracketedGenericArguments, Attribute, Expr, FnArg, GenericArgument, Ident, Meta, Pat,
+    PatType, PathArguments, RangeLimits, ReturnType, Signature, Type, Visibility,
 };
 
 use super::model::{
     Argument, DefaultValue, Hint, Item, Kind, Limits, Options, Parameter, Tool, plain,
 };
 use crate::attributes::{
-    documentation, entries, entries_of, flag, key, path, reason, string, text, value,
+    documentation, entries, entries_of, flag, key, path, reason, shown_value, string, text, value,
 };
 use crate::errors::Errors;
+use crate::spelling::meant;
 
 impl Parse for Item {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -36,12 +37,16 @@ pub(crate) fn tool(kind: Kind, attr: TokenStream, mut item: Item, errors: &mut E
         .iter_mut()
         .filter_map(|input| parameter(kind, input, errors))
         .collect();
+    let mut spelled = output(&item.sig.output).cloned();
+    let (value, error) = (spelled.next(), spelled.next());
+    drop(spelled);
     Tool {
         kind,
         options,
         description: documentation(&item.attrs),
         parameters,
-        output: output(&item.sig.output).cloned(),
+        output: value,
+        error,
         item,
     }
 }
@@ -63,14 +68,10 @@ fn options(kind: Kind, attr: TokenStream, errors: &mut Errors) -> Options {
                     kind.noun()
                 ),
             ),
-            known if !kind.keys().contains(&known) => errors.push(
-                meta.path(),
-                format!(
-                    "unknown key `{key}`\nhelp: `#[{}]` knows {}",
-                    kind.attribute(),
-                    list(kind.keys())
-                ),
-            ),
+            unknown if !kind.keys().contains(&unknown) => {
+                options.unknown = true;
+                errors.push(meta.path(), unknown_key(kind, unknown, &meta));
+            }
             "crate" => options.krate = path(&meta, errors),
             "name" => options.name = text(&meta, "name = \"list_customers\"", errors),
             "title" => options.title = text(&meta, "title = \"List customers\"", errors),
@@ -89,6 +90,21 @@ fn options(kind: Kind, attr: TokenStream, errors: &mut Errors) -> Options {
         seen.push(key);
     }
     options
+}
+
+/// What is told of a key that the attribute does not know.
+fn unknown_key(kind: Kind, key: &str, meta: &Meta) -> String {
+    let meant = match (kind, key) {
+        (Kind::Completion, "tool") => "\nhelp: the protocol completes arguments of prompts and \
+                                       variables of resources; those of a tool are the model's"
+            .to_owned(),
+        _ => meant(key, shown_value(meta).as_deref(), kind.keys()),
+    };
+    format!(
+        "unknown key `{key}`{meant}\nhelp: `#[{}]` knows {}",
+        kind.attribute(),
+        list(kind.keys())
+    )
 }
 
 /// `a`, `b` and `c`, in backticks.
@@ -195,7 +211,7 @@ fn refuse_attributes(typed: &mut PatType, errors: &mut Errors) {
 
 /// A type called `ToolContext` is meant to be ours. The name is a hint alone: the generated call
 /// passes the real context, and a type that merely bears the name does not accept it.
-fn is_context(ty: &Type) -> bool {
+pub(super) fn is_context(ty: &Type) -> bool {
     match ty {
         Type::Path(path) => path
             .path
@@ -316,14 +332,25 @@ impl Argument {
             _ => errors.push(
                 meta.path(),
                 format!(
-                    "unknown key `{key}`\n\
-                     help: an argument knows `rename`, `default`, `range`, `length`, `pattern`, \
-                     `not_tenant` and `open`"
+                    "unknown key `{key}`{}\nhelp: an argument knows {}",
+                    meant(key, shown_value(meta).as_deref(), ARGUMENT_KEYS),
+                    list(ARGUMENT_KEYS)
                 ),
             ),
         }
     }
 }
+
+/// What `#[tool(…)]` on an argument knows.
+const ARGUMENT_KEYS: &[&str] = &[
+    "rename",
+    "default",
+    "range",
+    "length",
+    "pattern",
+    "not_tenant",
+    "open",
+];
 
 fn default_value(key: Ident, meta: &Meta, errors: &mut Errors) -> Option<DefaultValue> {
     let value = match meta {
@@ -371,12 +398,21 @@ fn limits(key: Ident, meta: &Meta, example: &str, errors: &mut Errors) -> Option
     })
 }
 
-/// `T` of `ToolResult<T>`, `Result<T, ToolError>` or a path that ends in one of these names.
-fn output(output: &ReturnType) -> Option<&Type> {
-    let ReturnType::Type(_, ty) = output else {
-        return None;
+/// `T` of `ToolResult<T>`, `T` and `E` of `Result<T, E>`, or of a path that ends in one of these
+/// names; nothing of another type.
+fn output(output: &ReturnType) -> impl Iterator<Item = &Type> {
+    let arguments = match output {
+        ReturnType::Type(_, ty) => result_arguments(ty),
+        ReturnType::Default => None,
     };
-    let mut ty = &**ty;
+    let arguments = arguments.into_iter().flat_map(|it| &it.args);
+    arguments.map_while(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+fn result_arguments(mut ty: &Type) -> Option<&AngleBracketedGenericArguments> {
     while let Type::Group(group) = ty {
         ty = &group.elem;
     }
@@ -384,14 +420,12 @@ fn output(output: &ReturnType) -> Option<&Type> {
         return None;
     };
     let last = path.path.segments.last()?;
-    if last.ident != "ToolResult" && last.ident != "Result" {
-        return None;
-    }
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
-        return None;
-    };
-    match arguments.args.first() {
-        Some(GenericArgument::Type(ty)) => Some(ty),
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments)
+            if last.ident == "ToolResult" || last.ident == "Result" =>
+        {
+            Some(arguments)
+        }
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Random input types, from one to five deep, in every shape and tagging that serde has, with a
+//! Random types of inputs and outputs, from one to five deep, in every shape and tagging that serde has, with a
 //! tenant's name somewhere in them or nowhere. The same seed gives the same text.
 
 /// Another seed, or more of them, is a matter of these two lines.
@@ -13,8 +13,10 @@ pub(crate) struct Case {
     pub(crate) types: Vec<String>,
     /// How a tenant's name was hidden, or what only looks like one.
     pub(crate) how: &'static str,
-    /// Whether the derive has to find it.
+    /// Whether the derive of an input has to find it.
     pub(crate) named: bool,
+    /// Whether the derive of an output has to find it: under another name where serde gives two.
+    pub(crate) told: bool,
     /// Whether it is published, so that a walk over the schema can find it.
     pub(crate) published: bool,
 }
@@ -29,11 +31,13 @@ pub(crate) fn cases(seed: u64, count: usize) -> Vec<Case> {
 pub(crate) fn source(cases: &[Case]) -> String {
     let mut text = String::new();
     for (number, case) in cases.iter().enumerate() {
-        let derives = if case.named {
-            "serde::Deserialize, schemars::JsonSchema"
-        } else {
-            "serde::Deserialize, schemars::JsonSchema, watertight::ToolInput"
-        };
+        let mut derives = "serde::Deserialize, serde::Serialize, schemars::JsonSchema".to_owned();
+        if !case.named {
+            derives += ", watertight::ToolInput";
+        }
+        if !case.told {
+            derives += ", watertight::ToolOutput";
+        }
         text.push_str(&format!("pub mod case{number} {{\n"));
         for definition in &case.types {
             text.push_str(&format!("#[derive({derives})]\n{definition}\n"));
@@ -58,6 +62,16 @@ pub(crate) fn source(cases: &[Case]) -> String {
         "pub fn inputs() -> Vec<(usize, bool, bool)> {{ vec![{}] }}\n",
         honest.join(",\n")
     ));
+    let honest: Vec<String> = (0..cases.len())
+        .filter(|number| !cases[*number].told)
+        .map(|number| {
+            format!("({number}, is_output!(case{number}::T0<u64>), is_output!(case{number}::T0<super::Clinic>))")
+        })
+        .collect();
+    text.push_str(&format!(
+        "pub fn outputs() -> Vec<(usize, bool, bool)> {{ vec![{}] }}\n",
+        honest.join(",\n")
+    ));
     text
 }
 
@@ -80,6 +94,13 @@ impl Random {
 
 /// A field that may hide a name: attributes and the identifier.
 type Hidden = (&'static str, &'static str, &'static str, bool, bool);
+
+/// The names that only one side has: what is read is not told, and the other way round.
+const ONE_SIDED: &[(&str, bool)] = &[
+    ("rename when read", false),
+    ("alias", false),
+    ("rename when written", true),
+];
 
 /// How a field of a struct or variant can be called. The last two: named, published.
 const FIELDS: &[Hidden] = &[
@@ -155,6 +176,7 @@ fn case(random: &mut Random) -> Case {
         types: Vec::new(),
         how: "nothing",
         named: false,
+        told: false,
         published: false,
     };
     for level in 0..depth {
@@ -169,6 +191,8 @@ fn case(random: &mut Random) -> Case {
         };
         case.types.push(definition);
     }
+    let one_sided = ONE_SIDED.iter().find(|(how, _)| *how == case.how);
+    case.told = one_sided.map_or(case.named, |(_, told)| *told);
     case
 }
 

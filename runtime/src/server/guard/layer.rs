@@ -226,6 +226,12 @@ impl Shared {
         lacks_one.then(|| needed.clone())
     }
 
+    /// Whether this calls what was found at fault in a list.
+    fn has_refused(&self, asked: &Asked) -> bool {
+        let listing = self.listing.as_ref().zip(self.called(asked));
+        listing.is_some_and(|(listing, called)| listing.has_refused(&called))
+    }
+
     /// What a message calls, as records name it: a tool by its name, `prompt:letter`,
     /// `resource:ticket`.
     fn called(&self, asked: &Asked) -> Option<String> {
@@ -251,6 +257,17 @@ impl Admitted {
         A::Error: Into<BoxError>,
     {
         let deletes = self.request.method() == Method::DELETE;
+        if let Some(asked) = &self.asked
+            && shared.has_refused(asked)
+        {
+            tracing::error!(
+                reference = %self.reference,
+                called = asked.name,
+                "refused: its arguments could name a tenant"
+            );
+            let body = rpc_error(asked.id.clone(), -32603, "internal error", self.reference);
+            return Ok(json_response(StatusCode::OK, &body));
+        }
         let Ok(()) = std::future::poll_fn(|cx| inner.poll_ready(cx)).await;
         let Ok(response) = inner.call(self.request).await;
         let response = response.map(Body::new);
@@ -282,6 +299,7 @@ impl Admitted {
         }
         let outgoing = Outgoing {
             tripwire: shared.state.tripwire(&self.session),
+            listing: shared.listing.clone(),
             reference: self.reference,
             is_tool_call: self.asked.as_ref().is_some_and(Asked::is_tool_call),
             until: self.session.expires_at(),

@@ -7,6 +7,7 @@ mod failures;
 mod hosts;
 mod incoming;
 mod layer;
+mod listing;
 mod outgoing;
 mod refusal;
 mod resource;
@@ -31,11 +32,12 @@ use crate::sealed::{Sealer, SealingKey};
 use crate::server::ServerError;
 use crate::server::caller::ServerState;
 use crate::tool::published_by_us;
-use crate::walk::{Place, Waiver, findings, waivers_of, warn_of_prose};
+use crate::walk::{Place, Waiver, findings, vague, waivers_of, warn_of_prose};
 
 use failures::{Failures, Limit};
 use hosts::Hosts;
 pub use layer::{GuardLayer, GuardService};
+use listing::Listing;
 use resource::Resource;
 use sessions::Sessions;
 
@@ -95,6 +97,8 @@ pub(crate) struct Shared {
     requires: BTreeMap<String, Vec<String>>,
     /// What a URI calls.
     templates: Vec<(Template, String)>,
+    /// Walks what is listed, where the server behind is not ours.
+    listing: Option<Arc<Listing>>,
     state: Arc<ServerState>,
 }
 
@@ -133,6 +137,7 @@ impl Guard {
             waivers: Vec::new(),
             tenant_label: TenantLabel::Off,
             failures: Limit::default(),
+            walked: false,
         }
     }
 
@@ -215,6 +220,8 @@ pub struct GuardBuilder {
     waivers: Vec<Waiver>,
     tenant_label: TenantLabel,
     failures: Limit,
+    /// Whether everything behind the guard was looked at already: it is a server of ours.
+    walked: bool,
 }
 
 impl GuardBuilder {
@@ -294,6 +301,9 @@ impl GuardBuilder {
     /// and `build` refuses what would let a client name a tenant; calls of methods with
     /// `#[watertight::tool(requires = "…")]` are answered with 403 where the scope is missing.
     ///
+    /// Without this the look comes late: at each list of tools, prompts or templates that leaves.
+    /// One with a finding is withheld, and what was found in it can't be called from then on.
+    ///
     /// What the handler lists is the handler's own: [`list_tools`](crate::list_tools) lists what
     /// the caller may call.
     pub fn tools<S: Send + Sync + 'static>(mut self, router: &ToolRouter<S>) -> Self {
@@ -326,12 +336,35 @@ impl GuardBuilder {
         self
     }
 
+    pub(crate) fn walked(mut self) -> Self {
+        self.walked = true;
+        self
+    }
+
+    /// The look at lists as they leave.
+    fn listing(&self, state: &ServerState) -> Option<Arc<Listing>> {
+        if self.walked {
+            return None;
+        }
+        let reserved = self.choice().map(TenantChoice::reserved);
+        let judged = state.pool().is_none();
+        Some(Arc::new(Listing::new(
+            state.extra().clone(),
+            reserved.unwrap_or_default(),
+            self.waivers.clone(),
+            judged,
+        )))
+    }
+
     fn look(&self, state: &ServerState) -> Result<(), ServerError> {
+        if let Some(vague) = vague(&self.waivers) {
+            return Err(ServerError::configuration(vague));
+        }
         let reserved = self.choice().map(TenantChoice::reserved);
         let judged = state.pool().is_none();
         let waivers = waivers_of(&self.published, &self.waivers, judged);
         let reserved = reserved.unwrap_or_default();
-        warn_of_prose(&self.published, state.extra());
+        warn_of_prose(&self.published, &[], state.extra());
         let found = findings(&self.published, state.extra(), &reserved, &waivers);
         match found.is_empty() {
             true => Ok(()),
@@ -492,6 +525,7 @@ impl GuardBuilder {
     pub fn build(self) -> Result<Guard, ServerError> {
         let state = self.state_for(None)?;
         self.look(&state)?;
+        let listing = self.listing(&state);
         let resource = self.parse_resource()?;
         let Some(authenticator) = self.authenticator else {
             return Err(ServerError::configuration(
@@ -529,6 +563,7 @@ impl GuardBuilder {
                 sessions: self.legacy_sessions.then(Sessions::default),
                 requires: self.requires,
                 templates: self.templates,
+                listing,
                 state,
             }),
             metadata,

@@ -18,6 +18,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::time::Sleep;
 
+use super::listing::Listing;
 use super::refusal::{json_response, withheld};
 use crate::error::Reference;
 use crate::life::Running;
@@ -29,6 +30,8 @@ const SCANNED_OTHERS: u64 = 1024 * 1024;
 /// What the scan of one response needs to know.
 pub(super) struct Outgoing {
     pub(super) tripwire: Arc<Tripwire>,
+    /// Walks lists, where the server behind is not ours.
+    pub(super) listing: Option<Arc<Listing>>,
     pub(super) reference: Reference,
     pub(super) is_tool_call: bool,
     /// When a stream must end.
@@ -74,10 +77,19 @@ impl Outgoing {
             let message = serde_json::from_slice(&bytes).unwrap_or_default();
             return self.safe(parts.status, &message);
         }
+        if self.lists_a_tenant(&bytes) {
+            let message = serde_json::from_slice(&bytes).unwrap_or_default();
+            return self.safe(parts.status, &message);
+        }
         let mut response = Response::from_parts(parts, Body::from(bytes));
         // The length is the body's own; one that was set for a body in pieces may be stale.
         response.headers_mut().remove(CONTENT_LENGTH);
         response
+    }
+
+    fn lists_a_tenant(&self, message: &[u8]) -> bool {
+        let mut listing = self.listing.iter();
+        listing.any(|listing| listing.refuses(message))
     }
 
     fn safe(&self, status: StatusCode, message: &Value) -> Response<Body> {
@@ -96,7 +108,7 @@ impl Outgoing {
 
     /// One event, or a run of them, as it may be sent.
     fn events(&self, events: Bytes) -> Bytes {
-        if !self.tripwire.finds(&events) {
+        if !self.tripwire.finds(&events) && self.listing.is_none() {
             return events;
         }
         let mut safe = Vec::new();
@@ -104,11 +116,12 @@ impl Outgoing {
         while let Some(end) = end_of_event(rest) {
             let (event, after) = rest.split_at(end);
             rest = after;
-            if !self.tripwire.finds(event) {
+            if self.tripwire.finds(event) {
+                self.log("event");
+            } else if !self.lists_a_tenant(&data_of(event)) {
                 safe.extend_from_slice(event);
                 continue;
             }
-            self.log("event");
             if let Some(message) = withheld(&message_of(event), self.is_tool_call, self.reference) {
                 safe.extend_from_slice(format!("data: {message}\n\n").as_bytes());
             }
@@ -117,15 +130,20 @@ impl Outgoing {
     }
 }
 
-/// The JSON-RPC message of an event: its `data` lines (HTML, 9.2.6), joined.
+/// The JSON-RPC message of an event.
 fn message_of(event: &[u8]) -> Value {
+    serde_json::from_slice(&data_of(event)).unwrap_or_default()
+}
+
+/// The `data` lines of an event (HTML, 9.2.6), joined.
+fn data_of(event: &[u8]) -> Vec<u8> {
     let mut data = Vec::new();
     for line in event.split(|byte| matches!(byte, b'\n' | b'\r')) {
         if let Some(value) = line.strip_prefix(b"data:") {
             data.extend_from_slice(value);
         }
     }
-    serde_json::from_slice(&data).unwrap_or_default()
+    data
 }
 
 /// The end of the first complete event: after the empty line.
@@ -250,6 +268,7 @@ mod tests {
         let tenant = TenantId::uuid(ID.parse().unwrap());
         Outgoing {
             tripwire: Arc::new(Tripwire::new(&tenant, "tenant_id")),
+            listing: None,
             reference: Reference::random(),
             is_tool_call,
             until,
