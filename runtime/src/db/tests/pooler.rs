@@ -265,7 +265,7 @@ async fn one_scope_of_each_kind(pool: &TenantPool, id: i64, own: &str) {
         let declared = Bound::read(statement(sql)).bind(true).within(&mut scope);
         let decoder = {
             use crate::statement::ByColumn as _;
-            (&&Decoded::<String>::NEW).decoder()
+            (&&Decoded::<String>::NEW).decoder().of::<String, 1>()
         };
         assert_eq!(
             declared.fetch_all(decoder).await.unwrap(),
