@@ -88,7 +88,8 @@ fn build(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Result<Serve
 fn a_handler_without_a_reason_or_with_a_door_for_tenants_does_not_start() {
     let template = |uri: &str| ForeignParts::new().templates([ResourceTemplate::new(uri, "page")]);
     for (parts, reason, said) in [
-        (parts(), " ", "without a reason"),
+        (parts(), " ", "is mounted is empty"),
+        (parts(), "todo", "is mounted is a placeholder"),
         (
             template("handbook://{tenant_id}"),
             "docs",

@@ -84,8 +84,11 @@ fn a_tool_of_another_crate_that_takes_a_tenant() {
         .allow_argument("other", "filters[].orgId", "for another tool")
         .allow_argument("search", "anything", "stored as it is");
     assert!(refusal(other).contains("filters[].orgId"));
-    let vague = careless().allow_argument("search", "filters[].orgId", " ");
-    assert!(refusal(vague).contains("no reason"));
+    for (reason, problem) in [(" ", "is empty"), ("todo", "is a placeholder")] {
+        let vague = careless().allow_argument("search", "filters[].orgId", reason);
+        let told = refusal(vague);
+        assert!(told.contains(problem), "{told}");
+    }
 }
 
 #[test]
