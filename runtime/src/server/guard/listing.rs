@@ -5,13 +5,16 @@
 //! then on. A server of ours was walked when it was built and has no such look.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::memmem;
 use rmcp::model::{Prompt, ResourceTemplate, Tool};
 use serde_json::Value;
 use watertight_analysis::words::Extra;
 
+use super::GuardBuilder;
+use crate::auth::TenantChoice;
+use crate::server::caller::ServerState;
 use crate::tool::published_like_ours;
 use crate::walk::{Finding, Published, Rule, Waiver, Walk, waivers_of};
 
@@ -159,6 +162,29 @@ impl Listing {
 
     fn walk(&self, waivers: Vec<Waiver>) -> Walk {
         Walk::with(self.extra.clone(), waivers, self.reserved.clone())
+    }
+}
+
+impl GuardBuilder {
+    /// Behind the guard stands a server of ours, which was looked at when it was built.
+    pub(crate) fn walked(mut self) -> Self {
+        self.walked = true;
+        self
+    }
+
+    /// The look at lists as they leave.
+    pub(super) fn listing(&self, state: &ServerState) -> Option<Arc<Listing>> {
+        if self.walked {
+            return None;
+        }
+        let reserved = self.choice().map(TenantChoice::reserved);
+        let judged = state.pool().is_none();
+        Some(Arc::new(Listing::new(
+            state.extra().clone(),
+            reserved.unwrap_or_default(),
+            self.waivers.clone(),
+            judged,
+        )))
     }
 }
 

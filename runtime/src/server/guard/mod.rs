@@ -336,26 +336,6 @@ impl GuardBuilder {
         self
     }
 
-    pub(crate) fn walked(mut self) -> Self {
-        self.walked = true;
-        self
-    }
-
-    /// The look at lists as they leave.
-    fn listing(&self, state: &ServerState) -> Option<Arc<Listing>> {
-        if self.walked {
-            return None;
-        }
-        let reserved = self.choice().map(TenantChoice::reserved);
-        let judged = state.pool().is_none();
-        Some(Arc::new(Listing::new(
-            state.extra().clone(),
-            reserved.unwrap_or_default(),
-            self.waivers.clone(),
-            judged,
-        )))
-    }
-
     fn look(&self, state: &ServerState) -> Result<(), ServerError> {
         if let Some(vague) = vague(&self.waivers) {
             return Err(ServerError::configuration(vague));
