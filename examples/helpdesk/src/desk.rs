@@ -152,7 +152,9 @@ impl Desk {
     async fn pool(&self) -> anyhow::Result<TenantPool> {
         let pool = TenantPool::builder(self.database.app_url())
             .max_connections(4)
-            .acquire_timeout(Duration::from_secs(5));
+            .acquire_timeout(Duration::from_secs(5))
+            // Five minutes by default; the demo has no such patience.
+            .verify_every(Duration::from_secs(1));
         Ok(pool.connect(watertight::catalog!()).await?)
     }
 }

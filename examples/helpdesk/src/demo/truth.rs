@@ -156,6 +156,28 @@ impl Truth {
             .await?)
     }
 
+    /// Changes something, as whoever owns the database server.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub async fn execute(&self, sql: &'static str) -> anyhow::Result<()> {
+        sqlx::raw_sql(sql).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Ends every connection of a role to this database, and says how many there were.
+    ///
+    /// # Errors
+    /// If the database can't be read.
+    pub async fn kill_connections(&self, role: &str) -> anyhow::Result<i64> {
+        const SQL: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE usename = $1 AND datname = current_database()";
+        Ok(sqlx::query_scalar(SQL)
+            .bind(role)
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
     /// Some customer of an organisation.
     ///
     /// # Errors

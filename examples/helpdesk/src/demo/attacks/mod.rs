@@ -6,12 +6,14 @@ mod dropped;
 mod errors;
 mod handles;
 mod headers;
+mod killed;
 mod planted;
 mod records;
 mod scopes;
 mod sessions;
 mod tokens;
 mod unfiltered;
+mod weakened;
 
 use super::World;
 use super::table::Row;
@@ -109,6 +111,20 @@ pub(super) async fn all(world: &World, show: &mut impl FnMut(Row)) {
     );
     show(unfiltered(world).await);
     show(run("Hundreds of calls dropped in flight", dropped::calls(world)).await);
+    show(
+        run(
+            "The database's connections killed at work",
+            killed::connections(world),
+        )
+        .await,
+    );
+    show(
+        run(
+            "Row-level security switched off on a table",
+            weakened::table(world),
+        )
+        .await,
+    );
 }
 
 async fn run(tried: &str, attack: impl Future<Output = anyhow::Result<Row>>) -> Row {
