@@ -24,7 +24,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use watertight::auth::JwtAuthenticator;
-use watertight::{Guard, Reply, ToolContext, ToolError, ToolResult, mcp_tool, route};
+use watertight::{
+    ForeignParts, Guard, Reply, Server, ToolContext, ToolError, ToolResult, mcp_resource, mcp_tool,
+    resources, route, tools,
+};
 use watertight_e2e::identity::{ISSUER, SigningKey, claims, jwk_set};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
@@ -58,6 +61,12 @@ async fn test_tool_with_progress(cx: ToolContext) -> ToolResult<Reply> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(Reply::text("done"))
+}
+
+/// A resource of ours, which can be followed.
+#[mcp_resource("test://watched-resource", title = "watched", mime_type = "text/plain")]
+async fn watched() -> ToolResult<String> {
+    Ok("watched".to_owned())
 }
 
 /// What has changed, for those who listen.
@@ -456,6 +465,37 @@ impl Fixture {
     }
 }
 
+fn listed() -> [Value; 3] {
+    let resource = |name: &str, mime: &str| json!({ "uri": format!("test://{name}"), "name": name, "description": name, "mimeType": mime });
+    [
+        resource("static-text", "text/plain"),
+        resource("static-binary", "image/png"),
+        resource("watched-resource", "text/plain"),
+    ]
+}
+
+fn template() -> Value {
+    json!({ "uriTemplate": "test://template/{id}/data", "name": "template", "description": "by id",
+        "mimeType": "application/json" })
+}
+
+fn prompts() -> [Value; 5] {
+    let prompt = |name: &str, arguments: &[&str]| {
+        let arguments: Vec<Value> = arguments
+            .iter()
+            .map(|name| json!({ "name": name, "description": name, "required": true }))
+            .collect();
+        json!({ "name": name, "description": name, "arguments": arguments })
+    };
+    [
+        prompt("test_simple_prompt", &[]),
+        prompt("test_prompt_with_arguments", &["arg1", "arg2"]),
+        prompt("test_prompt_with_embedded_resource", &["resourceUri"]),
+        prompt("test_prompt_with_image", &[]),
+        prompt("test_input_required_result_prompt", &[]),
+    ]
+}
+
 /// Lists and what is read depend on the caller, so nobody else may keep them.
 fn private(mut result: Value) -> Value {
     result["ttlMs"] = 0.into();
@@ -498,12 +538,7 @@ impl ServerHandler for Fixture {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let resource = |name: &str, mime: &str| json!({ "uri": format!("test://{name}"), "name": name, "description": name, "mimeType": mime });
-        whole(private(json!({ "resources": [
-            resource("static-text", "text/plain"),
-            resource("static-binary", "image/png"),
-            resource("watched-resource", "text/plain"),
-        ] })))
+        whole(private(json!({ "resources": listed() })))
     }
 
     async fn list_resource_templates(
@@ -511,10 +546,7 @@ impl ServerHandler for Fixture {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        whole(private(
-            json!({ "resourceTemplates": [{ "uriTemplate": "test://template/{id}/data",
-            "name": "template", "description": "by id", "mimeType": "application/json" }] }),
-        ))
+        whole(private(json!({ "resourceTemplates": [template()] })))
     }
 
     async fn read_resource(
@@ -555,20 +587,7 @@ impl ServerHandler for Fixture {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let prompt = |name: &str, arguments: &[&str]| {
-            let arguments: Vec<Value> = arguments
-                .iter()
-                .map(|name| json!({ "name": name, "description": name, "required": true }))
-                .collect();
-            json!({ "name": name, "description": name, "arguments": arguments })
-        };
-        whole(private(json!({ "prompts": [
-            prompt("test_simple_prompt", &[]),
-            prompt("test_prompt_with_arguments", &["arg1", "arg2"]),
-            prompt("test_prompt_with_embedded_resource", &["resourceUri"]),
-            prompt("test_prompt_with_image", &[]),
-            prompt("test_input_required_result_prompt", &[]),
-        ] })))
+        whole(private(json!({ "prompts": prompts() })))
     }
 
     async fn get_prompt(
@@ -673,10 +692,75 @@ impl ServerHandler for Fixture {
     }
 }
 
+/// The fixture as an rmcp server of its own, behind the guard.
+fn guarded(auth: JwtAuthenticator, url: &str, port: u16, sessions: bool) -> Router {
+    let fixture = Fixture::new();
+    let guard = Guard::builder()
+        .authenticator(auth)
+        .resource(url)
+        .allow_host(format!("localhost:{port}"))
+        .tools(&fixture.router)
+        .legacy_sessions(sessions)
+        .build()
+        .unwrap();
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(sessions)
+        .disable_allowed_hosts();
+    let manager = Arc::<LocalSessionManager>::default();
+    let mcp = StreamableHttpService::new(move || Ok(fixture.clone()), manager, config);
+    Router::new().route_service("/mcp", guard.protect(mcp))
+}
+
+/// The same tools, resources and prompts mounted in a `Server`.
+fn whole_server(auth: JwtAuthenticator, url: &str, port: u16, sessions: bool) -> Router {
+    let mut fixture = Fixture::new();
+    for ours in [
+        "test_simple_text",
+        "test_image_content",
+        "test_error_handling",
+        "test_tool_with_progress",
+    ] {
+        fixture.router.remove_route(ours);
+    }
+    let parts = ForeignParts::new()
+        .resources(
+            listed()
+                .into_iter()
+                .take(2)
+                .map(|it| read::<Resource>(it).unwrap()),
+        )
+        .templates([read::<ResourceTemplate>(template()).unwrap()])
+        .prompts(prompts().map(|it| read::<Prompt>(it).unwrap()));
+    let router = fixture.router.clone();
+    Server::builder()
+        .name("watertight-conformance")
+        .tools(tools![
+            test_simple_text,
+            test_image_content,
+            test_error_handling,
+            test_tool_with_progress
+        ])
+        .resources(resources![watched])
+        .mount(fixture.clone(), router)
+        .mount_foreign(
+            fixture,
+            parts,
+            "fixtures of the suite, the same for everyone",
+        )
+        .authenticator(auth)
+        .resource(url)
+        .allow_host(format!("localhost:{port}"))
+        .legacy_sessions(sessions)
+        .build()
+        .unwrap()
+        .into_router()
+}
+
 #[tokio::main]
 async fn main() {
     // With or without sessions for the older protocols.
-    let sessions = std::env::args().any(|argument| argument == "--sessions");
+    let argument = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    let sessions = argument("--sessions");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let url = format!("http://{address}/mcp");
@@ -688,30 +772,18 @@ async fn main() {
         .tenant_claim("org_id")
         .build()
         .unwrap();
-    let fixture = Fixture::new();
-    let guard = Guard::builder()
-        .authenticator(auth)
-        .resource(&url)
-        .allow_host(format!("localhost:{}", address.port()))
-        .tools(&fixture.router)
-        .legacy_sessions(sessions)
-        .build()
-        .unwrap();
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(sessions)
-        .disable_allowed_hosts();
-    let manager = Arc::<LocalSessionManager>::default();
-    let mcp = StreamableHttpService::new(move || Ok(fixture.clone()), manager, config);
+    let app = match argument("--server") {
+        true => whole_server(auth, &url, address.port(), sessions),
+        false => guarded(auth, &url, address.port(), sessions),
+    };
     let token = key.sign(&claims(&url, "conformance"));
     let bearer = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
-    let app = Router::new()
-        .route_service("/mcp", guard.protect(mcp))
-        .layer(axum::middleware::map_request(
-            move |mut request: Request| {
-                request.headers_mut().insert(AUTHORIZATION, bearer.clone());
-                async { request }
-            },
-        ));
+    let app = app.layer(axum::middleware::map_request(
+        move |mut request: Request| {
+            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
+            async { request }
+        },
+    ));
     println!("{url}");
     axum::serve(listener, app).await.unwrap();
 }

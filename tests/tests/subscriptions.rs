@@ -44,6 +44,7 @@ impl World {
                 .audience(url)
                 .jwk_set(keys)
                 .tenant_claim("org_id")
+                .leeway(Duration::ZERO)
                 .build()
                 .unwrap()
         };

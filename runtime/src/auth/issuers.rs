@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use super::jwt::{JwtAuthenticator, JwtConfigError, MAX_TOKEN_BYTES};
-use super::{AuthError, AuthRequest, Authenticator};
+use super::{AuthError, AuthRequest, Authenticator, TenantChoice};
 use crate::id::TenantKind;
 use crate::session::Session;
 
@@ -101,6 +101,11 @@ impl Authenticator for Issuers {
 
     fn tenant_kind(&self) -> Option<TenantKind> {
         self.0.first().and_then(Authenticator::tenant_kind)
+    }
+
+    /// One that stands alone may take the tenant from the request; several have spaces instead.
+    fn tenant_choice(&self) -> Option<TenantChoice> {
+        self.0.iter().find_map(Authenticator::tenant_choice)
     }
 }
 

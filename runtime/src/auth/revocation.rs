@@ -157,6 +157,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// A token without a `jti` is refused, because it could not be revoked. A list that could not be read
 /// for five intervals is not trusted: requests are answered with 503 until it can be read again.
 /// Cloning shares the list.
+///
+/// It is asked when a request begins. A stream that is open already ends when its token expires.
 #[derive(Clone)]
 pub struct RevocationList(Arc<List>);
 

@@ -114,6 +114,8 @@ fn of_server(error: &PgDatabaseError) -> String {
     // PL/pgSQL's RAISE writes what it likes under any state.
     if silent && error.routine() != Some("exec_stmt_raise") {
         let _ = write!(text, ": {}", error.message());
+    } else if let Some(condition) = condition(code) {
+        let _ = write!(text, ": {condition}");
     }
     let table = error.table().map(|table| match error.schema() {
         Some(schema) => format!("{schema}.{table}"),
@@ -131,6 +133,25 @@ fn of_server(error: &PgDatabaseError) -> String {
         }
     }
     text
+}
+
+/// The manual's names of what is usually wrong with a value, in the place of the message that quotes it.
+fn condition(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "22001" => "string data right truncation",
+        "22003" => "numeric value out of range",
+        "22004" => "null value not allowed",
+        "22007" => "invalid datetime format",
+        "22008" => "datetime field overflow",
+        "22012" => "division by zero",
+        "22021" => "character not in repertoire",
+        "22023" => "invalid parameter value",
+        "22P02" => "invalid text representation",
+        "22P03" => "invalid binary representation",
+        "22P05" => "untranslatable character",
+        "P0001" => "raised by a function of the database",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

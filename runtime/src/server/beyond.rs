@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResult, JsonObject,
+    CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResponse, JsonObject,
     Prompt, ReadResourceResult, Reference as CompletionOf, Resource, ResourceTemplate,
     SubscriptionFilter,
 };
@@ -300,10 +300,11 @@ impl Beyond {
         asked: GetPromptRequestParams,
         caller: &Caller,
         request: RequestContext<RoleServer>,
-    ) -> Result<GetPromptResult, ToolError> {
+    ) -> Result<GetPromptResponse, ToolError> {
         if let Some(prompt) = self.prompts.get(&asked.name) {
             let given = asked.arguments.unwrap_or_default();
-            return self.prompts.make(prompt, given, caller, request).await;
+            let made = self.prompts.make(prompt, given, caller, request).await;
+            return made.map(Into::into);
         }
         for foreign in &self.foreign {
             let request = request.clone();

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{
-    ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse, GetPromptResult, JsonObject,
-    Prompt, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+    ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse, JsonObject, Prompt,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
     ResourceTemplate,
 };
 use rmcp::service::RequestContext;
@@ -23,6 +23,7 @@ use watertight_analysis::words::{Tier, classify, reason_problem};
 
 use super::beyond::record;
 use super::caller::Caller;
+use super::round_trip::Rounds;
 use crate::audit::Outcome;
 use crate::error::ToolError;
 use crate::observe;
@@ -209,7 +210,7 @@ impl Foreign {
         asked: &GetPromptRequestParams,
         caller: &Caller,
         mut request: RequestContext<RoleServer>,
-    ) -> Option<Result<GetPromptResult, ToolError>> {
+    ) -> Option<Result<GetPromptResponse, ToolError>> {
         let mut all = self.parts.prompts.iter();
         let prompt = all.find(|prompt| prompt.name == asked.name)?;
         let given = asked.arguments.clone().unwrap_or_default();
@@ -237,12 +238,23 @@ impl Foreign {
         }
         let mut params = GetPromptRequestParams::new(prompt.name.clone());
         params.arguments = asked.arguments.clone();
+        params.input_responses = asked.input_responses.clone();
+        params.request_state = asked.request_state.clone();
+        let rounds = Rounds::of_prompt(caller, &prompt.name, asked.arguments.as_ref());
+        if let Err(error) = rounds.open(&mut params.request_state) {
+            record.end(Outcome::Refused, Some(&error));
+            return Some(Err(error));
+        }
         let (ours, _running) = caller.for_call();
         request.extensions.insert(ours);
         let running = self.handler.prompt(params, request);
-        Some(settled(running, record).await.and_then(|made| match made {
-            GetPromptResponse::Complete(result) => Ok(result),
-            _ => Err(ToolError::internal("a mounted prompt asks for input")),
+        Some(settled(running, record).await.and_then(|made| {
+            match made {
+                GetPromptResponse::InputRequired(asked) => rounds
+                    .seal_state(asked)
+                    .map(GetPromptResponse::InputRequired),
+                made => Ok(made),
+            }
         }))
     }
 }

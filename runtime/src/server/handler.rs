@@ -13,9 +13,10 @@ use rmcp::model::{
     CustomRequest, CustomResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse,
     Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    PromptsCapability, ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability,
-    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-    ToolsCapability, UnsubscribeRequestParams,
+    PromptsCapability, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ResourcesCapability, ServerCapabilities, ServerConfig, SubscribeRequestMethod,
+    SubscribeRequestParams, SubscriptionFilter, Tool, ToolsCapability, UnsubscribeRequestMethod,
+    UnsubscribeRequestParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
@@ -45,6 +46,9 @@ const KNOWN: &[&str] = &[
     "tools/call",
     "tools/list",
 ];
+
+/// Those of them that 2026-07-28 has no more.
+const REMOVED: &[&str] = &["resources/subscribe", "resources/unsubscribe"];
 
 /// The MCP handler of a [`Server`](crate::Server): what rmcp tools that are mounted beside ours
 /// are called through.
@@ -110,6 +114,11 @@ impl std::fmt::Debug for McpServer {
             .field("info", &self.0.info)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the request is of the protocol without sessions.
+fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version() >= Some(ProtocolVersion::V_2026_07_28)
 }
 
 pub(super) fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
@@ -234,8 +243,7 @@ impl ServerHandler for McpServer {
     ) -> Result<GetPromptResponse, ErrorData> {
         let caller = caller(&context)?;
         let made = self.0.beyond.prompt(request, &caller, context).await;
-        made.map(Into::into)
-            .map_err(protocol(&caller, "prompts/get"))
+        made.map_err(protocol(&caller, "prompts/get"))
     }
 
     async fn complete(
@@ -268,6 +276,9 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let caller = caller(&context)?;
+        if is_stateless(&context) {
+            return Err(ErrorData::method_not_found::<SubscribeRequestMethod>());
+        }
         let done = self.0.beyond.follow(&caller, &context, &request.uri, true);
         done.map_err(protocol(&caller, "resources/subscribe"))
     }
@@ -278,6 +289,9 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let caller = caller(&context)?;
+        if is_stateless(&context) {
+            return Err(ErrorData::method_not_found::<UnsubscribeRequestMethod>());
+        }
         let done = self.0.beyond.follow(&caller, &context, &request.uri, false);
         done.map_err(protocol(&caller, "resources/unsubscribe"))
     }
@@ -322,7 +336,9 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let reference = caller(&context)?.reference();
-        let known = KNOWN.contains(&request.method.as_str());
+        let method = request.method.as_str();
+        let removed = REMOVED.contains(&method) && is_stateless(&context);
+        let known = KNOWN.contains(&method) && !removed;
         tracing::info!(%reference, known, "a request of unknown form");
         let (code, text) = match known {
             true => (ErrorCode::INVALID_PARAMS, "invalid parameters"),

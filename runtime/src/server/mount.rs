@@ -64,9 +64,10 @@ fn route<T: Send + Sync + 'static>(
                     Ok(admitted) => admitted,
                     Err(refused) => return Ok(refused),
                 };
-                let rounds = Rounds::new(&admitted.caller, &request);
-                if let Err(error) = rounds.open(&mut request) {
-                    return Ok(admitted.refuse(Outcome::Refused, error));
+                let name = request.name.to_string();
+                let rounds = Rounds::of_tool(&admitted.caller, &name, request.arguments.as_ref());
+                if let Err(error) = rounds.open(&mut request.request_state) {
+                    return Err(admitted.refuse_state(error));
                 }
                 // To the end of this call: what the handler takes from the request ends with it.
                 let (ours, _running) = admitted.caller.for_call();
@@ -136,6 +137,13 @@ impl Admitted {
             tool,
             record,
         }))
+    }
+
+    /// A state that was changed, or is another caller's, is no mistake that a model could mend: the
+    /// protocol wants an error of its own for it.
+    fn refuse_state(self, error: ToolError) -> ErrorData {
+        self.record.end(Outcome::Refused, Some(&error));
+        error.into_protocol(self.caller.reference(), &self.tool)
     }
 
     fn refuse(self, outcome: Outcome, error: ToolError) -> CallToolResponse {

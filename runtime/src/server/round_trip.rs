@@ -1,12 +1,12 @@
-//! State that a mounted tool gives to the client between two rounds of one call (`requestState`).
+//! State that a mounted tool or prompt gives to the client between two rounds of one call (`requestState`).
 //! The client could change it, or another caller could present it; so it leaves sealed.
 //!
-//! Invariant: a mounted tool sees no state but what it gave to this caller for this tool with these
-//! arguments.
+//! Invariant: a mounted tool or prompt sees no state but what it gave to this caller for itself with
+//! these arguments.
 
 use std::time::Duration;
 
-use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject};
+use rmcp::model::{CallToolResponse, InputRequiredResult, JsonObject};
 use serde_json::Value;
 
 use super::caller::Caller;
@@ -23,28 +23,41 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) fn new(caller: &Caller, request: &CallToolRequestParams) -> Self {
+    pub(super) fn of_tool(caller: &Caller, name: &str, arguments: Option<&JsonObject>) -> Self {
+        Self::new(caller, "tools/call requestState", name, arguments)
+    }
+
+    pub(super) fn of_prompt(caller: &Caller, name: &str, arguments: Option<&JsonObject>) -> Self {
+        Self::new(caller, "prompts/get requestState", name, arguments)
+    }
+
+    fn new(
+        caller: &Caller,
+        purpose: &'static str,
+        name: &str,
+        arguments: Option<&JsonObject>,
+    ) -> Self {
         let nothing = JsonObject::new();
-        let arguments = request.arguments.as_ref().unwrap_or(&nothing);
+        let arguments = arguments.unwrap_or(&nothing);
         let arguments = sorted(&Value::Object(arguments.clone())).to_string();
         Self {
             caller: caller.clone(),
-            binding: Binding::new(caller.session(), "tools/call requestState")
-                .and(request.name.as_bytes())
+            binding: Binding::new(caller.session(), purpose)
+                .and(name.as_bytes())
                 .and(arguments.as_bytes()),
         }
     }
 
-    /// The tool's own state, in place of the sealed one.
-    pub(super) fn open(&self, request: &mut CallToolRequestParams) -> Result<(), ToolError> {
-        let Some(sealed) = &request.request_state else {
+    /// The own state, in place of the sealed one.
+    pub(super) fn open(&self, state: &mut Option<String>) -> Result<(), ToolError> {
+        let Some(sealed) = state.as_deref() else {
             return Ok(());
         };
         let opened = self.caller.state().sealer().open(&self.binding, sealed);
         let opened = opened.and_then(|state| String::from_utf8(state).ok());
         let foreign =
             || ToolError::invalid_argument("requestState", "the state that this server gave you");
-        request.request_state = Some(opened.ok_or_else(foreign)?);
+        *state = Some(opened.ok_or_else(foreign)?);
         Ok(())
     }
 
@@ -52,21 +65,30 @@ impl Rounds {
     /// that serves no tasks.
     pub(super) fn seal(&self, answer: CallToolResponse) -> Result<CallToolResponse, ToolError> {
         match answer {
-            CallToolResponse::InputRequired(mut asked) => {
-                if let Some(state) = &asked.request_state {
-                    let sealer = self.caller.state().sealer();
-                    let sealed = sealer.seal(&self.binding, state.as_bytes(), VALID);
-                    let sealed =
-                        sealed.ok_or_else(|| ToolError::internal("a state could not be sealed"))?;
-                    asked.request_state = Some(sealed);
-                }
-                Ok(CallToolResponse::InputRequired(asked))
+            CallToolResponse::InputRequired(asked) => {
+                Ok(CallToolResponse::InputRequired(self.seal_state(asked)?))
             }
             CallToolResponse::Complete(_) => Ok(answer),
             _ => Err(ToolError::internal(
                 "a mounted tool answered with a task, and this server serves none",
             )),
         }
+    }
+}
+
+impl Rounds {
+    /// What is asked of the client, with its state sealed.
+    pub(super) fn seal_state(
+        &self,
+        mut asked: InputRequiredResult,
+    ) -> Result<InputRequiredResult, ToolError> {
+        if let Some(state) = &asked.request_state {
+            let sealer = self.caller.state().sealer();
+            let sealed = sealer.seal(&self.binding, state.as_bytes(), VALID);
+            let unsealed = || ToolError::internal("a state could not be sealed");
+            asked.request_state = Some(sealed.ok_or_else(unsealed)?);
+        }
+        Ok(asked)
     }
 }
 

@@ -3,7 +3,8 @@
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use watertight_devdb::DevDb;
 
-use super::harness::SETTINGS;
+use super::harness::{self, SETTINGS};
+use crate::db::PoolError;
 use crate::db::gate::TenantKeys;
 use crate::statement::{Catalog, Relation, RelationKind};
 
@@ -111,4 +112,22 @@ async fn each_violation_is_judged_by_its_own_constraint() {
     let refused = TenantKeys::read(&mut connection, &CATALOG, &refused);
     let text = refused.await.unwrap().unwrap_err();
     assert!(text.contains("UNIQUE (tenant_id, email)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_pool_with_a_message_that_reaches_across_tenants_does_not_open() {
+    let database = harness::database().await;
+    let open = async |name: &str| {
+        let pool = harness::builder(database.app_url(), 1).constraint_message(name, "it is taken");
+        pool.connect(harness::CATALOG).await.map(|_| ())
+    };
+    open("notes_tenant_id_body_key").await.unwrap();
+    for (name, says) in [
+        ("notes_pkey", "UNIQUE (tenant_id, id)"),
+        ("notes_body_key", "no constraint `notes_body_key`"),
+    ] {
+        let error = open(name).await.unwrap_err();
+        assert!(matches!(error, PoolError::Configuration(_)), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
 }
