@@ -1,5 +1,11 @@
 //! Every way to tamper with a trail is found and named, and an untouched trail is clean.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failing helper fails its test"
+)]
+
 use proptest::prelude::*;
 use watertight_audit::{
     AuditKey, CallVerifier, Chain, ChainVerifier, Completion, Effect, Finding, Head,

@@ -5,6 +5,8 @@
 //! signed token, opens a scope under row-level security and leaves an audit record. Everything
 //! runs in this process and PostgreSQL beside it. `-- --short` measures for seconds.
 
+#![allow(clippy::indexing_slicing, reason = "one client for each way and task")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

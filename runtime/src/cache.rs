@@ -53,13 +53,16 @@ const TENANTS: usize = 16 * 1024;
 /// in into the key, and check scopes before asking. For an operator with several tenants the tenant is
 /// the one that the request chose.
 pub struct TenantCache<K, V> {
-    entries: Cache<(TenantId, Turn, K), V>,
+    entries: Cache<Keyed<K>, V>,
     turns: Mutex<HashMap<TenantId, Turn>>,
 }
 
 /// Which of a tenant's entries count. No number is given twice, so what was loaded under an earlier
 /// one is never found again.
 type Turn = u64;
+
+/// A key that can't be without its tenant.
+type Keyed<K> = (TenantId, Turn, K);
 
 fn begin_turn(turns: &mut HashMap<TenantId, Turn>, tenant: TenantId) -> Turn {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -75,7 +78,7 @@ fn begin_turn(turns: &mut HashMap<TenantId, Turn>, tenant: TenantId) -> Turn {
 /// Settings of a [`TenantCache`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct TenantCacheBuilder<K, V> {
-    builder: CacheBuilder<(TenantId, Turn, K), V, Cache<(TenantId, Turn, K), V>>,
+    builder: CacheBuilder<Keyed<K>, V, Cache<Keyed<K>, V>>,
 }
 
 /// What says whose entries are meant: the context of a call or of background work, or a session.
@@ -172,7 +175,7 @@ where
         Ok(())
     }
 
-    fn key(&self, cx: &impl OfTenant, key: K) -> ToolResult<(TenantId, Turn, K)> {
+    fn key(&self, cx: &impl OfTenant, key: K) -> ToolResult<Keyed<K>> {
         let tenant = alive(cx)?.tenant();
         let mut turns = self.turns();
         let turn = match turns.get(tenant) {

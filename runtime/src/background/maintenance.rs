@@ -172,6 +172,12 @@ impl MaintenanceReport {
     pub fn failed(&self) -> &[FailedTenant] {
         &self.failed
     }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn into_failed(self) -> Vec<FailedTenant> {
+        self.failed
+    }
 }
 
 impl fmt::Display for MaintenanceReport {

@@ -61,9 +61,8 @@ pub struct BackgroundBuilder {
     time_limit: Duration,
 }
 
-/// Why a piece of work was not done.
+/// Why a piece of work was not done: drop it, or try again.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum JobError {
     /// It never will be: the ticket has expired, was changed, was sealed with a key that this worker
     /// does not have, is for another purpose, or carries work of another form.
