@@ -29,6 +29,7 @@ pub struct Desk {
     // In this order: the database is dropped before its server.
     database: Database,
     server: DevDb,
+    verify_every: Duration,
 }
 
 impl Desk {
@@ -47,7 +48,21 @@ impl Desk {
         seed::fill(database.owner_url())
             .await
             .context("create the rows of the organisations")?;
-        Ok(Self { database, server })
+        Ok(Self {
+            database,
+            server,
+            // Five minutes by default; the demo has no such patience.
+            verify_every: Duration::from_secs(1),
+        })
+    }
+
+    /// How often the server compares the live database with what its statements were proved against.
+    #[must_use]
+    pub fn verifying_every(self, interval: Duration) -> Self {
+        Self {
+            verify_every: interval,
+            ..self
+        }
     }
 
     /// The database.
@@ -153,8 +168,7 @@ impl Desk {
         let pool = TenantPool::builder(self.database.app_url())
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(5))
-            // Five minutes by default; the demo has no such patience.
-            .verify_every(Duration::from_secs(1));
+            .verify_every(self.verify_every);
         Ok(pool.connect(watertight::catalog!()).await?)
     }
 }

@@ -37,8 +37,15 @@ impl World {
     /// # Errors
     /// If a part can't be started.
     pub async fn set_up() -> anyhow::Result<(Desk, Self)> {
+        Self::of(Desk::set_up().await?).await
+    }
+
+    /// The same around a desk that is there.
+    ///
+    /// # Errors
+    /// If a part can't be started.
+    pub async fn of(desk: Desk) -> anyhow::Result<(Desk, Self)> {
         let logs = Logs::capture();
-        let desk = Desk::set_up().await?;
         let running = desk.serve("127.0.0.1:0").await?;
         let truth = Truth::read(desk.database().admin_url()).await?;
         let bare = Bare::new(&running.url)?;
