@@ -1,5 +1,11 @@
 //! The recipes on a real PostgreSQL: what each does, and what it does not let happen.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failing helper fails its test"
+)]
+
 use std::path::Path;
 
 use http::{Request, StatusCode, header};
