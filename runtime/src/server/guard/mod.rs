@@ -433,7 +433,7 @@ impl GuardBuilder {
     /// How many calls of tools, resources, prompts and completions one tenant may make in a second, all
     /// its users together, on this instance: 100 by default, and 200 at once; or `None` for no limit.
     /// What is beyond is answered with "busy" and the time after which the next call would be
-    /// accepted. Those who are refused do not keep the others waiting.
+    /// accepted. A refusal costs little and not nothing: processors are shared by all tenants.
     ///
     /// Twice as many may come at once, unless [`burst`](GuardBuilder::burst) is called afterwards.
     pub fn calls_per_second(mut self, calls: impl Into<Option<u32>>) -> Self {
