@@ -3,7 +3,7 @@
 //! A code is never reused or renumbered; the table is snapshotted. The long page of each code is
 //! in `explain`. Groups: W00 text and limits, W01 relations, W02 writes, W03 functions and
 //! operators, W04 views and bodies, W05 parameters, W06 errors that tell, W07 migrations,
-//! W08 configuration, W09 outside a tenant, W10 what a live database is, W99 faults of ours.
+//! W08 configuration, W09 outside a tenant, W10 what a live database is, W12 what a workspace's source is, W99 faults of ours.
 
 use std::fmt;
 
@@ -182,6 +182,25 @@ codes! {
     PUBLICATION = "W1040", "publication", "a publication sends every tenant's rows";
     SERVER_VERSION = "W1041", "server-version", "the server lacks fixes of faults that break row-level security";
     DRIFT = "W1042", "drift", "the database is not what the migrations make";
+    // a workspace's source: tools
+    TENANT_ARGUMENT = "W1201", "tenant-argument", "a tool's schema lets the caller name a tenant";
+    SQL_ARGUMENT = "W1202", "sql-argument", "a tool takes SQL, or a piece of it, from the caller";
+    OPEN_ARGUMENT = "W1203", "open-argument", "a tool takes what its schema does not name";
+    // statements and connections
+    DYNAMIC_SQL = "W1210", "dynamic-sql", "the text of a statement is made at run time";
+    SESSION_SETTING = "W1220", "session-setting", "a setting outlives the transaction of its tenant, and the next borrower of the connection has it";
+    DROPPED_BEGIN = "W1221", "dropped-begin", "a transaction begins where it can be dropped half-way, with the tenant set";
+    BESIDE_SCOPE = "W1222", "beside-scope", "the database is reached beside the scope";
+    WITHOUT_SCOPE = "W1223", "without-scope", "a statement that rests on the tenant's setting is sent where nothing sets it";
+    // what leaves, and what is kept
+    TENANT_IN_ERROR = "W1230", "tenant-in-error", "an error that leaves the server names the tenant";
+    AUDIT_SEGREGATION = "W1240", "audit-segregation", "calls of tools leave no record that belongs to one tenant";
+    // what a reviewer has to know
+    EXCEPTION = "W1250", "exception", "an exception from a rule, with its reason";
+    HIDDEN_CONSTRUCTOR = "W1251", "hidden-constructor", "code names what only generated code may name";
+    UNSEEN = "W1260", "unseen", "something can't be looked into";
+    UNREADABLE_SOURCE = "W1261", "unreadable-source", "a source file can't be read as Rust";
+    DATABASE_DEPENDENCY = "W1262", "database-dependency", "a dependency can reach a database, and its source is not looked at";
     // faults of ours
     ACCOUNTING = "W9901", "accounting", "the parse tree names more relations than the analysis saw";
     BUG = "W9902", "bug", "an internal invariant does not hold";

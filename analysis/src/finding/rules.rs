@@ -126,7 +126,7 @@ const TEXT: &[u32] = &[639, 89];
 pub fn rule(code: Code) -> Rule {
     use Axis::{Credentials, Maintenance, Security};
     use Level::{High, Low, Medium};
-    use Owasp::{Mcp02, Mcp04, Mcp05, Mcp07, Mcp10};
+    use Owasp::{Mcp02, Mcp04, Mcp05, Mcp07, Mcp08, Mcp10};
     let (level, axis, owasp, cwe): (Level, Axis, Owasp, &'static [u32]) = match code {
         Code::BYPASSING_ROLE | Code::OWNING_ROLE | Code::REACHABLE_ROLE => {
             (High, Security, Mcp02, RIGHTS)
@@ -153,6 +153,18 @@ pub fn rule(code: Code) -> Rule {
         Code::SERVER_VERSION => (Medium, Maintenance, Mcp04, &[639, 1395]),
         Code::DRIFT => (Medium, Maintenance, Mcp10, ROWS),
         Code::SUPPRESSION | Code::CONFIG | Code::CATALOG_MISSING => (Low, Maintenance, Mcp10, &[]),
+        Code::TENANT_ARGUMENT => (High, Security, Mcp07, ROWS),
+        Code::SQL_ARGUMENT | Code::DYNAMIC_SQL => (High, Security, Mcp05, TEXT),
+        Code::OPEN_ARGUMENT => (Low, Security, Mcp07, ROWS),
+        Code::SESSION_SETTING | Code::DROPPED_BEGIN => (High, Security, Mcp10, &[639, 488]),
+        Code::BESIDE_SCOPE | Code::HIDDEN_CONSTRUCTOR => (High, Security, Mcp10, ROWS),
+        Code::WITHOUT_SCOPE => (Medium, Security, Mcp10, ROWS),
+        Code::TENANT_IN_ERROR => (Medium, Credentials, Mcp10, &[639, 209]),
+        Code::AUDIT_SEGREGATION => (Low, Maintenance, Mcp08, &[778]),
+        Code::EXCEPTION | Code::UNSEEN | Code::DATABASE_DEPENDENCY => {
+            (Low, Maintenance, Mcp10, &[])
+        }
+        Code::UNREADABLE_SOURCE => (Medium, Maintenance, Mcp10, &[]),
         Code::LEAKY_ERROR => (Medium, Credentials, Mcp10, &[639, 209]),
         _ => return of_group(code),
     };
