@@ -3,7 +3,8 @@
 //! A code is never reused or renumbered; the table is snapshotted. The long page of each code is
 //! in `explain`. Groups: W00 text and limits, W01 relations, W02 writes, W03 functions and
 //! operators, W04 views and bodies, W05 parameters, W06 errors that tell, W07 migrations,
-//! W08 configuration, W09 outside a tenant, W10 what a live database is, W12 what a workspace's source is, W99 faults of ours.
+//! W08 configuration, W09 outside a tenant, W10 what a live database is, W12 what a workspace's
+//! source is, W13 what an MCP server is and answers, W99 faults of ours.
 
 use std::fmt;
 
@@ -201,6 +202,25 @@ codes! {
     UNSEEN = "W1260", "unseen", "something can't be looked into";
     UNREADABLE_SOURCE = "W1261", "unreadable-source", "a source file can't be read as Rust";
     DATABASE_DEPENDENCY = "W1262", "database-dependency", "a dependency can reach a database, and its source is not looked at";
+    // an MCP server: what it publishes
+    PUBLISHED_TENANT = "W1301", "published-tenant", "callers of an MCP server can name a tenant";
+    TENANT_WORD = "W1302", "tenant-word", "an argument of an MCP server may name a tenant";
+    OPEN_SCHEMA = "W1303", "open-schema", "a tool takes arguments that its schema does not name";
+    PUBLISHED_SQL = "W1304", "published-sql", "an argument of an MCP server is called like raw SQL";
+    SCHEMA_UNREAD = "W1305", "schema-unread", "a schema of an MCP server can't be read to its end";
+    ASKS_FOR_TENANT = "W1306", "asks-for-tenant", "a description asks the model for a tenant";
+    TENANT_IN_ANSWERS = "W1307", "tenant-in-answers", "an output schema tells the tenant";
+    // what it answers to two callers
+    OTHERS_DATA = "W1310", "others-data", "an MCP server shows one caller what belongs to another";
+    ANSWERS_MIX = "W1311", "answers-mix", "the answers of two callers of an MCP server get mixed up";
+    SAME_FOR_BOTH = "W1312", "same-for-both", "two callers of an MCP server get the same answer";
+    SESSION_NOT_BOUND = "W1313", "session-not-bound", "a session of an MCP server answers to who did not open it";
+    ERROR_NAMES_TENANT = "W1314", "error-names-tenant", "an error of an MCP server names a tenant";
+    EXISTENCE_TOLD = "W1315", "existence-told", "an error tells that another caller's object exists";
+    SHARED_CACHE = "W1316", "shared-cache", "what differs by caller is marked as good for all of them";
+    NO_TOKEN = "W1317", "no-token", "an MCP server answers without a token";
+    HANDLE_NOT_BOUND = "W1318", "handle-not-bound", "a handle of one caller works for another";
+    NOT_LOOKED_AT = "W1320", "not-looked-at", "a part of an MCP server was not looked at";
     // faults of ours
     ACCOUNTING = "W9901", "accounting", "the parse tree names more relations than the analysis saw";
     BUG = "W9902", "bug", "an internal invariant does not hold";

@@ -9,13 +9,13 @@
 mod look;
 #[cfg(test)]
 mod tests;
-mod uri;
 
 use std::fmt;
 
 use rmcp::model::{Prompt, ResourceTemplate, Tool};
 use serde_json::{Map, Value, json};
 use watertight_analysis::schema_walk::{self, descriptions, headers, walk};
+use watertight_analysis::uri_template::variables;
 use watertight_analysis::words::{Extra, Tier, asks_for_tenant, classify, reason_problem};
 
 use crate::statement::Catalog;
@@ -318,7 +318,7 @@ fn address(
     extra: &Extra,
     waivers: &[Waiver],
 ) -> Vec<Finding> {
-    let variables = uri::variables(template);
+    let variables = variables(template);
     let names: Vec<&str> = variables.iter().map(|it| it.name.as_str()).collect();
     let record = format!("resource:{name}");
     let mut found = look_at((kind, name), &record, &texts(&names), extra, waivers);

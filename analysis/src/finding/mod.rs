@@ -35,11 +35,12 @@ impl Verdict {
 /// Where something was found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
-    /// An object of a database, such as `table` `public.notes`.
+    /// An object of a database, such as `table` `public.notes`, or what an MCP server publishes, such
+    /// as `tool` `search`.
     Object {
-        /// What it is: `table`, `policy`, `role`, …
+        /// What it is: `table`, `policy`, `role`, `tool`, `prompt`, …
         kind: &'static str,
-        /// Its name, with the schema.
+        /// Its name: with the schema in a database, with the argument (`search.org_id`) in a server.
         name: String,
     },
     /// A part of a file.
@@ -52,7 +53,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// An object of a database.
+    /// An object of a database or of an MCP server.
     pub fn object(kind: &'static str, name: impl Into<String>) -> Self {
         Place::Object {
             kind,

@@ -166,6 +166,22 @@ pub fn rule(code: Code) -> Rule {
         }
         Code::UNREADABLE_SOURCE => (Medium, Maintenance, Mcp10, &[]),
         Code::LEAKY_ERROR => (Medium, Credentials, Mcp10, &[639, 209]),
+        Code::PUBLISHED_TENANT | Code::OTHERS_DATA | Code::ANSWERS_MIX => {
+            (High, Security, Mcp10, ROWS)
+        }
+        Code::TENANT_WORD | Code::OPEN_SCHEMA | Code::ASKS_FOR_TENANT => {
+            (Low, Security, Mcp10, ROWS)
+        }
+        Code::PUBLISHED_SQL => (Medium, Security, Mcp05, TEXT),
+        Code::SCHEMA_UNREAD | Code::NOT_LOOKED_AT => (Low, Maintenance, Mcp10, &[]),
+        Code::TENANT_IN_ANSWERS => (Low, Credentials, Mcp10, &[639, 200]),
+        Code::SAME_FOR_BOTH => (Medium, Security, Mcp10, ROWS),
+        Code::SESSION_NOT_BOUND => (Medium, Security, Mcp07, &[639, 384]),
+        Code::ERROR_NAMES_TENANT => (Medium, Credentials, Mcp10, &[639, 209]),
+        Code::EXISTENCE_TOLD => (Low, Credentials, Mcp10, &[639, 204]),
+        Code::SHARED_CACHE => (Medium, Security, Mcp10, &[639, 524]),
+        Code::NO_TOKEN => (High, Security, Mcp07, &[639, 306]),
+        Code::HANDLE_NOT_BOUND => (High, Security, Mcp07, ROWS),
         _ => return of_group(code),
     };
     Rule {

@@ -15,6 +15,9 @@ use reference::resolve;
 
 /// How many schemas are looked at before the walk gives up with a finding.
 const BUDGET: usize = 200_000;
+/// How many references are followed one inside the other: each takes stack, and schemas of other
+/// people's servers are walked too.
+const DEEPEST: usize = 128;
 
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -244,6 +247,11 @@ impl<'a> Walk<'a> {
             };
             let place = (target.to_owned(), format!("{path} {closed}"));
             if stack.iter().any(|open| open == target) || !self.visited.insert(place) {
+                continue;
+            }
+            if stack.len() >= DEEPEST {
+                let message = "its references nest too deep to be followed".to_owned();
+                self.find(path, target, Rule::Unresolved, message);
                 continue;
             }
             match resolve(self.root, target) {

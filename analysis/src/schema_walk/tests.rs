@@ -196,6 +196,17 @@ fn many_references_do_not_multiply() {
 }
 
 #[test]
+fn references_that_nest_too_deep_are_told() {
+    let mut defs = serde_json::Map::new();
+    for level in 0..100_000 {
+        let next = json!({"$ref": format!("#/$defs/L{}", level + 1)});
+        defs.insert(format!("L{level}"), next);
+    }
+    let schema = json!({"$ref": "#/$defs/L0", "$defs": defs});
+    assert_eq!(found(schema), one("", Rule::Unresolved));
+}
+
+#[test]
 fn exceptions_are_by_path() {
     let inner = closed(json!({"site": {"type": "string"}}));
     let schema = closed(json!({"site": {"type": "string"}, "a": inner}));

@@ -10,10 +10,12 @@ mod parse;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variables;
 
 use std::fmt;
 
 pub use parse::Mistake;
+pub use variables::{Variable, variables};
 
 /// A longer URI matches nothing.
 pub const LONGEST_URI: usize = 2048;

@@ -6,16 +6,19 @@
 /// A variable and what labels it: `tenants` in `/tenants/{id}`, `org` in `org://{id}` and in
 /// `?org={id}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Variable {
-    pub(super) name: String,
-    pub(super) label: String,
+#[non_exhaustive]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// The last word in front of it, with one mark between them; empty where there is none.
+    pub label: String,
 }
 
 /// RFC 6570, 2.2.
 const OPERATORS: [char; 12] = ['+', '#', '.', '/', ';', '?', '&', '=', ',', '!', '@', '|'];
 
 /// Every variable of a template, in order.
-pub(super) fn variables(template: &str) -> Vec<Variable> {
+pub fn variables(template: &str) -> Vec<Variable> {
     let mut found = Vec::new();
     let (mut before, mut rest) = (String::new(), template);
     while let Some((literal, tail)) = rest.split_once('{') {
