@@ -3,7 +3,7 @@
 //! A code is never reused or renumbered; the table is snapshotted. The long page of each code is
 //! in `explain`. Groups: W00 text and limits, W01 relations, W02 writes, W03 functions and
 //! operators, W04 views and bodies, W05 parameters, W06 errors that tell, W07 migrations,
-//! W08 configuration, W09 outside a tenant, W10 what a live database is, W12 what a workspace's
+//! W08 configuration, W09 outside a tenant, W10 what a live database is, W11 attacks, W12 what a workspace's
 //! source is, W13 what an MCP server is and answers, W99 faults of ours.
 
 use std::fmt;
@@ -183,6 +183,11 @@ codes! {
     PUBLICATION = "W1040", "publication", "a publication sends every tenant's rows";
     SERVER_VERSION = "W1041", "server-version", "the server lacks fixes of faults that break row-level security";
     DRIFT = "W1042", "drift", "the database is not what the migrations make";
+    // attacks that were replayed
+    ATTACK_READ = "W1101", "attack-read", "an attack showed another tenant's rows";
+    ATTACK_WRITE = "W1102", "attack-write", "an attack changed, removed or planted another tenant's rows";
+    ATTACK_TELLS = "W1103", "attack-tells", "an attack told whether another tenant has a value, or how much";
+    ATTACK_RIGHTS = "W1104", "attack-rights", "an attack took rights that the application should not have";
     // a workspace's source: tools
     TENANT_ARGUMENT = "W1201", "tenant-argument", "a tool's schema lets the caller name a tenant";
     SQL_ARGUMENT = "W1202", "sql-argument", "a tool takes SQL, or a piece of it, from the caller";

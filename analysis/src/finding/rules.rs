@@ -146,6 +146,8 @@ pub fn rule(code: Code) -> Rule {
         Code::KEY_WITHOUT_TENANT | Code::FOREIGN_KEY_WITHOUT_TENANT | Code::SHARED_SEQUENCE => {
             (Low, Security, Mcp10, TELLS)
         }
+        Code::ATTACK_TELLS => (Low, Security, Mcp10, TELLS),
+        Code::ATTACK_RIGHTS => (High, Security, Mcp02, RIGHTS),
         Code::CASCADE_ACROSS_TENANTS | Code::REFERENTIAL_ACTION | Code::GLOBAL_WRITE => {
             (Medium, Security, Mcp10, ROWS)
         }
