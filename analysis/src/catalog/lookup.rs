@@ -2,7 +2,7 @@
 //!
 //! An unqualified name that begins with `pg_` is the server's own: `pg_catalog` is searched first.
 
-use super::{Catalog, Function, Operator, Relation, TypeDefinition};
+use super::{Catalog, Column, Function, Operator, Relation, TypeDefinition};
 
 /// The result of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,14 @@ impl Catalog {
                 Some((schema, name)) => function.schema == schema && function.name == name,
                 None => function.name == allowed.name && path.contains(&function.schema),
             })
+    }
+
+    /// The column that the configuration or a directive names as the tenant's, whether or not equality on
+    /// its type is exact; [`Relation::tenant`] is the usable one.
+    pub fn named_tenant_column<'r>(&self, relation: &'r Relation) -> Option<&'r Column> {
+        relation
+            .columns
+            .get(super::finish::named_tenant_column(self, relation)?)
     }
 
     /// Finds a relation; an unqualified name is looked up along the search path.

@@ -25,22 +25,22 @@ pub struct Inferred {
 
 /// Infers the tenant column and the setting. `policies` are the texts of the policies.
 pub fn infer<'a>(facts: &Facts, policies: impl Iterator<Item = &'a str>) -> Inferred {
-    let mut columns: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    let mut columns: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let extra = Extra {
         tenant_column: "tenant_id".to_owned(),
         ..Extra::default()
     };
+    let names_tenant =
+        |name: &str| classify(name, &extra).is_some_and(|found| found.tier == Tier::First);
     for column in &facts.columns {
-        let named = classify(&column.name, &extra).is_some_and(|found| found.tier == Tier::First);
-        if named {
-            let entry = columns.entry(&column.name).or_insert((0, &column.ty));
-            entry.0 += 1;
+        if names_tenant(&column.name) {
+            columns.entry(&column.name).or_default().push(&column.ty);
         }
     }
     let column = columns
         .into_iter()
-        .max_by_key(|(name, (count, _))| (*count, *name == "tenant_id"))
-        .map(|(name, (_, ty))| (name.to_owned(), kind(ty)));
+        .max_by_key(|(name, types)| (types.len(), *name == "tenant_id"))
+        .map(|(name, types)| (name.to_owned(), kind(&types)));
     let mut settings: BTreeMap<String, usize> = BTreeMap::new();
     for policy in policies {
         for name in settings_in(policy) {
@@ -50,16 +50,25 @@ pub fn infer<'a>(facts: &Facts, policies: impl Iterator<Item = &'a str>) -> Infe
     let setting = settings
         .into_iter()
         .filter(|(name, _)| name.contains('.'))
-        .max_by_key(|(_, count)| *count)
+        .max_by_key(|(name, count)| {
+            let last = name.rsplit('.').next().unwrap_or_default();
+            (names_tenant(last), *count)
+        })
         .map(|(name, _)| name);
     Inferred { column, setting }
 }
 
-fn kind(ty: &str) -> TenantKind {
-    match ty {
-        "uuid" => TenantKind::Uuid,
-        "bigint" | "integer" | "smallint" => TenantKind::Bigint,
-        _ => TenantKind::Text,
+/// The narrowest type: a policy may cast the setting to it, and a text column needs no cast.
+fn kind(types: &[&str]) -> TenantKind {
+    if types.contains(&"uuid") {
+        TenantKind::Uuid
+    } else if types
+        .iter()
+        .any(|ty| matches!(*ty, "bigint" | "integer" | "smallint"))
+    {
+        TenantKind::Bigint
+    } else {
+        TenantKind::Text
     }
 }
 

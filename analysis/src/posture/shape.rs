@@ -172,7 +172,8 @@ fn of(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
         .settings
         .iter()
         .any(|name| name.eq_ignore_ascii_case(setting));
-    if parts.or_own_column || (tenants && !found.columns.contains(&parts.tenant)) {
+    // Another column that is compared with the setting may well be the tenant's.
+    if parts.or_own_column || (tenants && found.columns.is_empty()) {
         return Shape::FailsOpen;
     }
     match parts.settings.first() {
