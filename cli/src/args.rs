@@ -47,6 +47,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: crate::audit::AuditCommand,
     },
+    /// Replay a catalogue of attacks with two synthetic tenants
+    ///
+    /// In a throwaway copy of the schema, which is made with pg_dump and dropped; or in place, in a
+    /// transaction that is rolled back.
+    #[cfg(feature = "database")]
+    #[command(after_help = ATTACK_HELP)]
+    Attack(AttackArgs),
     /// Print the page of a rule, such as W0101; without a rule, list all of them
     Explain(ExplainArgs),
 }
@@ -221,6 +228,58 @@ pub(crate) struct DoctorArgs {
     pub(crate) fix: bool,
     #[command(flatten)]
     pub(crate) manners: crate::manners::Manners,
+}
+
+#[cfg(feature = "database")]
+const ATTACK_HELP: &str = "\
+Examples:
+  cargo watertight attack postgres://postgres@localhost/crm
+  cargo watertight attack --in-place postgres://postgres@localhost/crm_test
+
+Each attack is held, leaked (with the row, which is synthetic), or not applicable (and why). The login
+has to be superuser, or a member of the application role that may fill the tables.
+
+In place only attacks run that need no more than one transaction: no TRUNCATE, no DDL, no programs and
+no network, with a lock timeout of 200 ms and a statement timeout of 2 s. The synthetic rows fire the
+triggers of their tables, and numbers of sequences that they take are not given back.
+
+Exit status: 0 when everything held; 1 when something leaked; 2 when it could not be tried.";
+
+#[cfg(feature = "database")]
+#[derive(Args)]
+pub(crate) struct AttackArgs {
+    /// The database
+    #[arg(
+        value_name = "DATABASE_URL",
+        env = "DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) database_url: String,
+    /// The configuration [default: `watertight.toml` in this directory or above]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The role that the application connects as [default: as for `doctor`]
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// Attack a throwaway copy of the schema (the default)
+    #[arg(long, conflicts_with = "in_place")]
+    pub(crate) create: bool,
+    /// Attack the database itself, in a transaction that is rolled back
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// In place even where other clients are connected
+    #[arg(long, requires = "in_place")]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) manners: crate::manners::Manners,
+}
+
+#[cfg(feature = "database")]
+impl std::fmt::Debug for AttackArgs {
+    /// Without the URL, which holds a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AttackArgs").finish_non_exhaustive()
+    }
 }
 
 #[cfg(feature = "database")]

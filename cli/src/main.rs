@@ -5,6 +5,7 @@
 
 mod args;
 #[cfg(feature = "database")]
+mod attack;
 mod audit;
 mod catalog;
 #[cfg(feature = "database")]
@@ -43,6 +44,8 @@ fn main() -> ExitCode {
         Command::Lock(args) => lock::run(&args),
         #[cfg(feature = "database")]
         Command::Doctor(args) => doctor::run(&args),
+        #[cfg(feature = "database")]
+        Command::Attack(args) => attack::run(&args),
         Command::Explain(args) => explain::run(&args),
         #[cfg(feature = "database")]
         Command::Audit { command } => audit::run(&command),

@@ -20,7 +20,7 @@ use watertight_analysis::{Catalog, Config};
 use crate::args::DoctorArgs;
 use crate::output::Report;
 use crate::project;
-pub(crate) use read::Live;
+pub(crate) use read::{Live, read};
 
 /// The file name under which the snapshot is judged.
 const LIVE: &str = "the live database";
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("the asynchronous runtime can't be started")?;
-    let live = runtime.block_on(read::read(&args.database_url, chosen))?;
+    let live = runtime.block_on(read(&args.database_url, chosen))?;
     let (catalog, inferred) = catalog(&live, config, configured)?;
     let mut posture = judge(&catalog, &live.facts);
     let mut about = vec![

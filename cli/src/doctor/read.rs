@@ -16,6 +16,8 @@ pub(crate) struct Live {
     /// The snapshot.
     pub(crate) text: String,
     pub(crate) facts: Facts,
+    /// The rows of the posture's queries, by the name of the query.
+    pub(crate) raw: Vec<(&'static str, String)>,
 }
 
 /// Reads the database as it is for `role`, or for the role that must be the application's.
@@ -25,27 +27,21 @@ pub(crate) async fn read(url: &str, role: Option<String>) -> Result<Live> {
         .await
         .with_context(|| format!("the database at {place} can't be read"));
     connection.close().await.ok();
-    let (role, text, facts, database) = live?;
-    Ok(Live {
-        place: format!("{place}/{database}"),
-        role,
-        text,
-        facts,
-    })
+    let mut live = live?;
+    live.place = format!("{place}/{}", live.place);
+    Ok(live)
 }
 
-async fn within(
-    connection: &mut PgConnection,
-    role: Option<String>,
-) -> Result<(String, String, Facts, String)> {
+async fn within(connection: &mut PgConnection, role: Option<String>) -> Result<Live> {
     pull::begin(connection).await?;
     let database: String = sqlx::query_scalar("SELECT pg_catalog.current_database()::text")
         .fetch_one(&mut *connection)
         .await?;
     let mut facts = Facts::default();
+    let mut raw = Vec::new();
     let (first, second): (Vec<&Query>, Vec<&Query>) = QUERIES.iter().partition(|q| !q.asks_role());
     for query in first {
-        ask(connection, query, None, &mut facts).await?;
+        ask(connection, query, None, &mut facts, &mut raw).await?;
     }
     let role = match role {
         Some(role) => role,
@@ -57,11 +53,17 @@ async fn within(
         );
     }
     for query in second {
-        ask(connection, query, Some(&role), &mut facts).await?;
+        ask(connection, query, Some(&role), &mut facts, &mut raw).await?;
     }
     let text = pull::snapshot(connection, &role).await?;
     sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
-    Ok((role, text, facts, database))
+    Ok(Live {
+        place: database,
+        role,
+        text,
+        facts,
+        raw,
+    })
 }
 
 async fn ask(
@@ -69,6 +71,7 @@ async fn ask(
     query: &Query,
     role: Option<&str>,
     facts: &mut Facts,
+    raw: &mut Vec<(&'static str, String)>,
 ) -> Result<()> {
     let mut asked = sqlx::query_scalar::<_, String>(query.sql);
     if let Some(role) = role {
@@ -82,6 +85,7 @@ async fn ask(
         facts
             .add(query.name, &row)
             .map_err(|why| anyhow::anyhow!(why))?;
+        raw.push((query.name, row));
     }
     Ok(())
 }

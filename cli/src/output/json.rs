@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use watertight_analysis::finding::{Finding, Place, rule};
+use watertight_analysis::finding::{Clear, Finding, Place, rule};
 
 use super::{Report, position};
 
@@ -29,11 +29,11 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
             value
         })
         .collect();
-    let clear: Vec<Value> = report
-        .clear
-        .iter()
-        .map(|clear| json!({ "place": place(report, &clear.place), "reason": clear.reason }))
-        .collect();
+    let told = |list: &[Clear]| -> Vec<Value> {
+        list.iter()
+            .map(|clear| json!({ "place": place(report, &clear.place), "reason": clear.reason }))
+            .collect()
+    };
     let whole = json!({
         "version": VERSION,
         "command": report.command,
@@ -41,7 +41,8 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
         "summary": report.summary(),
         "findings": findings,
         "suppressed": suppressed,
-        "clear": clear,
+        "clear": told(&report.clear),
+        "not_applicable": told(&report.skipped),
     });
     serde_json::to_writer_pretty(&mut *out, &whole)?;
     writeln!(out)?;

@@ -8,7 +8,7 @@ use super::Report;
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
     let failures = report.findings.len();
-    let skipped = report.suppressed.len();
+    let skipped = report.suppressed.len() + report.skipped.len();
     let tests = failures + skipped + report.clear.len();
     let name = escape(&format!("watertight {}", report.command));
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
@@ -52,6 +52,14 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
             out,
             "      <skipped message=\"{}\"/>\n    </testcase>",
             escape(reason)
+        )?;
+    }
+    for one in &report.skipped {
+        writeln!(out, "{}>", case("not-applicable", &one.place.to_string()))?;
+        writeln!(
+            out,
+            "      <skipped message=\"{}\"/>\n    </testcase>",
+            escape(&one.reason)
         )?;
     }
     for clear in &report.clear {

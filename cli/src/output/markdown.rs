@@ -12,9 +12,31 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
         writeln!(out, "- {name}: `{}`", value.replace('`', "'"))?;
     }
     writeln!(out, "\n**{}**", report.summary().line())?;
-    if report.findings.is_empty() {
-        return Ok(());
+    if !report.findings.is_empty() {
+        findings(report, out)?;
     }
+    if report.shows_clear {
+        held(report, out)?;
+    }
+    Ok(())
+}
+
+/// What holds, and what could not be looked at.
+fn held(report: &Report, out: &mut impl Write) -> Result<()> {
+    for (word, list) in [("Held", &report.clear), ("Not applicable", &report.skipped)] {
+        if list.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n<details><summary>{word}</summary>\n")?;
+        for one in list {
+            writeln!(out, "- {}: {}", one.place, one.reason.replace('\n', " "))?;
+        }
+        writeln!(out, "\n</details>")?;
+    }
+    Ok(())
+}
+
+fn findings(report: &Report, out: &mut impl Write) -> Result<()> {
     writeln!(out, "\n| | rule | where | what |\n|---|---|---|---|")?;
     for finding in &report.findings {
         writeln!(

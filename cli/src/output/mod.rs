@@ -51,6 +51,10 @@ pub(crate) struct Report {
     pub(crate) suppressed: Vec<(Finding, String)>,
     /// What was looked at and holds.
     pub(crate) clear: Vec<Clear>,
+    /// What could not be looked at, and why.
+    pub(crate) skipped: Vec<Clear>,
+    /// Whether people are told what holds, one by one.
+    pub(crate) shows_clear: bool,
     /// The texts of the files that findings point into.
     pub(crate) sources: BTreeMap<String, String>,
     /// For objects of a database, the file that makes them: where a review shows the finding.
@@ -66,6 +70,7 @@ pub(crate) struct Summary {
     pub(crate) needs_review: usize,
     pub(crate) clear: usize,
     pub(crate) suppressed: usize,
+    pub(crate) not_applicable: usize,
 }
 
 impl Report {
@@ -88,6 +93,7 @@ impl Report {
                 .count(),
             clear: self.clear.len(),
             suppressed: self.suppressed.len(),
+            not_applicable: self.skipped.len(),
         }
     }
 
@@ -157,6 +163,9 @@ impl Summary {
             parts.push(format!("{} {verb} review", self.needs_review));
         }
         parts.push(format!("{} clear", self.clear));
+        if self.not_applicable > 0 {
+            parts.push(format!("{} not applicable", self.not_applicable));
+        }
         if self.suppressed > 0 {
             parts.push(format!("{} suppressed", self.suppressed));
         }

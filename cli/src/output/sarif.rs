@@ -38,6 +38,15 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
         .collect();
     let hidden = report.suppressed.iter();
     results.extend(hidden.map(|(finding, reason)| result(report, finding, &codes, Some(reason))));
+    // A result would be shown as an alert, whatever its kind.
+    let skipped: Vec<Value> = report
+        .skipped
+        .iter()
+        .map(|one| {
+            let text = format!("{}: {}", one.place, one.reason);
+            json!({ "level": "none", "message": { "text": text } })
+        })
+        .collect();
     let whole = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -49,7 +58,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
                 "supportedTaxonomies": [{ "name": "CWE" }, { "name": "OWASP MCP Top 10" }],
             }},
             "automationDetails": { "id": format!("watertight/{}/", report.command) },
-            "invocations": [{ "executionSuccessful": true }],
+            "invocations": [{ "executionSuccessful": true, "toolExecutionNotifications": skipped }],
             "taxonomies": [
                 {
                     "name": "CWE",

@@ -19,6 +19,14 @@ pub(super) fn write(report: &Report, out: &mut impl Write, paint: Paint) -> Resu
         block(report, finding, out, paint)?;
         writeln!(out)?;
     }
+    if report.shows_clear {
+        for (word, list) in [("held", &report.clear), ("not applicable", &report.skipped)] {
+            for one in list {
+                writeln!(out, "{} {}: {}", paint.bold(word), one.place, one.reason)?;
+            }
+        }
+        writeln!(out)?;
+    }
     let summary = report.summary();
     let line = summary.line();
     let line = match (summary.findings(), summary.needs_review) {

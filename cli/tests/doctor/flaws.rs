@@ -6,6 +6,7 @@ const FLAWS: &str = include_str!("../fixtures/flaws.sql");
 
 /// One flaw.
 #[derive(Debug, Default)]
+#[allow(dead_code)] // each test looks at its own part
 pub(crate) struct Flaw {
     pub(crate) id: String,
     pub(crate) code: String,
@@ -15,6 +16,12 @@ pub(crate) struct Flaw {
     pub(crate) setup: String,
     pub(crate) undo: String,
     pub(crate) twin: Option<String>,
+    /// What `attack` must show: the attack and the object.
+    pub(crate) leaks: Vec<(String, String)>,
+    /// Why `attack` shows nothing, where it must not.
+    pub(crate) holds: Option<String>,
+    /// The first version of the server that is without it.
+    pub(crate) until: Option<u32>,
 }
 
 /// All of them, in the order of the file.
@@ -35,6 +42,14 @@ pub(crate) fn flaws() -> Vec<Flaw> {
         } else if let Some(codes) = line.strip_prefix("-- @also ") {
             let codes = codes.split_whitespace().map(str::to_owned);
             all.last_mut().unwrap().also.extend(codes);
+        } else if let Some(shown) = line.strip_prefix("-- @leaks ") {
+            let (attack, place) = shown.split_once(' ').unwrap();
+            let leak = (attack.to_owned(), place.to_owned());
+            all.last_mut().unwrap().leaks.push(leak);
+        } else if let Some(why) = line.strip_prefix("-- @holds ") {
+            all.last_mut().unwrap().holds = Some(why.to_owned());
+        } else if let Some(version) = line.strip_prefix("-- @until ") {
+            all.last_mut().unwrap().until = Some(version.parse().unwrap());
         } else if line == "-- @undo" {
             part = "undo";
         } else if line == "-- @twin" {
