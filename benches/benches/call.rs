@@ -1,15 +1,18 @@
 //! A whole `tools/call` over HTTP: watertight beside the same tool in plain rmcp.
 //!
 //! Plain rmcp has no authentication, no isolation and no audit; its tool takes the tenant's rows
-//! by a filter in the statement, from a table without row-level security. Watertight verifies a
-//! signed token, opens a scope under row-level security and leaves an audit record. Everything
-//! runs in this process and PostgreSQL beside it. `-- --short` measures for seconds.
+//! by a filter in the statement, from a table without row-level security. The second server's tool
+//! is isolated by hand, as a careful person writes it. Watertight verifies a signed token, opens a
+//! scope under row-level security and leaves an audit record. Clients and servers run in this
+//! process, PostgreSQL beside it, at several distances. `-- --short` measures for seconds;
+//! `-- --only 3` asks the fourth server alone, without a distance, for a profiler.
 
 #![allow(clippy::indexing_slicing, reason = "one client for each way and task")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -23,10 +26,12 @@ use watertight::{
     DbResult, Scope, Server, TenantPool, ToolContext, ToolOutput, ToolResult, mcp_tool,
     tenant_query, tools,
 };
-use watertight_benches::{Client, in_turn};
+use watertight_benches::{Client, DelayProxy, in_turn};
 use watertight_test::{Issuer, TestBed};
 
 const CONNECTIONS: u32 = 8;
+/// Microseconds each way between a server and its database.
+const DELAYS: [u64; 3] = [0, 500, 2_000];
 const TASKS: [usize; 3] = [1, 8, 32];
 const ISSUER: &str = "https://id.bench.test";
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_customers","arguments":{"plan":"pro"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}}}}"#;
@@ -52,6 +57,35 @@ async fn list_customers(cx: ToolContext, plan: String) -> ToolResult<Vec<Custome
 struct Plain {
     pool: PgPool,
     tenant: uuid::Uuid,
+    isolated: bool,
+}
+
+impl Plain {
+    /// The filter is in the statement, and nothing else keeps the tenants apart.
+    async fn filtered(&self, plan: String) -> sqlx::Result<Vec<Customer>> {
+        let sql = "SELECT id, name FROM bare_customers WHERE tenant_id = $1 AND plan = $2 ORDER BY id LIMIT 20";
+        sqlx::query_as(sql)
+            .bind(self.tenant)
+            .bind(plan)
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    /// What a careful person writes.
+    async fn by_hand(&self, plan: String) -> sqlx::Result<Vec<Customer>> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("SELECT set_config('app.tenant_id', $1, true)")
+            .bind(self.tenant.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        let sql = "SELECT id, name FROM customers WHERE plan = $1 ORDER BY id LIMIT 20";
+        let rows = sqlx::query_as(sql)
+            .bind(plan)
+            .fetch_all(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(rows)
+    }
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -73,13 +107,12 @@ impl Plain {
         &self,
         Parameters(ListCustomers { plan }): Parameters<ListCustomers>,
     ) -> Result<Json<Customers>, rmcp::ErrorData> {
-        let sql = "SELECT id, name FROM bare_customers WHERE tenant_id = $1 AND plan = $2 ORDER BY id LIMIT 20";
-        let result = sqlx::query_as(sql)
-            .bind(self.tenant)
-            .bind(plan)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| rmcp::ErrorData::internal_error(error.to_string(), None))?;
+        let result = match self.isolated {
+            false => self.filtered(plan).await,
+            true => self.by_hand(plan).await,
+        };
+        let result =
+            result.map_err(|error| rmcp::ErrorData::internal_error(error.to_string(), None))?;
         Ok(Json(Customers { result }))
     }
 }
@@ -88,19 +121,21 @@ impl Plain {
 impl rmcp::ServerHandler for Plain {}
 
 /// The servers, in the order of the table.
-const WAYS: [&str; 3] = [
+const WAYS: [&str; 4] = [
     "plain rmcp: no authentication, isolation or audit",
+    "plain rmcp, isolated by hand: no authentication or audit",
     "watertight without audit",
     "watertight",
 ];
 
-async fn plain(bed: &TestBed) -> anyhow::Result<String> {
+async fn plain(bed: &TestBed, url: &str, isolated: bool) -> anyhow::Result<(String, String)> {
     let handler = Plain {
         pool: PgPoolOptions::new()
             .max_connections(CONNECTIONS)
-            .connect(bed.database().app_url())
+            .connect(url)
             .await?,
         tenant: bed.tenants()[0].id_text().parse()?,
+        isolated,
     };
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
@@ -117,14 +152,19 @@ async fn plain(bed: &TestBed) -> anyhow::Result<String> {
         let _ = stream.set_nodelay(true);
     });
     tokio::spawn(async move { axum::serve(listener, app).await });
-    Ok(host)
+    Ok((host, String::new()))
 }
 
-async fn tight(bed: &TestBed, issuer: &Issuer, audit: bool) -> anyhow::Result<(String, String)> {
+async fn tight(
+    bed: &TestBed,
+    url: &str,
+    issuer: &Issuer,
+    audit: bool,
+) -> anyhow::Result<(String, String)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let host = listener.local_addr()?.to_string();
     let resource = format!("http://{host}/mcp");
-    let pool = TenantPool::builder(bed.database().app_url()).max_connections(CONNECTIONS);
+    let pool = TenantPool::builder(url).max_connections(CONNECTIONS);
     let pool = if audit { pool } else { pool.without_audit() };
     let server = Server::builder()
         .name("bench")
@@ -150,6 +190,34 @@ async fn tight(bed: &TestBed, issuer: &Issuer, audit: bool) -> anyhow::Result<(S
     Ok((host, token))
 }
 
+/// All of them, this far from their database.
+async fn servers(
+    bed: &TestBed,
+    issuer: &Issuer,
+    delay: Duration,
+) -> anyhow::Result<[(String, String); WAYS.len()]> {
+    let url = DelayProxy::url(bed.database().app_url(), delay)?;
+    Ok([
+        plain(bed, &url, false).await?,
+        plain(bed, &url, true).await?,
+        tight(bed, &url, issuer, false).await?,
+        tight(bed, &url, issuer, true).await?,
+    ])
+}
+
+async fn connect(host: &str, token: &str) -> anyhow::Result<Client> {
+    let token = format!("Bearer {token}");
+    let mut headers = vec![
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "list_customers"),
+    ];
+    if token.len() > "Bearer ".len() {
+        headers.push(("authorization", &token));
+    }
+    Client::connect(host, &headers, CALL).await
+}
+
 async fn call_until(client: Arc<Mutex<Client>>, until: Instant) -> anyhow::Result<Vec<Duration>> {
     let mut client = client.lock().await;
     let mut times = Vec::new();
@@ -164,10 +232,17 @@ async fn call_until(client: Arc<Mutex<Client>>, until: Instant) -> anyhow::Resul
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let (rounds, length) = match std::env::args().any(|argument| argument == "--short") {
-        true => (1, Duration::from_millis(60)),
+    let arguments: Vec<String> = std::env::args().collect();
+    let (rounds, length) = match arguments.iter().any(|argument| argument == "--short") {
+        true => (1_u32, Duration::from_millis(60)),
         false => (10, Duration::from_millis(500)),
     };
+    let only = arguments.iter().position(|argument| argument == "--only");
+    let only: Option<usize> = only
+        .and_then(|at| arguments.get(at + 1))
+        .map(|number| number.parse())
+        .transpose()
+        .context("`--only` takes the number of a server, from 0")?;
     let bed = TestBed::builder(watertight::catalog!(), tools![])
         .migrations(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
         .seed(|tenant| {
@@ -187,51 +262,69 @@ async fn main() -> anyhow::Result<()> {
         )
         .await?;
     let issuer = Issuer::new(ISSUER)?;
-    let hosts = [
-        (plain(&bed).await?, String::new()),
-        tight(&bed, &issuer, false).await?,
-        tight(&bed, &issuer, true).await?,
-    ];
-
     println!(
         "{CONNECTIONS} connections a pool, {rounds} rounds of {length:?} for each server, in turn"
     );
-    for tasks in TASKS {
-        let mut clients = Vec::new();
-        for (host, token) in &hosts {
-            let token = format!("Bearer {token}");
-            let mut headers = vec![
-                ("mcp-protocol-version", "2026-07-28"),
-                ("mcp-method", "tools/call"),
-                ("mcp-name", "list_customers"),
-            ];
-            if token.len() > "Bearer ".len() {
-                headers.push(("authorization", &token));
-            }
-            let mut of_host = Vec::new();
-            for _ in 0..tasks {
-                of_host.push(Arc::new(Mutex::new(
-                    Client::connect(host, &headers, CALL).await?,
-                )));
-            }
-            clients.push(of_host);
+    if let Some(way) = only {
+        let hosts = servers(&bed, &issuer, Duration::ZERO).await?;
+        let (host, token) = hosts
+            .get(way)
+            .context("there is no server of this number")?;
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let client = Arc::new(Mutex::new(connect(host, token).await?));
+            calls.spawn(call_until(client, Instant::now() + length * rounds * 2));
         }
-        let measured = in_turn::<{ WAYS.len() }, _>(rounds, length, tasks, |way, task, until| {
-            call_until(Arc::clone(&clients[way][task]), until)
-        })
-        .await?;
-        println!("\n{tasks} client(s)\n");
-        println!("| server | p50 ms | p99 ms | calls/s | throughput to plain rmcp |");
-        println!("| --- | ---: | ---: | ---: | ---: |");
-        for (name, way) in WAYS.iter().zip(&measured) {
-            println!(
-                "| {name} | {:.3} | {:.3} | {:.0} | {:.2} |",
-                way.percentile(50),
-                way.percentile(99),
-                way.throughput(),
-                way.throughput() / measured[0].throughput(),
-            );
+        let times = calls
+            .join_all()
+            .await
+            .into_iter()
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let calls = times.iter().map(Vec::len).sum::<usize>();
+        println!("{calls} calls to {}", WAYS[way]);
+        return Ok(());
+    }
+    for delay in DELAYS.map(Duration::from_micros) {
+        let hosts = servers(&bed, &issuer, delay).await?;
+        for tasks in TASKS {
+            compare(&hosts, (rounds, length), delay, tasks).await?;
         }
+    }
+    Ok(())
+}
+
+/// All of them in turn, by so many clients.
+async fn compare(
+    hosts: &[(String, String)],
+    (rounds, length): (u32, Duration),
+    delay: Duration,
+    tasks: usize,
+) -> anyhow::Result<()> {
+    let mut clients = Vec::new();
+    for (host, token) in hosts {
+        let mut of_host = Vec::new();
+        for _ in 0..tasks {
+            of_host.push(Arc::new(Mutex::new(connect(host, token).await?)));
+        }
+        clients.push(of_host);
+    }
+    let rounds = usize::try_from(rounds)?;
+    let measured = in_turn::<{ WAYS.len() }, _>(rounds, length, tasks, |way, task, until| {
+        call_until(Arc::clone(&clients[way][task]), until)
+    })
+    .await?;
+    let distance = delay.as_secs_f64() * 1e3;
+    println!("\n{distance} ms of network each way, {tasks} client(s)\n");
+    println!("| server | p50 ms | p99 ms | calls/s | throughput to plain rmcp |");
+    println!("| --- | ---: | ---: | ---: | ---: |");
+    for (name, way) in WAYS.iter().zip(&measured) {
+        println!(
+            "| {name} | {:.3} | {:.3} | {:.0} | {:.2} |",
+            way.percentile(50),
+            way.percentile(99),
+            way.throughput(),
+            way.throughput() / measured[0].throughput(),
+        );
     }
     Ok(())
 }

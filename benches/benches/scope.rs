@@ -4,7 +4,6 @@
 //! to a scope; the floor is a bare query that is not isolated. `-- --short` measures for seconds,
 //! to see that it runs.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -147,14 +146,8 @@ async fn main() -> anyhow::Result<()> {
         "{CONNECTIONS} connections a pool, {rounds} rounds of {length:?} for each way, in turn"
     );
     for delay in DELAYS {
-        let mut url = url::Url::parse(bed.database().app_url())?;
-        if delay > 0 {
-            let server = SocketAddr::from((Ipv4Addr::LOCALHOST, url.port().unwrap_or(5432)));
-            let proxy = DelayProxy::before(server, Duration::from_micros(delay))?;
-            url.set_ip_host(proxy.address().ip()).ok();
-            url.set_port(Some(proxy.address().port())).ok();
-        }
-        let ground = Arc::new(Ground::new(&bed, url.as_str()).await?);
+        let url = DelayProxy::url(bed.database().app_url(), Duration::from_micros(delay))?;
+        let ground = Arc::new(Ground::new(&bed, &url).await?);
         for tasks in TASKS {
             let measured = in_turn::<{ WAYS.len() }, _>(rounds, length, tasks, |way, _, until| {
                 read_until(Arc::clone(&ground), way, until)

@@ -33,6 +33,22 @@ impl DelayProxy {
         Ok(Self { address })
     }
 
+    /// The URL of a loopback database, seen over this distance each way; itself where there is none.
+    ///
+    /// # Errors
+    /// If it is no URL, or no port can be listened on.
+    pub fn url(database: &str, delay: Duration) -> anyhow::Result<String> {
+        let mut url = url::Url::parse(database)?;
+        if !delay.is_zero() {
+            let server = SocketAddr::from((Ipv4Addr::LOCALHOST, url.port().unwrap_or(5432)));
+            let proxy = Self::before(server, delay)?;
+            // Of a URL with a host neither can fail.
+            let _ = url.set_ip_host(proxy.address().ip());
+            let _ = url.set_port(Some(proxy.address().port()));
+        }
+        Ok(url.into())
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -105,6 +105,52 @@ async fn keys_are_fetched_once_and_again_when_they_rotate() {
     assert_eq!(status(&endpoint, &new).await, 200);
 }
 
+/// A token is remembered as verified no longer than its key is published and its time has not come.
+#[tokio::test]
+async fn what_was_verified_before_is_judged_by_the_keys_and_the_time_of_now() {
+    let (old, new) = (SigningKey::ed(), SigningKey::ec());
+    let published = Published::new(jwk_set(&[&old, &new])).await;
+    let jwks = published.url.clone();
+    let auth = move |url: &str| {
+        JwtAuthenticator::builder()
+            .issuer(ISSUER)
+            .audience(url)
+            .jwks_url(jwks)
+            .jwks_refetch_interval(Duration::from_millis(50))
+            .leeway(Duration::ZERO)
+            .tenant_claim("org_id")
+            .build()
+            .unwrap()
+    };
+    let endpoint = Endpoint::start(auth, |server| server).await;
+    let asked = async |token: &str| {
+        let answer = endpoint.call(token, "whoami", json!({})).await;
+        answer.status.as_u16()
+    };
+    let by_old = old.sign(&claims(&endpoint.url, "alice"));
+    let mut short = claims(&endpoint.url, "alice");
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    short["exp"] = json!(now + 2);
+    let by_new = new.sign(&short);
+    for token in [&by_old, &by_old, &by_new, &by_new] {
+        assert_eq!(asked(token).await, 200);
+    }
+    // The same text with another signature is another token.
+    let (signed, _) = by_old.rsplit_once('.').unwrap();
+    let (_, signature) = by_new.rsplit_once('.').unwrap();
+    assert_eq!(asked(&format!("{signed}.{signature}")).await, 401);
+
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
+    assert_eq!(asked(&by_new).await, 401);
+    assert_eq!(asked(&by_old).await, 200);
+
+    published.publish(&[&new]);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(status(&endpoint, &SigningKey::ed()).await, 401);
+    assert_eq!(asked(&by_old).await, 401);
+}
+
 #[tokio::test]
 async fn unknown_key_ids_do_not_make_the_server_ask_again_and_again() {
     let key = SigningKey::ed();

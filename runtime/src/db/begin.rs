@@ -295,16 +295,28 @@ fn push_origin(text: &mut String, origin: &Origin) {
     }
 }
 
-/// Writes any text as hexadecimal digits, so that no quoting rule has to be trusted: these values
-/// come from tokens.
+/// Writes any text so that no quoting rule has to be trusted: these values come from tokens. Between
+/// quotes stands only what can't end them in any string syntax or encoding; the rest is hexadecimal.
 pub(crate) fn push_text(text: &mut String, value: &str) {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'\'' && byte != b'\\';
+    if value.bytes().all(plain) {
+        text.push('\'');
+        text.push_str(value);
+        text.push_str("'::pg_catalog.text");
+        return;
+    }
     text.push_str("pg_catalog.convert_from(pg_catalog.decode('");
     // A NUL can't be stored in a text; it is dropped rather than failing the commit.
     for byte in value.bytes().filter(|byte| *byte != 0) {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
+        text.push(hex_digit(byte >> 4));
+        text.push(hex_digit(byte & 0xf));
     }
     text.push_str("', 'hex'), 'UTF8')");
+}
+
+fn hex_digit(half: u8) -> char {
+    // Half a byte is always a digit.
+    char::from_digit(u32::from(half), 16).unwrap_or('0')
 }
 
 /// Quotes a schema or the part of a setting's name. Only plain identifiers pass.
@@ -399,5 +411,32 @@ mod tests {
         }
         assert!(messages("role").is_err());
         assert!(messages("app.tenant id").is_err());
+    }
+
+    #[test]
+    fn text_stands_between_quotes_only_where_nothing_in_it_can_end_them() {
+        let written = |value: &str| {
+            let mut text = String::new();
+            push_text(&mut text, value);
+            text
+        };
+        assert_eq!(
+            written("{\"a\": [1, ~]}"),
+            "'{\"a\": [1, ~]}'::pg_catalog.text"
+        );
+        assert_eq!(written(""), "''::pg_catalog.text");
+        for (value, digits) in [
+            ("'", "27"),
+            ("\\", "5c"),
+            ("a\nb", "610a62"),
+            ("\u{7f}", "7f"),
+            ("é'", "c3a927"),
+            ("x\0y", "7879"),
+            ("\u{2019}", "e28099"),
+        ] {
+            let expected =
+                format!("pg_catalog.convert_from(pg_catalog.decode('{digits}', 'hex'), 'UTF8')");
+            assert_eq!(written(value), expected, "{value:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::claims::ClaimNames;
 use super::jwks::{Jwks, Source};
 use super::keys::{Key, KeySet};
 use super::space::TenantSpace;
+use super::verified::Cache;
 use super::{JwtAuthenticator, TENANT_PLACE};
 use crate::auth::TenantChoice;
 use crate::auth::revocation::{DynRevocations, Revocations};
@@ -19,6 +20,9 @@ use crate::id::TenantKind;
 
 /// More than that is no clock skew.
 const MAX_LEEWAY: Duration = Duration::from_secs(600);
+
+/// How many verified tokens are kept unless the builder says otherwise: a few megabytes.
+const VERIFIED_TOKENS: usize = 4096;
 
 /// What is accepted unless the allow-list says otherwise: every asymmetric algorithm.
 const ASYMMETRIC: [Algorithm; 9] = [
@@ -62,6 +66,7 @@ pub struct JwtAuthenticatorBuilder {
     pems: Vec<(Option<String>, Algorithm, Vec<u8>)>,
     key_sets: Vec<Vec<u8>>,
     secret: Option<Vec<u8>>,
+    verified_tokens: Option<usize>,
     #[cfg(feature = "jwks")]
     jwks_url: Option<String>,
     #[cfg(feature = "jwks")]
@@ -230,6 +235,16 @@ impl JwtAuthenticatorBuilder {
         self
     }
 
+    /// How many tokens are remembered as verified, 4096 by default; zero verifies each request anew.
+    ///
+    /// Verifying a signature costs as much as a small query. A token that was verified is found again by
+    /// the SHA-256 of its text, before its expiry, while the key that verified it is still the issuer's.
+    /// Revocations, and which tenant a request is for, are judged for every request all the same.
+    pub fn verified_tokens(mut self, capacity: usize) -> Self {
+        self.verified_tokens = Some(capacity);
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -349,6 +364,7 @@ impl JwtAuthenticatorBuilder {
             fixed_keys,
             #[cfg(feature = "jwks")]
             jwks,
+            verified: Cache::new(self.verified_tokens.unwrap_or(VERIFIED_TOKENS)),
         })
     }
 }

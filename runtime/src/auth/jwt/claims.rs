@@ -176,7 +176,7 @@ fn lookup<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
     }
 }
 
-fn expiry(claims: &Map<String, Value>) -> Option<SystemTime> {
+pub(super) fn expiry(claims: &Map<String, Value>) -> Option<SystemTime> {
     time(claims, "exp")
 }
 

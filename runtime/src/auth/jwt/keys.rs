@@ -4,6 +4,8 @@
 //! family. A public key never verifies an HMAC, so the old confusion of taking a public key for a
 //! shared secret has nowhere to happen.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{
@@ -137,11 +139,11 @@ fn of_family(allowed: &[Algorithm], family: AlgorithmFamily) -> Vec<Algorithm> {
 
 /// Keys to choose from.
 #[derive(Default)]
-pub(super) struct KeySet(Vec<Key>);
+pub(super) struct KeySet(Vec<Arc<Key>>);
 
 impl KeySet {
     pub(super) fn push(&mut self, key: Key) {
-        self.0.push(key);
+        self.0.push(Arc::new(key));
     }
 
     pub(super) fn append(&mut self, mut other: Self) {
@@ -187,7 +189,7 @@ impl KeySet {
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
-    ) -> impl Iterator<Item = &Key> {
+    ) -> impl Iterator<Item = &Arc<Key>> {
         self.0.iter().filter(move |key| {
             let same_id = match (kid, key.id.as_deref()) {
                 (Some(wanted), Some(id)) => wanted == id,

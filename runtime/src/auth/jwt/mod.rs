@@ -10,8 +10,10 @@ mod claims;
 mod jwks;
 mod keys;
 mod space;
+mod verified;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -26,6 +28,7 @@ pub use builder::{JwtAuthenticatorBuilder, JwtConfigError};
 use claims::ClaimNames;
 use keys::{Key, KeySet};
 pub use space::TenantSpace;
+use verified::{Cache, Fingerprint, Verified, fingerprint};
 
 /// Longer tokens are refused unread. Far above what authorization servers issue.
 pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -59,7 +62,8 @@ pub struct JwtAuthenticator {
     revocations: Option<Box<dyn DynRevocations>>,
     fixed_keys: KeySet,
     #[cfg(feature = "jwks")]
-    jwks: Option<std::sync::Arc<jwks::Jwks>>,
+    jwks: Option<Arc<jwks::Jwks>>,
+    verified: Cache,
 }
 
 impl JwtAuthenticator {
@@ -74,19 +78,60 @@ impl JwtAuthenticator {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthError::rejected("the token is too long"));
         }
-        // The library's errors name the part that failed; none of them quotes the token.
-        let header = jsonwebtoken::decode_header(token).map_err(|error| {
-            AuthError::rejected("the token's header is malformed").because(error)
-        })?;
-        self.check_header(&header)?;
         let audiences = self.audiences(request);
-        let claims = self.check_signature(token, &header, &audiences).await?;
+        let name = fingerprint(token);
+        let claims = match self.verified_before(&name, &audiences).await? {
+            Some(claims) => claims,
+            None => self.verify_anew(token, name, &audiences).await?,
+        };
         let leeway = Duration::from_secs(self.leeway);
         let session = self
             .claims
             .session(&self.issuer, &claims, request, leeway)?;
         self.check_revocation(&session, &claims).await?;
         Ok(session)
+    }
+
+    /// What a token says that was verified a moment ago, by a key that is still good.
+    async fn verified_before(
+        &self,
+        name: &Fingerprint,
+        audiences: &[String],
+    ) -> Result<Option<Arc<Map<String, Value>>>, AuthError> {
+        let Some(verified) = self.verified.find(name, audiences) else {
+            return Ok(None);
+        };
+        let (id, algorithm) = (verified.key_id.as_deref(), verified.algorithm);
+        if verified.is_by(self.fixed_keys.candidates(id, algorithm)) {
+            return Ok(Some(verified.claims));
+        }
+        #[cfg(feature = "jwks")]
+        if let Some(jwks) = &self.jwks {
+            let fetched = jwks.keys_for(id, algorithm).await?;
+            if verified.is_by(fetched.candidates(id, algorithm)) {
+                return Ok(Some(verified.claims));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn verify_anew(
+        &self,
+        token: &str,
+        name: Fingerprint,
+        audiences: &[String],
+    ) -> Result<Arc<Map<String, Value>>, AuthError> {
+        // The library's errors name the part that failed; none of them quotes the token.
+        let header = jsonwebtoken::decode_header(token).map_err(|error| {
+            AuthError::rejected("the token's header is malformed").because(error)
+        })?;
+        self.check_header(&header)?;
+        let (key, claims) = self.check_signature(token, &header, audiences).await?;
+        let claims = Arc::new(claims);
+        if let Some(verified) = Verified::new(&header, &key, audiences, Arc::clone(&claims)) {
+            self.verified.keep(name, verified);
+        }
+        Ok(claims)
     }
 
     async fn check_revocation(
@@ -186,18 +231,18 @@ impl JwtAuthenticator {
         token: &str,
         header: &Header,
         audiences: &[String],
-    ) -> Result<Map<String, Value>, AuthError> {
+    ) -> Result<(Arc<Key>, Map<String, Value>), AuthError> {
         let (kid, algorithm) = (header.kid.as_deref(), header.alg);
         let mut failure =
             match self.try_keys(token, audiences, self.fixed_keys.candidates(kid, algorithm)) {
-                Ok(claims) => return Ok(claims),
+                Ok(verified) => return Ok(verified),
                 Err(failure) => failure,
             };
         #[cfg(feature = "jwks")]
         if let Some(jwks) = &self.jwks {
             let fetched = jwks.keys_for(kid, algorithm).await?;
             failure = match self.try_keys(token, audiences, fetched.candidates(kid, algorithm)) {
-                Ok(claims) => return Ok(claims),
+                Ok(verified) => return Ok(verified),
                 Err(error) => error.or(failure),
             };
         }
@@ -211,8 +256,8 @@ impl JwtAuthenticator {
         &self,
         token: &str,
         audiences: &[String],
-        keys: impl Iterator<Item = &'k Key>,
-    ) -> Result<Map<String, Value>, Failure> {
+        keys: impl Iterator<Item = &'k Arc<Key>>,
+    ) -> Result<(Arc<Key>, Map<String, Value>), Failure> {
         let mut failure = Failure(None);
         for key in keys {
             match jsonwebtoken::decode::<Map<String, Value>>(
@@ -220,7 +265,7 @@ impl JwtAuthenticator {
                 key.decoding(),
                 &self.validation(key, audiences),
             ) {
-                Ok(data) => return Ok(data.claims),
+                Ok(data) => return Ok((Arc::clone(key), data.claims)),
                 Err(error) => failure = Failure(Some(error)),
             }
         }

@@ -530,7 +530,7 @@ impl GuardBuilder {
             self.authorization_servers
         };
         let metadata = resource.document(&servers, &scopes, self.name.as_deref());
-        let metadata_url = resource.metadata_url();
+        let metadata_url = resource.metadata_url().to_owned();
         Ok(Guard {
             shared: Arc::new(Shared {
                 authenticator,

@@ -23,6 +23,9 @@ pub(crate) struct Resource {
     text: String,
     /// Its path, with `{tenant}` as it was configured.
     path: String,
+    /// The path and the URL of its metadata document.
+    metadata_path: String,
+    metadata_url: String,
 }
 
 /// What stands for the tenant of a path, here and in a route.
@@ -57,10 +60,18 @@ impl Resource {
                 "the resource `{text}` has a place for something else than `{PLACE}`"
             ));
         }
+        // RFC 9728, 3.1: the well-known part goes between the host and the path.
+        let metadata_path = format!(
+            "/.well-known/oauth-protected-resource{}",
+            path.trim_end_matches('/')
+        );
+        let metadata_url = url.origin().ascii_serialization() + &metadata_path;
         Ok(Self {
             url,
             text: text.to_owned(),
             path,
+            metadata_path,
+            metadata_url,
         })
     }
 
@@ -78,18 +89,12 @@ impl Resource {
         &self.path
     }
 
-    /// RFC 9728, 3.1: the well-known part goes between the host and the path.
-    pub(crate) fn metadata_path(&self) -> String {
-        let path = self.path.trim_end_matches('/');
-        format!("/.well-known/oauth-protected-resource{path}")
+    pub(crate) fn metadata_path(&self) -> &str {
+        &self.metadata_path
     }
 
-    pub(crate) fn metadata_url(&self) -> String {
-        format!(
-            "{}{}",
-            self.url.origin().ascii_serialization(),
-            self.metadata_path()
-        )
+    pub(crate) fn metadata_url(&self) -> &str {
+        &self.metadata_url
     }
 
     /// Serves the metadata document: public, the same for everyone. Where there is a resource for
@@ -133,8 +138,8 @@ impl Resource {
     /// Where the metadata for this request is; nothing where its path is no tenant's.
     pub(crate) fn metadata_url_for(&self, tenant: Option<&TenantId>) -> Option<String> {
         match (self.is_per_tenant(), tenant) {
-            (false, _) => Some(self.metadata_url()),
-            (true, Some(tenant)) => Some(self.metadata_url().replace(PLACE, &tenant.as_setting())),
+            (false, _) => Some(self.metadata_url.clone()),
+            (true, Some(tenant)) => Some(self.metadata_url.replace(PLACE, &tenant.as_setting())),
             (true, None) => None,
         }
     }
