@@ -17,6 +17,13 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Propose what an existing project needs: configuration, row-level security, roles, lints
+    ///
+    /// Reads the migrations, finds the column that names the tenant, and drafts a migration for every
+    /// table that has it. Each draft is judged as the compiler would judge it; what the migrations
+    /// can't tell is a decision, written as a comment.
+    #[command(after_help = INIT_HELP)]
+    Init(InitArgs),
     /// Prove statements, or say what keeps them from being proved
     ///
     /// Statements are separated by semicolons. `$tenant` is the session's tenant; every other
@@ -56,7 +63,18 @@ pub(crate) enum Command {
     Attack(AttackArgs),
     /// Print the page of a rule, such as W0101; without a rule, list all of them
     Explain(ExplainArgs),
+    /// Print the completions of a shell, for `cargo watertight` and `cargo-watertight`
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArgs),
+    /// Write the pages of the manual into a folder
+    Man(ManArgs),
 }
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  cargo watertight completions bash >> ~/.bashrc
+  source <(cargo watertight completions zsh)    # in ~/.zshrc, behind compinit
+  cargo watertight completions fish > ~/.config/fish/completions/cargo-watertight.fish";
 
 #[cfg(feature = "database")]
 const DOCTOR_HELP: &str = "\
@@ -75,6 +93,17 @@ A suppression in watertight-suppressions.toml needs a reason, and may expire:
 
 Exit status: 0 when nothing was found, or only what needs a low review; 1 when something was; 2 when the
 database could not be read.";
+
+const INIT_HELP: &str = "\
+Examples:
+  cargo watertight init
+  cargo watertight init --tenant-column account_id --migrations db/migrations --write
+
+Writes watertight.toml, the next migration (named as the others are), watertight-roles.sql,
+watertight-checklist.md and clippy.toml, and no file that is there: clippy.toml alone is added to.
+
+Exit status: 0 when there is a proposal; 2 when the migrations could not be read, or do not tell what
+names the tenant.";
 
 const PROVE_EXAMPLES: &str = "\
 Examples:
@@ -117,6 +146,30 @@ pub(crate) struct Source {
     /// The configuration [default: `watertight.toml` in this directory or above]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// The column that names the tenant of a row [default: inferred]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant_column: Option<String>,
+    /// The role that the server logs in as
+    #[arg(long, value_name = "ROLE", default_value = "app")]
+    pub(crate) login_role: String,
+    /// The role that a scope takes on, which can't log in
+    #[arg(long, value_name = "ROLE", default_value = "app_tenant")]
+    pub(crate) tenant_role: String,
+    /// Print the proposal, as a difference; the default
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) dry_run: bool,
+    /// Write the files that are not there yet
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// When there are colours
+    #[arg(long, value_enum, default_value_t = crate::paint::Color::Auto)]
+    pub(crate) color: crate::paint::Color,
 }
 
 #[derive(Debug, Args)]
@@ -332,4 +385,18 @@ pub(crate) enum LockFormat {
     Text,
     /// One JSON object
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder, such as /usr/local/share/man/man1
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }

@@ -11,16 +11,16 @@ mod catalog;
 #[cfg(feature = "database")]
 mod doctor;
 mod explain;
+mod init;
 mod lock;
-#[cfg(feature = "database")]
 mod manners;
-#[cfg(feature = "database")]
 mod output;
 mod paint;
 mod project;
 mod prove;
 #[cfg(feature = "database")]
 mod pull;
+mod shell;
 
 use std::process::ExitCode;
 
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse_from(arguments);
     let result = match cli.command {
+        Command::Init(args) => init::run(&args),
         Command::Prove(args) => prove::run(&args),
         Command::Catalog(args) => catalog::run(&args),
         Command::Lock(args) => lock::run(&args),
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         #[cfg(feature = "database")]
         Command::Attack(args) => attack::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
         Command::Explain(args) => explain::run(&args),
         #[cfg(feature = "database")]
         Command::Audit { command } => audit::run(&command),

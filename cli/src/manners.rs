@@ -229,10 +229,15 @@ fn is_day(text: &str) -> bool {
 }
 
 /// Today in UTC, as `2027-06-30`.
-fn today() -> String {
+pub(crate) fn today() -> String {
+    now().0
+}
+
+/// Today in UTC, the second of the day, and the seconds since 1970.
+pub(crate) fn now() -> (String, u64, u64) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let days = since.map_or(0, |since| since.as_secs() / 86_400);
-    day(days)
+    let seconds = since.map_or(0, |since| since.as_secs());
+    (day(seconds / 86_400), seconds % 86_400, seconds)
 }
 
 /// The day of the civil calendar, `days` after 1970-01-01: years that begin in March.

@@ -54,6 +54,100 @@ pub(crate) fn catalog(source: &Source) -> Result<Catalog> {
     Ok(catalog)
 }
 
+/// Migrations with where they were found.
+pub(crate) struct Found {
+    /// The configuration that is there.
+    pub(crate) config: Option<Config>,
+    /// Where the configuration is, or belongs.
+    pub(crate) base: PathBuf,
+    /// The last folder of migrations: where the next one belongs.
+    pub(crate) folder: PathBuf,
+    /// Every `.sql` file below it, the ways back included.
+    pub(crate) files: Vec<String>,
+    /// Their texts, whole.
+    pub(crate) texts: Vec<String>,
+    /// The migrations of all folders, in order.
+    pub(crate) migrations: Vec<Migration>,
+}
+
+impl Found {
+    /// The folder as a configuration beside it would name it.
+    pub(crate) fn folder_in_config(&self) -> String {
+        let absolute = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let (folder, base) = (absolute(&self.folder), absolute(&self.base));
+        let below = folder.strip_prefix(&base).unwrap_or(&folder);
+        let parts: Vec<_> = below
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect();
+        parts.join("/")
+    }
+}
+
+/// Where projects keep their migrations.
+const FOLDERS: &[&str] = &[
+    "migrations",
+    "db/migrations",
+    "db/migrate",
+    "database/migrations",
+    "sql/migrations",
+    "supabase/migrations",
+    "prisma/migrations",
+];
+
+/// Finds the migrations of a project that may know nothing of us yet.
+pub(crate) fn found(source: &Source) -> Result<Found> {
+    let file = config_file(source.config.as_deref())?;
+    let config = file.as_deref().map(read_config).transpose()?;
+    if config
+        .as_ref()
+        .is_some_and(|config| config.snapshot.is_some())
+    {
+        bail!(
+            "the configuration names a snapshot, and a migration belongs where the database's own are: `cargo watertight doctor --fix` prints one"
+        );
+    }
+    let base = match &file {
+        Some(file) => file.parent().map(Path::to_owned).unwrap_or_default(),
+        // Beside the manifest, where the macros look first.
+        None => upward("Cargo.toml")?
+            .and_then(|manifest| manifest.parent().map(Path::to_owned))
+            .map_or_else(std::env::current_dir, Ok)?,
+    };
+    let folders = match &config {
+        Some(config) => folders(source, config, Some(&base))?,
+        None if !source.migrations.is_empty() => source.migrations.clone(),
+        None => {
+            let known = FOLDERS.iter().map(|name| base.join(name));
+            let Some(folder) = known.into_iter().find(|folder| folder.is_dir()) else {
+                bail!(
+                    "error[{}]: none of {} is here\n  help: name the folder: `cargo watertight init --migrations DIR`",
+                    Code::CATALOG_MISSING,
+                    FOLDERS.join(", ")
+                );
+            };
+            vec![folder]
+        }
+    };
+    let mut migrations = Vec::new();
+    for folder in &folders {
+        migrations.extend(read_migrations(folder)?);
+    }
+    let Some(folder) = folders.last().filter(|folder| folder.is_dir()) else {
+        bail!("a migration belongs into a folder: name it with `--migrations DIR`");
+    };
+    let mut files = Vec::new();
+    collect(folder, "", &mut files)?;
+    Ok(Found {
+        config,
+        base,
+        folder: folder.clone(),
+        files: files.iter().map(|file| file.path.clone()).collect(),
+        texts: files.into_iter().map(|file| file.text).collect(),
+        migrations,
+    })
+}
+
 /// The configuration, and the folder that its paths are relative to.
 pub(crate) fn config(named: Option<&Path>) -> Result<(Config, PathBuf)> {
     config_at(config_file(named)?.as_deref())

@@ -285,6 +285,9 @@ impl Builder {
                 .keys
                 .retain(|key| !key.columns.iter().flatten().any(|column| column == name));
             relation
+                .indexes
+                .retain(|index| !index.columns.iter().flatten().any(|column| column == name));
+            relation
                 .foreign_keys
                 .retain(|key| !key.columns.iter().any(|column| column == name));
             relation.checks.retain(|check| {
@@ -479,13 +482,10 @@ fn rename_in(relation: &mut Relation, from: &str, to: &str) {
     {
         to.clone_into(&mut column.name);
     }
-    for key in &mut relation.keys {
-        for column in key
-            .columns
-            .iter_mut()
-            .flatten()
-            .filter(|column| *column == from)
-        {
+    let keys = relation.keys.iter_mut().map(|key| &mut key.columns);
+    let indexes = relation.indexes.iter_mut().map(|index| &mut index.columns);
+    for column in keys.chain(indexes).flatten().flatten() {
+        if column == from {
             to.clone_into(column);
         }
     }

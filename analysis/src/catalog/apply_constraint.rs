@@ -1,7 +1,7 @@
 //! Adds constraints and indexes, under the names that PostgreSQL gives them.
 
 use super::build::Builder;
-use super::model::{Check, ForeignKey, Key, KeyKind, Relation, RelationId};
+use super::model::{Check, ForeignKey, Index, Key, KeyKind, Relation, RelationId};
 use super::walk::mentions;
 use crate::ddl::ir::{ConstraintSpec, CreateIndex};
 use crate::ir;
@@ -201,6 +201,12 @@ impl Builder {
                     operators: Vec::new(),
                     partial: index.partial,
                     constraint: false,
+                });
+            } else {
+                relation.indexes.push(Index {
+                    name,
+                    columns: index.columns,
+                    partial: index.partial,
                 });
             }
         }

@@ -40,6 +40,7 @@ impl Builder {
                     relation
                         .keys
                         .retain(|key| key.constraint || key.name != *name);
+                    relation.indexes.retain(|index| index.name != *name);
                 }
             }
             Kind::Schema => self.drop_schema(&object.name.name, cascade),

@@ -20,6 +20,12 @@ impl Builder {
                             found = true;
                         }
                     }
+                    let indexes = self
+                        .relations_mut()
+                        .flat_map(|relation| &mut relation.indexes);
+                    for index in indexes.filter(|index| index.name == *old) {
+                        new_name.clone_into(&mut index.name);
+                    }
                     if !found && !missing_ok && kind == Kind::Relation {
                         self.missing("relation", &object.name);
                     }

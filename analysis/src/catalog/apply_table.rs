@@ -29,6 +29,7 @@ impl Builder {
             columns: Vec::new(),
             tenant_column: None,
             keys: Vec::new(),
+            indexes: Vec::new(),
             foreign_keys: Vec::new(),
             referenced_by: Vec::new(),
             rls: RowSecurity::default(),

@@ -31,9 +31,9 @@ pub use build::Location;
 pub(crate) use lookup::nearest;
 pub use lookup::{Lookup, distance};
 pub use model::{
-    Check, Class, Column, ColumnDefault, Command, Directive, ForeignKey, Key, KeyKind, Policy,
-    PolicyExpr, ReferentialAction, Relation, RelationId, RelationKind, RowSecurity, Rule, Trigger,
-    TriggerTiming, Unknown, ViewDefinition,
+    Check, Class, Column, ColumnDefault, Command, Directive, ForeignKey, Index, Key, KeyKind,
+    Policy, PolicyExpr, ReferentialAction, Relation, RelationId, RelationKind, RowSecurity, Rule,
+    Trigger, TriggerTiming, Unknown, ViewDefinition,
 };
 pub use names::{quote, type_text};
 pub use routine::{

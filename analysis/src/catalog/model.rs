@@ -46,6 +46,8 @@ pub struct Relation {
     pub tenant_column: Option<usize>,
     /// Primary keys, unique constraints and indexes, exclusion constraints.
     pub keys: Vec<Key>,
+    /// Indexes that are no keys.
+    pub indexes: Vec<Index>,
     /// Foreign keys of this table.
     pub foreign_keys: Vec<ForeignKey>,
     /// Tables whose foreign keys refer to this one: the table and the position of its key.
@@ -114,6 +116,30 @@ impl Relation {
     /// The usable tenant column.
     pub fn tenant(&self) -> Option<&Column> {
         self.columns.get(self.tenant_column?)
+    }
+
+    /// Its comment, directives included.
+    pub fn comment(&self) -> Option<&str> {
+        self.comment.as_deref()
+    }
+
+    /// Whether an index or a key of the whole table begins with this column.
+    pub fn is_indexed_by(&self, column: &str) -> bool {
+        let leads = |columns: &[Option<String>], partial: bool| {
+            !partial && columns.first().and_then(Option::as_deref) == Some(column)
+        };
+        // What an exclusion constraint has is not always an index that finds by equality.
+        let keys = self
+            .keys
+            .iter()
+            .filter(|key| key.kind != KeyKind::Exclusion);
+        keys.map(|key| (&key.columns, key.partial))
+            .chain(
+                self.indexes
+                    .iter()
+                    .map(|index| (&index.columns, index.partial)),
+            )
+            .any(|(columns, partial)| leads(columns, partial))
     }
 
     /// Whether it is declared `@global`.
@@ -200,6 +226,18 @@ pub struct Key {
     pub partial: bool,
     /// Whether it is a constraint, as opposed to a unique index alone.
     pub constraint: bool,
+}
+
+/// An index that is no key: it only makes reading faster.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Index {
+    /// Its name, given or as PostgreSQL would choose it.
+    pub name: String,
+    /// Its columns; `None` for an expression.
+    pub columns: Vec<Option<String>>,
+    /// Whether it has a predicate (`WHERE`).
+    pub partial: bool,
 }
 
 /// What happens to referring rows.

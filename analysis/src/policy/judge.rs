@@ -2,8 +2,8 @@
 //!
 //! Invariant: `Ok` only for what is understood in full; `Err` says what stands in the way.
 
-use super::term;
-use crate::catalog::{Catalog, Policy, PolicyExpr, Relation};
+use super::term::{self, ExactType};
+use crate::catalog::{Catalog, Column, Policy, PolicyExpr, Relation};
 use crate::ir::{BoolTest, Expr, ExprKind, Literal, Name};
 
 /// Whether a policy's expression implies the tenant equality.
@@ -126,6 +126,21 @@ fn equality(
         .or_else(|why| pair(catalog, relation, name, right, left).map_err(|_| why))
 }
 
+/// The column in `column::text` where it is a varchar: the server writes the comparison of one with a
+/// text like that, and the cast changes no value.
+fn relabelled<'a>(catalog: &Catalog, tenant: &Column, expr: &'a Expr) -> &'a Expr {
+    match &expr.kind {
+        ExprKind::Cast { expr: inner, ty }
+            if term::column_type(catalog, tenant) == Some(ExactType::Varchar)
+                && term::builtin_type(catalog, ty) == Some(ExactType::Text)
+                && !catalog.shadows_cast(None, "text") =>
+        {
+            inner
+        }
+        _ => expr,
+    }
+}
+
 /// `tenant column = term`, in this order.
 fn pair(
     catalog: &Catalog,
@@ -137,6 +152,7 @@ fn pair(
     let Some(tenant) = relation.tenant() else {
         return Err("the table has no tenant column; declare it with `@tenant column`".to_owned());
     };
+    let column = relabelled(catalog, tenant, column);
     let ExprKind::Column(parts) = &column.kind else {
         return Err(match &column.kind {
             ExprKind::Cast { .. } => "it casts a column before it compares".to_owned(),
@@ -172,5 +188,49 @@ fn pair(
         Ok(())
     } else {
         Err("its operator is not PostgreSQL's own `=`".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::{Class, Command};
+    use crate::config::TenantKind;
+    use crate::migrations::Migration;
+    use crate::{Catalog, Config};
+
+    /// The class of a table whose policy compares `column` with the setting.
+    fn class(ty: &str, column: &str) -> Class {
+        let mut config = Config::default();
+        config.tenant.kind = TenantKind::Text;
+        let text = format!(
+            "CREATE TABLE pages (tenant_id {ty} NOT NULL);
+             ALTER TABLE pages ENABLE ROW LEVEL SECURITY;
+             ALTER TABLE pages FORCE ROW LEVEL SECURITY;
+             CREATE POLICY own ON pages USING ({column} = current_setting('app.tenant_id'::text));"
+        );
+        let migration = Migration {
+            path: "1.sql".to_owned(),
+            version: 1,
+            name: String::new(),
+            text,
+        };
+        let catalog = Catalog::build(&config, &[migration]);
+        let pages = catalog.relation(None, "pages").found().unwrap();
+        catalog.class(pages, Command::Select)
+    }
+
+    #[test]
+    fn the_server_writes_a_varchar_as_a_cast_to_text() {
+        assert_eq!(class("varchar(40)", "(tenant_id)::text"), Class::Protected);
+        assert_eq!(class("varchar", "tenant_id"), Class::Protected);
+        // These change the value.
+        for (ty, column) in [
+            ("varchar(40)", "(tenant_id)::varchar(2)"),
+            ("varchar(40)", "lower((tenant_id)::text)"),
+            ("text", "(tenant_id)::varchar(2)"),
+            ("uuid", "(tenant_id)::text"),
+        ] {
+            assert_ne!(class(ty, column), Class::Protected, "{ty} {column}");
+        }
     }
 }
