@@ -133,6 +133,16 @@ fn numbered(sql: &str) -> Result<Vec<(usize, u32)>, Box<Diagnostic>> {
         .collect()
 }
 
+/// Where the numbered parameters of a text stand, and their numbers; none if the text can't be read.
+pub fn parameters_in(source: &str) -> Option<Vec<(Range<usize>, u32)>> {
+    let found = numbered(source).ok()?.into_iter();
+    Some(
+        found
+            .map(|(start, number)| (start..start + 1 + number.to_string().len(), number))
+            .collect(),
+    )
+}
+
 /// Where the first numbered parameter of a text stands; none if the text can't be read.
 pub fn first_numbered(source: &str) -> Option<Range<usize>> {
     let (start, number) = numbered(source).ok()?.into_iter().next()?;

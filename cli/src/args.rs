@@ -40,6 +40,12 @@ pub(crate) enum Command {
     /// loses its policy, a new exception, a changed body of a function that was allowed.
     #[command(after_help = LOCK_HELP)]
     Lock(LockArgs),
+    /// Look at the source of a workspace: tools, statements, connections, errors
+    ///
+    /// Works on any workspace with rmcp and sqlx, with or without a configuration, and runs none of its
+    /// code. Migrations and the name of the tenant are inferred where nothing says them, and told.
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArgs),
     /// Look at a live database: roles, grants, row-level security, policies, views, functions
     ///
     /// Reads the server's catalogs in one read-only transaction, and no table. Works on any
@@ -75,6 +81,19 @@ Examples:
   cargo watertight completions bash >> ~/.bashrc
   source <(cargo watertight completions zsh)    # in ~/.zshrc, behind compinit
   cargo watertight completions fish > ~/.config/fish/completions/cargo-watertight.fish";
+
+const CHECK_HELP: &str = "\
+Examples:
+  cargo watertight check
+  cargo watertight check --migrations db/migrations
+  cargo watertight check --format sarif > check.sarif
+
+Verdicts: a finding is certain; what needs review can't be told from the source; the rest is clear. What
+can't be looked into (macros of one's own, types and dependencies of others) is listed as W1260 and W1262.
+Code that is built for tests only is not judged.
+
+Exit status: 0 when nothing was found, or only what needs a low review; 1 when something was; 2 when the
+workspace could not be read.";
 
 #[cfg(feature = "database")]
 const DOCTOR_HELP: &str = "\
@@ -258,6 +277,21 @@ impl std::fmt::Debug for PullArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PullArgs").finish_non_exhaustive()
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// The manifest of the workspace or of one of its packages [default: from the current
+    /// directory upward]
+    #[arg(long, value_name = "Cargo.toml")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// Only this package of the workspace; repeat it for several
+    #[arg(long, short = 'p', value_name = "NAME")]
+    pub(crate) package: Vec<String>,
+    #[command(flatten)]
+    pub(crate) manners: crate::manners::Manners,
 }
 
 #[cfg(feature = "database")]

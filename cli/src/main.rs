@@ -8,6 +8,7 @@ mod args;
 mod attack;
 mod audit;
 mod catalog;
+mod check;
 #[cfg(feature = "database")]
 mod doctor;
 mod explain;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Prove(args) => prove::run(&args),
         Command::Catalog(args) => catalog::run(&args),
         Command::Lock(args) => lock::run(&args),
+        Command::Check(args) => check::run(&args),
         #[cfg(feature = "database")]
         Command::Doctor(args) => doctor::run(&args),
         #[cfg(feature = "database")]

@@ -343,7 +343,7 @@ fn ordered(files: Vec<SourceFile>) -> Result<Vec<Migration>> {
 }
 
 /// Every `.sql` file below a folder: one that lies where no tool looks for it is refused later.
-fn collect(folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> Result<()> {
+pub(crate) fn collect(folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> Result<()> {
     let entries = std::fs::read_dir(folder).with_context(|| {
         format!(
             "error[{}]: `{}` can't be read",

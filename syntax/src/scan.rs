@@ -53,6 +53,8 @@ pub struct Module {
     pub name: String,
     /// `#[path = "…"]`
     pub file: Option<String>,
+    /// Whether it is built for tests only, by `#[cfg(test)]` on itself.
+    pub test: bool,
     /// Where it is declared.
     pub span: Span,
 }
@@ -82,7 +84,12 @@ pub struct Unseen {
 /// # Errors
 /// If the text is not Rust.
 pub fn scan(text: &str) -> syn::Result<Source> {
-    let file = syn::parse_file(text)?;
+    Ok(scan_file(&syn::parse_file(text)?))
+}
+
+/// Reads one file that was parsed.
+#[must_use]
+pub fn scan_file(file: &syn::File) -> Source {
     let mut aliases = vec![
         ("tenant_query".to_owned(), Kind::Tenant),
         ("system_query".to_owned(), Kind::System),
@@ -97,12 +104,12 @@ pub fn scan(text: &str) -> syn::Result<Source> {
         found: Vec::new(),
         unseen: Vec::new(),
     };
-    renames.visit_file(&file);
+    renames.visit_file(file);
     scanner.source.unseen.append(&mut renames.unseen);
     aliases.append(&mut renames.found);
     scanner.aliases = aliases;
-    scanner.visit_file(&file);
-    Ok(scanner.source)
+    scanner.visit_file(file);
+    scanner.source
 }
 
 fn kind_of(name: &str) -> Option<Kind> {
@@ -266,6 +273,16 @@ impl Scanner {
     }
 }
 
+/// `#[cfg(test)]`, or a condition that needs it.
+fn is_test(attr: &Attribute) -> bool {
+    let Meta::List(list) = &attr.meta else {
+        return false;
+    };
+    let condition = list.tokens.to_string();
+    let mut words = condition.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    list.path.is_ident("cfg") && words.any(|word| word == "test") && !condition.contains("not")
+}
+
 /// The attributes, and those that `cfg_attr` adds.
 fn metas(attrs: &[Attribute]) -> Vec<Meta> {
     let mut found = Vec::new();
@@ -331,6 +348,7 @@ impl<'ast> Visit<'ast> for Scanner {
             path: self.path.clone(),
             name,
             file,
+            test: module.attrs.iter().any(is_test),
             span: module.span(),
         });
     }

@@ -20,7 +20,7 @@ use watertight_syntax::project::{Files, Project, StatementFile};
 use watertight_syntax::query::{Judgement, Question, examine};
 
 use super::model::{Catalog, Exception, Function, Lock, Relation, Statement, Unseen, VERSION};
-use super::workspace::{File, Workspace};
+use super::workspace::Workspace;
 use crate::project;
 
 /// A lock, or what is refused.
@@ -39,7 +39,8 @@ pub(crate) fn collect(workspace: &Workspace) -> Result<Collected> {
     let mut refused = Vec::new();
     for file in &workspace.files {
         let sources = Sources {
-            file,
+            path: &file.path,
+            package: &file.package,
             projects: &projects,
         };
         for call in &file.source.calls {
@@ -386,7 +387,7 @@ type Loaded = Result<Arc<Project>, String>;
 
 /// The projects that were read, by their configuration.
 #[derive(Default)]
-struct Projects {
+pub(crate) struct Projects {
     read: Mutex<HashMap<PathBuf, (Place, Loaded)>>,
 }
 
@@ -416,15 +417,17 @@ impl Projects {
 }
 
 /// The files that the macro calls of one source file ask for.
-struct Sources<'a> {
-    file: &'a File,
-    projects: &'a Projects,
+pub(crate) struct Sources<'a> {
+    pub(crate) path: &'a Path,
+    /// The folder of its package.
+    pub(crate) package: &'a Path,
+    pub(crate) projects: &'a Projects,
 }
 
 impl Sources<'_> {
     /// As the macros look for it: from the source file, then from its package.
     fn place(&self, catalog: Option<&str>) -> Result<Place, String> {
-        let starts = [self.file.path.clone(), self.file.package.clone()];
+        let starts = [self.path.to_path_buf(), self.package.to_path_buf()];
         match catalog {
             Some(catalog) => named(catalog, &starts)
                 .map_err(|_| format!("there is no configuration at `{catalog}`")),
@@ -439,7 +442,7 @@ impl Files for Sources<'_> {
     }
 
     fn statement(&self, path: &str) -> Result<StatementFile, String> {
-        let found = self.file.package.join(Path::new(path));
+        let found = self.package.join(Path::new(path));
         match project::read(&found) {
             Ok(text) => Ok(StatementFile {
                 path: found.to_string_lossy().into_owned(),

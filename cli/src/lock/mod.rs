@@ -3,10 +3,10 @@
 //! Stages: `workspace` finds the sources, `collect` judges them, `write` makes the text, `compare`
 //! tells what a change loosens.
 
-mod collect;
+pub(crate) mod collect;
 mod compare;
 mod model;
-mod workspace;
+pub(crate) mod workspace;
 mod write;
 
 use std::io::Write as _;

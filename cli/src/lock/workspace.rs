@@ -17,24 +17,37 @@ const MACROS: [&str; 3] = ["tenant_query", "system_query", "unproved!"];
 
 /// What `cargo metadata` says, as far as it is needed.
 #[derive(Debug, Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    workspace_members: Vec<String>,
-    workspace_root: PathBuf,
+pub(crate) struct Metadata {
+    pub(crate) packages: Vec<Package>,
+    pub(crate) workspace_members: Vec<String>,
+    pub(crate) workspace_root: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-    manifest_path: PathBuf,
-    targets: Vec<Target>,
+pub(crate) struct Package {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) manifest_path: PathBuf,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) dependencies: Vec<Dependency>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Target {
-    name: String,
-    src_path: PathBuf,
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) src_path: PathBuf,
+    /// `lib`, `bin`, `test`, …
+    pub(crate) kind: Vec<String>,
+}
+
+/// A dependency as the manifest has it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    /// The name that the source uses, where it is another one.
+    pub(crate) rename: Option<String>,
+    /// `dev`, `build`, or none.
+    pub(crate) kind: Option<String>,
 }
 
 /// A workspace with every source file that its targets reach.
@@ -199,7 +212,7 @@ impl Workspace {
 }
 
 /// The file of `mod name;` in `path`, and the folder of the modules below that one.
-fn place(module: &Module, path: &Path, modules: &Path) -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn place(module: &Module, path: &Path, modules: &Path) -> Option<(PathBuf, PathBuf)> {
     let inline: PathBuf = module.path.iter().collect();
     if let Some(file) = &module.file {
         // Relative to the file's own folder; within inline modules to theirs.
@@ -222,7 +235,8 @@ fn place(module: &Module, path: &Path, modules: &Path) -> Option<(PathBuf, PathB
     Some((file, below))
 }
 
-fn metadata(manifest: Option<&Path>) -> Result<Metadata> {
+/// What cargo knows of the workspace, without looking at the network.
+pub(crate) fn metadata(manifest: Option<&Path>) -> Result<Metadata> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["metadata", "--no-deps", "--format-version", "1"]);

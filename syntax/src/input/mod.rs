@@ -14,6 +14,8 @@ use proc_macro2::TokenStream;
 use crate::errors::Errors;
 use crate::names::Names;
 
+pub use rename::Case;
+
 /// Expands `#[derive(ToolInput)]` with the words of the default configuration.
 #[must_use]
 pub fn derive_tool_input(item: TokenStream) -> TokenStream {

@@ -3,21 +3,32 @@
 
 /// A rule for names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Case {
+pub enum Case {
+    /// As they are written.
     #[default]
     Unchanged,
+    /// `lowercase`
     Lower,
+    /// `UPPERCASE`
     Upper,
+    /// `PascalCase`
     Pascal,
+    /// `camelCase`
     Camel,
+    /// `snake_case`
     Snake,
+    /// `SCREAMING_SNAKE_CASE`
     ScreamingSnake,
+    /// `kebab-case`
     Kebab,
+    /// `SCREAMING-KEBAB-CASE`
     ScreamingKebab,
 }
 
 impl Case {
-    pub(super) fn from_name(name: &str) -> Self {
+    /// The rule by serde's name for it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
         match name {
             "lowercase" => Self::Lower,
             "UPPERCASE" => Self::Upper,
@@ -32,7 +43,8 @@ impl Case {
     }
 
     /// Fields are written in snake case.
-    pub(super) fn field(self, name: &str) -> String {
+    #[must_use]
+    pub fn field(self, name: &str) -> String {
         match self {
             Self::Unchanged | Self::Lower | Self::Snake => name.to_owned(),
             Self::Upper | Self::ScreamingSnake => name.to_ascii_uppercase(),
@@ -44,7 +56,8 @@ impl Case {
     }
 
     /// Variants are written in Pascal case.
-    pub(super) fn variant(self, name: &str) -> String {
+    #[must_use]
+    pub fn variant(self, name: &str) -> String {
         match self {
             Self::Unchanged | Self::Pascal => name.to_owned(),
             Self::Lower => name.to_ascii_lowercase(),

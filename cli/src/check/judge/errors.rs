@@ -1,0 +1,178 @@
+//! Errors that name the tenant, and whether they leave: from where a message is made to a tool, along
+//! calls whose errors are passed on.
+
+use std::collections::{HashMap, HashSet};
+
+use watertight_analysis::Code;
+use watertight_analysis::finding::Level;
+use watertight_analysis::words::{Extra, Tier, classify};
+
+use super::super::facts::{FileFacts, Message};
+use super::{Judge, finding};
+
+/// What clients are answered with.
+const ANSWERS: [&str; 5] = [
+    "ErrorData",
+    "McpError",
+    "RmcpError",
+    "CallToolResult",
+    "Error",
+];
+/// Names that only tell how many.
+const COUNTS: [&str; 4] = ["len", "count", "is_some", "is_none"];
+
+/// A function, by its file and position.
+type Place = (usize, usize);
+
+/// The functions whose errors a tool answers with.
+struct Reached {
+    functions: HashSet<Place>,
+    /// Names of types in them.
+    mentions: HashSet<String>,
+    any_tool: bool,
+}
+
+impl Judge<'_> {
+    pub(super) fn messages(&mut self) {
+        let workspace = self.workspace;
+        let reached = self.reached();
+        let conversions: HashMap<&str, bool> = workspace
+            .files
+            .iter()
+            .flat_map(|file| &file.conversions)
+            .filter(|it| ANSWERS.contains(&it.to.as_str()))
+            .map(|it| (it.from.as_str(), it.tells))
+            .collect();
+        for (index, file) in workspace.files.iter().enumerate() {
+            let Some(schema) = self.schema(file.package) else {
+                continue;
+            };
+            for message in file.messages.iter().filter(|it| !it.test) {
+                let Some((name, word)) = tenant_in(message, &schema.extra) else {
+                    continue;
+                };
+                let leaves = match (&message.error, message.function) {
+                    (Some(error), _) => {
+                        let swallowed = conversions.get(error.as_str()).is_some_and(|tells| !tells);
+                        !swallowed && reached.mentions.contains(error)
+                    }
+                    (None, Some(function)) => reached.functions.contains(&(index, function)),
+                    (None, None) => false,
+                };
+                if leaves || !reached.any_tool {
+                    self.message(file, message, &name, &word, leaves);
+                }
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        file: &FileFacts,
+        message: &Message,
+        name: &str,
+        word: &str,
+        leaves: bool,
+    ) {
+        let what = match &message.error {
+            Some(error) => format!("`{error}` names the tenant in its message: `{name}`"),
+            None => format!("an error names the tenant: `{name}`"),
+        };
+        let told = finding(Code::TENANT_IN_ERROR, file, &message.span, what)
+            .note(format!("`{word}` is a word for a tenant"))
+            .help("a text without it, such as \"not found\", and the identifier in the log beside a reference that the answer carries")
+            .about(format!("{name} {:?}", message.error));
+        self.found(match leaves {
+            true => told.note("a tool answers with it, and the model repeats what it reads"),
+            false => told
+                .note("no tool is in this workspace, so whether a client reads it is not known")
+                .level(Level::Low)
+                .review(),
+        });
+    }
+
+    fn reached(&self) -> Reached {
+        let files = &self.workspace.files;
+        let mut by_name: HashMap<&str, Vec<Place>> = HashMap::new();
+        let mut pending: Vec<Place> = Vec::new();
+        let mut any_tool = false;
+        for (at, file) in files.iter().enumerate() {
+            any_tool |= file.tools.iter().any(|tool| !tool.test);
+            for (position, function) in file.functions.iter().enumerate() {
+                if function.test {
+                    continue;
+                }
+                by_name
+                    .entry(&function.name)
+                    .or_default()
+                    .push((at, position));
+                // A tool of watertight answers with texts that are fixed at compile time.
+                let ours = file
+                    .tools
+                    .iter()
+                    .any(|tool| tool.ours && tool.name == function.name);
+                if function.tool && !ours || function.name == "call_tool" {
+                    pending.push((at, position));
+                }
+            }
+        }
+        let mut reached = Reached {
+            functions: HashSet::new(),
+            mentions: HashSet::new(),
+            any_tool,
+        };
+        while let Some(place) = pending.pop() {
+            if !reached.functions.insert(place) {
+                continue;
+            }
+            let function = files
+                .get(place.0)
+                .and_then(|file| file.functions.get(place.1));
+            let Some(function) = function else {
+                continue;
+            };
+            reached.mentions.extend(function.mentions.iter().cloned());
+            for call in function.calls.iter().filter(|call| call.passes) {
+                let Some(found) = by_name.get(call.name.as_str()) else {
+                    continue;
+                };
+                let package = files.get(place.0).map(|file| file.package);
+                let near: Vec<Place> = found
+                    .iter()
+                    .filter(|(at, _)| files.get(*at).map(|file| file.package) == package)
+                    .copied()
+                    .collect();
+                if near.is_empty() {
+                    // Another package of the workspace, if this one depends on it.
+                    let home = package.and_then(|it| self.workspace.packages.get(it));
+                    let depends = |at: usize| {
+                        let other = files
+                            .get(at)
+                            .and_then(|file| self.workspace.package_of(file));
+                        home.zip(other)
+                            .is_some_and(|(home, other)| home.depends_on(&other.name))
+                    };
+                    pending.extend(found.iter().filter(|(at, _)| depends(*at)));
+                } else {
+                    pending.extend(near);
+                }
+            }
+        }
+        reached
+    }
+}
+
+/// The tenant's name in what a message shows, and the word for it.
+fn tenant_in(message: &Message, extra: &Extra) -> Option<(String, String)> {
+    if message
+        .names
+        .iter()
+        .any(|name| COUNTS.contains(&name.as_str()))
+    {
+        return None;
+    }
+    message.names.iter().find_map(|name| {
+        let found = classify(name, extra).filter(|it| it.tier == Tier::First)?;
+        Some((name.clone(), found.word))
+    })
+}

@@ -1,0 +1,95 @@
+//! Judges the facts of a workspace: one file for each kind of finding.
+//!
+//! Invariant: what can't be told needs review or is listed as unseen; only what was looked at and
+//! holds is clear. Code that is built for tests only is not judged.
+
+mod audit;
+mod dependencies;
+mod errors;
+mod names;
+mod parameters;
+mod pool;
+mod review;
+mod setting;
+mod statements;
+mod tables;
+mod texts;
+mod tools;
+
+use std::sync::Arc;
+
+use watertight_analysis::Code;
+use watertight_analysis::finding::{Clear, Finding, Place};
+
+use super::facts::{FileFacts, Span};
+use super::schema::Schema;
+use super::sources::Workspace;
+use names::Names;
+
+/// What was judged.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) clear: Vec<Clear>,
+    /// Texts of files beside the sources that findings point into: path and text.
+    pub(crate) texts: Vec<(String, String)>,
+}
+
+/// Judges everything.
+pub(crate) fn judge(workspace: &Workspace, schemas: &[Arc<Schema>]) -> Verdicts {
+    let mut judge = Judge {
+        workspace,
+        schemas,
+        names: Names::new(workspace),
+        verdicts: Verdicts::default(),
+    };
+    judge.tools();
+    judge.statements();
+    judge.pools();
+    judge.tables();
+    judge.messages();
+    judge.audit();
+    judge.review();
+    judge.dependencies();
+    judge.verdicts
+}
+
+/// One look at a workspace.
+struct Judge<'a> {
+    workspace: &'a Workspace,
+    /// By the position of the package.
+    schemas: &'a [Arc<Schema>],
+    names: Names<'a>,
+    verdicts: Verdicts,
+}
+
+impl<'a> Judge<'a> {
+    fn found(&mut self, finding: Finding) {
+        self.verdicts.findings.push(finding);
+    }
+
+    fn clear(&mut self, place: Place, reason: impl Into<String>) {
+        self.verdicts.clear.push(Clear::new(place, reason));
+    }
+
+    fn schema(&self, package: usize) -> Option<&'a Schema> {
+        self.schemas.get(package).map(|schema| &**schema)
+    }
+
+    /// Whether a package is written with watertight, so that everything else goes beside it.
+    fn is_watertight(&self, package: usize) -> bool {
+        self.workspace
+            .packages
+            .get(package)
+            .is_some_and(|package| package.depends_on("watertight"))
+    }
+}
+
+/// The place of a range of a source file.
+fn at(file: &FileFacts, span: &Span) -> Place {
+    Place::source(file.shown.clone(), Some(span.clone()))
+}
+
+fn finding(code: Code, file: &FileFacts, span: &Span, message: impl Into<String>) -> Finding {
+    Finding::new(code, at(file, span), message)
+}

@@ -1,0 +1,86 @@
+//! `cargo watertight check`: a workspace's source, without running it.
+//!
+//! Stages: `sources` finds the files and `extract` reads each into facts, `schema` finds the migrations,
+//! `judge` compares. Invariant: no code of the workspace is run; what can't be looked into is listed, and
+//! never clear.
+
+mod extract;
+mod facts;
+mod judge;
+mod literal;
+mod schema;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use watertight_analysis::finding::Place;
+
+use crate::args::CheckArgs;
+use crate::output::Report;
+use sources::Workspace;
+
+pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let progress = std::io::stderr().is_terminal();
+    let workspace = Workspace::read(args.manifest_path.as_deref(), &args.package, progress)?;
+    let schemas = schema::schemas(
+        &workspace,
+        &args.source.migrations,
+        args.source.config.as_deref(),
+    );
+    let judge::Verdicts {
+        findings,
+        clear,
+        texts,
+    } = judge::judge(&workspace, &schemas);
+    let mut about = vec![(
+        "looked at",
+        format!(
+            "{} in {}",
+            counted(workspace.files.len(), "file"),
+            counted(workspace.packages.len(), "package")
+        ),
+    )];
+    let mut told = Vec::new();
+    for schema in &schemas {
+        let line = format!("{}; {}", schema.about, schema.tenant_line());
+        if !told.contains(&line) && (schema.known || schemas.len() == 1) {
+            about.push(("migrations", line.clone()));
+            told.push(line);
+        }
+    }
+    let mut sources: BTreeMap<String, String> = texts.into_iter().collect();
+    for file in &workspace.files {
+        sources.insert(file.shown.clone(), file.text.clone());
+    }
+    let base = match schemas.first() {
+        Some(schema) if schema.configured && schemas.iter().all(|it| it.base == schema.base) => {
+            schema.base.clone()
+        }
+        _ => workspace.root.clone(),
+    };
+    let mut findings = findings;
+    let mut seen = std::collections::HashSet::new();
+    findings.retain(|finding| {
+        let span = match &finding.place {
+            Place::Source { span, .. } => *span,
+            Place::Object { .. } => None,
+        };
+        seen.insert((finding.fingerprint(), span))
+    });
+    let report = Report {
+        command: "check",
+        about,
+        findings,
+        clear,
+        sources,
+        ..Report::default()
+    };
+    args.manners.finish(report, &base)
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
