@@ -183,6 +183,7 @@ codes! {
     PUBLICATION = "W1040", "publication", "a publication sends every tenant's rows";
     SERVER_VERSION = "W1041", "server-version", "the server lacks fixes of faults that break row-level security";
     DRIFT = "W1042", "drift", "the database is not what the migrations make";
+    SHARED_STATE = "W1043", "shared-state", "what sessions leave behind is in reach of every tenant";
     // attacks that were replayed
     ATTACK_READ = "W1101", "attack-read", "an attack showed another tenant's rows";
     ATTACK_WRITE = "W1102", "attack-write", "an attack changed, removed or planted another tenant's rows";

@@ -152,6 +152,7 @@ pub fn rule(code: Code) -> Rule {
             (Medium, Security, Mcp10, ROWS)
         }
         Code::PUBLICATION => (Low, Security, Mcp10, ROWS),
+        Code::SHARED_STATE => (Medium, Security, Mcp10, ROWS),
         Code::SERVER_VERSION => (Medium, Maintenance, Mcp04, &[639, 1395]),
         Code::DRIFT => (Medium, Maintenance, Mcp10, ROWS),
         Code::SUPPRESSION | Code::CONFIG | Code::CATALOG_MISSING => (Low, Maintenance, Mcp10, &[]),

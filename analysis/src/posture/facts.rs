@@ -2,7 +2,7 @@
 //!
 //! Invariant: a row that is not understood is an error, never left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
@@ -25,6 +25,23 @@ pub struct Facts {
     pub(crate) schemas: Vec<Schema>,
     pub(crate) database: DatabaseRights,
     pub(crate) publications: Vec<Publication>,
+    pub(crate) statements: Vec<Statements>,
+    pub(crate) large_objects: LargeObjects,
+    pub(crate) temporary: Vec<Temporary>,
+    by_name: Names,
+}
+
+/// Where things are in the lists, because a database may have thousands of them.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    /// By schema and name.
+    relations: HashMap<(String, String), usize>,
+    /// By `schema.name`, the first.
+    dotted: HashMap<String, usize>,
+    /// By schema and name of the relation.
+    columns: HashMap<(String, String), Vec<usize>>,
+    /// By `schema.name`.
+    functions: HashMap<String, Vec<usize>>,
 }
 
 impl Facts {
@@ -40,10 +57,29 @@ impl Facts {
             "server" => self.server = row(name, json)?,
             "role" => self.roles.push(row(name, json)?),
             "membership" => self.memberships.push(row(name, json)?),
-            "relation" => self.relations.push(row(name, json)?),
-            "column" => self.columns.push(row(name, json)?),
+            "relation" => {
+                let relation: Relation = row(name, json)?;
+                let at = self.relations.len();
+                self.by_name.dotted.entry(relation.dotted()).or_insert(at);
+                let key = (relation.schema.clone(), relation.name.clone());
+                self.by_name.relations.insert(key, at);
+                self.relations.push(relation);
+            }
+            "column" => {
+                let column: Column = row(name, json)?;
+                let key = (column.schema.clone(), column.relation.clone());
+                let columns = self.by_name.columns.entry(key).or_default();
+                columns.push(self.columns.len());
+                self.columns.push(column);
+            }
             "index" => self.indexes.push(row(name, json)?),
-            "function" => self.functions.push(row(name, json)?),
+            "function" => {
+                let function: Function = row(name, json)?;
+                let key = format!("{}.{}", function.schema, function.name);
+                let functions = self.by_name.functions.entry(key).or_default();
+                functions.push(self.functions.len());
+                self.functions.push(function);
+            }
             "outside" => self.outside.push(row(name, json)?),
             "uses" => self.uses.push(row(name, json)?),
             "trigger" => self.triggers.push(row(name, json)?),
@@ -53,6 +89,9 @@ impl Facts {
             "schema" => self.schemas.push(row(name, json)?),
             "database" => self.database = row(name, json)?,
             "publication" => self.publications.push(row(name, json)?),
+            "statements" => self.statements.push(row(name, json)?),
+            "large_objects" => self.large_objects = row(name, json)?,
+            "temporary" => self.temporary.push(row(name, json)?),
             other => return Err(format!("there is no query `{other}`")),
         }
         Ok(())
@@ -121,23 +160,22 @@ impl Facts {
     }
 
     pub(crate) fn relation(&self, schema: &str, name: &str) -> Option<&Relation> {
-        let mut relations = self.relations.iter();
-        relations.find(|relation| relation.schema == schema && relation.name == name)
+        let key = (schema.to_owned(), name.to_owned());
+        self.relations.get(*self.by_name.relations.get(&key)?)
     }
 
     /// By `schema.name`, as the queries write it.
     pub(crate) fn relation_named(&self, dotted: &str) -> Option<&Relation> {
-        let mut relations = self.relations.iter();
-        relations.find(|relation| relation.dotted() == dotted)
+        self.relations.get(*self.by_name.dotted.get(dotted)?)
     }
 
     pub(crate) fn columns_of<'a>(
         &'a self,
         relation: &'a Relation,
     ) -> impl Iterator<Item = &'a Column> {
-        self.columns
-            .iter()
-            .filter(|column| column.schema == relation.schema && column.relation == relation.name)
+        let key = (relation.schema.clone(), relation.name.clone());
+        let at = self.by_name.columns.get(&key).into_iter().flatten();
+        at.filter_map(|at| self.columns.get(*at))
     }
 
     /// Functions of this name, as `uses` and `trigger` write it.
@@ -145,9 +183,8 @@ impl Facts {
         &'a self,
         dotted: &'a str,
     ) -> impl Iterator<Item = &'a Function> {
-        self.functions
-            .iter()
-            .filter(move |function| format!("{}.{}", function.schema, function.name) == dotted)
+        let at = self.by_name.functions.get(dotted).into_iter().flatten();
+        at.filter_map(|at| self.functions.get(*at))
     }
 }
 
@@ -383,11 +420,40 @@ pub(crate) struct Schema {
 pub(crate) struct DatabaseRights {
     pub(crate) temporary: bool,
     pub(crate) creates: bool,
+    /// Who was given `TEMPORARY` by name.
+    pub(crate) temporary_to: Vec<String>,
+}
+
+/// A view that shows the statements of other sessions.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Statements {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    /// Its function, as `REVOKE` names it.
+    pub(crate) function: Option<String>,
+}
+
+/// Large objects that the application role can read.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct LargeObjects {
+    /// Because it owns them or was given them.
+    pub(crate) readable: i64,
+    /// Because privileges on them are not asked at all (`lo_compat_privileges`).
+    pub(crate) unguarded: bool,
+}
+
+/// A temporary table of some session.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Temporary {
+    pub(crate) name: String,
+    pub(crate) owner: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Publication {
     pub(crate) name: String,
+    /// Whether a row filter says which rows are sent.
+    pub(crate) filtered: bool,
     pub(crate) schema: String,
     pub(crate) relation: String,
 }

@@ -156,7 +156,7 @@ fn each(look: &mut Look<'_>, function: &Function) {
     }
     if function.executable && !function.of_triggers() && runs_text(function, &source) {
         let message = format!(
-            "`{shown}` runs SQL text with EXECUTE: whoever chooses the text or its parts chooses what is read"
+            "`{shown}` runs SQL text that is made at run time: whoever chooses the text or its parts chooses what is read"
         );
         let finding = Finding::new(Code::FUNCTION_RUNS_TEXT, spot(function), message)
             .level(if function.definer { Level::High } else { Level::Medium })
@@ -238,8 +238,36 @@ fn code(source: &str) -> String {
     out
 }
 
-/// Whether a body of PL/pgSQL has `EXECUTE` of something that is not a constant.
+/// Functions of the server that run a text they are given.
+const RUNNERS: &[&str] = &[
+    "query_to_xml(",
+    "query_to_xmlschema(",
+    "query_to_xml_and_xmlschema(",
+    "ts_stat(",
+    "dblink(",
+    "dblink_exec(",
+    "dblink_open(",
+    "dblink_send_query(",
+    "crosstab(",
+    "connectby(",
+    "xpath_table(",
+];
+
+/// Whether a body runs something that is not a constant: with `EXECUTE` of PL/pgSQL, or with a
+/// function that takes a text.
 fn runs_text(function: &Function, code: &str) -> bool {
+    if !matches!(function.language.as_str(), "plpgsql" | "sql") {
+        return false;
+    }
+    let given = RUNNERS.iter().any(|runner| {
+        code.match_indices(runner).any(|(at, found)| {
+            let after = code.get(at + found.len()..).unwrap_or_default();
+            !after.trim_start().starts_with('\'')
+        })
+    });
+    if given {
+        return true;
+    }
     if function.language != "plpgsql" {
         return false;
     }

@@ -14,6 +14,7 @@ mod queries;
 mod roles;
 mod server;
 mod shape;
+mod shared;
 mod tables;
 mod views;
 
@@ -51,6 +52,7 @@ pub fn judge(catalog: &Catalog, facts: &Facts) -> Posture {
     views::look(&mut look);
     functions::look(&mut look);
     keys::look(&mut look);
+    shared::look(&mut look);
     let mut posture = look.posture;
     sort(&mut posture.findings);
     posture

@@ -212,14 +212,46 @@ pub const QUERIES: &[Query] = &[
         name: "database",
         sql: rows!(
             "SELECT pg_catalog.has_database_privilege($1::name, pg_catalog.current_database(), 'TEMP') AS temporary, \
-               pg_catalog.has_database_privilege($1::name, pg_catalog.current_database(), 'CREATE') AS creates"
+               pg_catalog.has_database_privilege($1::name, pg_catalog.current_database(), 'CREATE') AS creates, \
+               ARRAY(SELECT g.rolname FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a \
+                 JOIN pg_catalog.pg_roles g ON g.oid = a.grantee WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'TEMPORARY') AS temporary_to"
         ),
     },
     Query {
         name: "publication",
         sql: rows!(
-            "SELECT t.pubname AS name, t.schemaname AS schema, t.tablename AS relation FROM pg_catalog.pg_publication_tables t \
+            "SELECT t.pubname AS name, t.schemaname AS schema, t.tablename AS relation, (pg_catalog.to_jsonb(t) ->> 'rowfilter') IS NOT NULL AS filtered FROM pg_catalog.pg_publication_tables t \
              ORDER BY t.pubname COLLATE \"C\", t.schemaname COLLATE \"C\", t.tablename COLLATE \"C\""
+        ),
+    },
+    Query {
+        name: "statements",
+        sql: rows!(
+            "SELECT n.nspname AS schema, c.relname AS name, \
+               (SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid AND p.proname = 'pg_stat_statements' LIMIT 1) AS function \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_catalog.pg_depend d ON d.objid = c.oid AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e' \
+             JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
+             WHERE e.extname = 'pg_stat_statements' AND c.relname = 'pg_stat_statements' \
+               AND pg_catalog.has_schema_privilege($1::name, n.oid, 'USAGE') AND (pg_catalog.has_table_privilege($1::name, c.oid, 'SELECT') \
+                 OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid AND p.proname = 'pg_stat_statements' \
+                   AND pg_catalog.has_function_privilege($1::name, p.oid, 'EXECUTE')))"
+        ),
+    },
+    Query {
+        name: "large_objects",
+        sql: rows!(
+            "SELECT (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata m WHERE pg_catalog.pg_has_role($1::name, m.lomowner, 'USAGE') \
+               OR EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT' \
+                 AND CASE WHEN a.grantee = 0 THEN true ELSE pg_catalog.pg_has_role($1::name, a.grantee, 'USAGE') END)) AS readable, \
+               pg_catalog.current_setting('lo_compat_privileges')::bool AND EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) AS unguarded"
+        ),
+    },
+    Query {
+        name: "temporary",
+        sql: rows!(
+            "SELECT c.relname AS name, o.rolname AS owner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles o ON o.oid = c.relowner \
+             WHERE c.relpersistence = 't' AND c.relkind IN ('r', 'p', 'v') ORDER BY c.relname COLLATE \"C\", o.rolname COLLATE \"C\""
         ),
     },
 ];

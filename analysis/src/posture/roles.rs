@@ -245,6 +245,7 @@ fn ownership(look: &mut Look<'_>) {
         }
         look.found(finding);
     }
+    owned_functions(look, &other);
     for (owner, tables) in inherited {
         let shown = quote(&owner);
         let mut finding = Finding::new(
@@ -261,6 +262,28 @@ fn ownership(look: &mut Look<'_>) {
     }
 }
 
+/// A function can be replaced by its owner, wherever policies, triggers and views call it.
+fn owned_functions(look: &mut Look<'_>, other: &str) {
+    let functions = look.facts.functions.iter();
+    let own: Vec<_> = functions.filter(|it| it.owner == look.role).collect();
+    for function in own {
+        let (shown, word) = (function.signature(), function.word());
+        let message = format!(
+            "the application role `{}` owns the function `{shown}`: it can put another body in its place, wherever policies, triggers and views call it",
+            quote(look.role)
+        );
+        look.found(
+            Finding::new(
+                Code::OWNING_ROLE,
+                Place::object("function", shown.clone()),
+                message,
+            )
+            .level(Level::Medium)
+            .mend(format!("ALTER {word} {shown} OWNER TO {other}")),
+        );
+    }
+}
+
 /// Who should own what the application role owns: whoever owns most of the rest.
 fn other_owner(look: &Look<'_>, own: &[&Relation]) -> String {
     let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
@@ -272,7 +295,9 @@ fn other_owner(look: &Look<'_>, own: &[&Relation]) -> String {
         }
     }
     let most = owners.into_iter().max_by_key(|(_, count)| *count);
-    quote(most.map_or(look.facts.server.owner.as_str(), |(owner, _)| owner))
+    let fallback = Some(look.facts.server.owner.as_str()).filter(|owner| *owner != look.role);
+    let most = most.map(|(owner, _)| owner).or(fallback);
+    quote(most.unwrap_or(look.facts.login()))
 }
 
 fn settings(look: &mut Look<'_>) {
@@ -337,6 +362,7 @@ fn creation(look: &mut Look<'_>) {
         look.found(finding);
     }
     if look.facts.database.creates {
+        // Its owner can give itself whatever is taken.
         let database = quote(&look.facts.server.database);
         look.found(
             Finding::new(
@@ -344,9 +370,11 @@ fn creation(look: &mut Look<'_>) {
                 Place::object("database", database.clone()),
                 format!("the application role `{name}` can create schemas in this database"),
             )
-            .mend(format!(
-                "REVOKE CREATE ON DATABASE {database} FROM PUBLIC, {name}"
-            )),
+            .mend(if look.facts.server.owner == look.role {
+                format!("ALTER DATABASE {database} OWNER TO {}", other_owner(look, &[]))
+            } else {
+                format!("REVOKE CREATE ON DATABASE {database} FROM PUBLIC, {name}")
+            }),
         );
     }
 }

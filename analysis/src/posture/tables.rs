@@ -5,7 +5,7 @@
 use super::facts::Relation;
 use super::{Look, at, listed, place};
 use crate::catalog::finish::usable_as_tenant;
-use crate::catalog::{RelationKind, quote};
+use crate::catalog::{KeyKind, RelationKind, quote};
 use crate::diagnostic::Code;
 use crate::finding::Level;
 
@@ -145,16 +145,12 @@ fn copy(look: &mut Look<'_>, relation: &Relation) {
     if !relation.parents.is_empty() {
         return;
     }
-    let columns = |of: &Relation| -> Vec<(String, String)> {
-        let columns = look.facts.columns_of(of);
-        columns.map(|c| (c.name.clone(), c.ty.clone())).collect()
-    };
-    let own = columns(relation);
+    let columns = |of| look.facts.columns_of(of).map(|c| (&c.name, &c.ty));
     let original = look.facts.relations.iter().find(|other| {
         other.is_table()
             && other.rls
             && other.dotted() != relation.dotted()
-            && columns(other) == own
+            && columns(other).eq(columns(relation))
     });
     let Some(original) = original.map(Relation::qualified) else {
         return;
@@ -322,10 +318,26 @@ fn without_tenant(look: &mut Look<'_>, relation: &Relation) {
     .help(format!(
         "if all tenants share it, say so: COMMENT ON TABLE {shown} IS '@global …'; if its rows are tenants', give it a `{column}` and row-level security"
     ));
-    look.found(if relation.writable() {
-        finding
-    } else {
-        finding.level(Level::Low)
+    // A list that all read is often right; what refers to other rows, or holds a document, less so.
+    let refers = look.facts.columns_of(relation).find(|column| {
+        let key = known
+            .foreign_keys
+            .iter()
+            .any(|key| key.columns.contains(&column.name));
+        let primary = known
+            .keys
+            .iter()
+            .any(|key| key.kind == KeyKind::Primary && key.columns == [Some(column.name.clone())]);
+        let document = matches!(column.ty.as_str(), "json" | "jsonb" | "tsvector");
+        document || (column.name.to_ascii_lowercase().ends_with("_id") && !key && !primary)
+    });
+    look.found(match refers {
+        Some(column) => finding.note(format!(
+            "its column `{}` may hold, or refer to, what belongs to one tenant",
+            quote(&column.name)
+        )),
+        None if relation.writable() => finding,
+        None => finding.level(Level::Low),
     });
 }
 

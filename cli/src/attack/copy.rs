@@ -8,9 +8,70 @@ use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
 use watertight_analysis::catalog::quote;
+
+use super::target::literal;
+
+/// What a dump of the schema leaves out: the database's own owner, privileges and settings.
+const ORIGINAL: &str = "SELECT pg_catalog.to_jsonb(found)::text FROM (\
+    SELECT o.rolname AS owner, pg_catalog.pg_encoding_to_char(d.encoding) AS encoding, d.datcollate AS collate, d.datctype AS ctype, \
+      d.datacl IS NOT NULL AS restricted, \
+      COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(a.privilege_type, COALESCE(g.rolname, ''))) FROM pg_catalog.aclexplode(d.datacl) a \
+        LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee WHERE a.grantee <> d.datdba), '[]') AS grants, \
+      ARRAY(SELECT pg_catalog.format('%I TO ', pg_catalog.split_part(given.setting, '=', 1)) || CASE \
+          WHEN pg_catalog.split_part(given.setting, '=', 1) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries') \
+          THEN pg_catalog.substr(given.setting, pg_catalog.strpos(given.setting, '=') + 1) \
+          ELSE pg_catalog.quote_literal(pg_catalog.substr(given.setting, pg_catalog.strpos(given.setting, '=') + 1)) END \
+        FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS given(setting) \
+        WHERE s.setdatabase = d.oid AND s.setrole = 0) AS settings \
+    FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles o ON o.oid = d.datdba WHERE d.datname = pg_catalog.current_database()) AS found";
+
+/// The database that is copied.
+#[derive(Debug, Deserialize)]
+struct Original {
+    owner: String,
+    encoding: String,
+    collate: String,
+    ctype: String,
+    /// Whether its privileges are other than those that every database has.
+    restricted: bool,
+    /// Privilege and grantee, who is empty for everybody.
+    grants: Vec<(String, String)>,
+    settings: Vec<String>,
+}
+
+impl Original {
+    fn create(&self, name: &str) -> String {
+        format!(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+            quote(name),
+            literal(&self.encoding),
+            literal(&self.collate),
+            literal(&self.ctype)
+        )
+    }
+
+    /// Who owns the copy, and who may do what with it.
+    fn rights(&self, name: &str) -> Vec<String> {
+        let (name, owner) = (quote(name), quote(&self.owner));
+        let mut rights = vec![format!("ALTER DATABASE {name} OWNER TO {owner}")];
+        if self.restricted {
+            rights.push(format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
+        }
+        for (privilege, grantee) in &self.grants {
+            let to = if grantee.is_empty() {
+                "PUBLIC".to_owned()
+            } else {
+                quote(grantee)
+            };
+            rights.push(format!("GRANT {privilege} ON DATABASE {name} TO {to}"));
+        }
+        rights
+    }
+}
 
 /// The copy.
 pub(super) struct Copy {
@@ -31,14 +92,17 @@ impl Copy {
         let dump = dump(&program, url, &options)?;
         let name = format!("watertight_attack_{random:016x}");
         let mut connection = PgConnection::connect_with(&options).await?;
-        let sql = format!("CREATE DATABASE {name} TEMPLATE template0");
-        sqlx::raw_sql(AssertSqlSafe(sql))
+        let row: String = sqlx::query_scalar(ORIGINAL)
+            .fetch_one(&mut connection)
+            .await?;
+        let original: Original = serde_json::from_str(&row).context("the database itself")?;
+        sqlx::raw_sql(AssertSqlSafe(original.create(&name)))
             .execute(&mut connection)
             .await
             .context("the throwaway copy can't be created; attack in place, in a transaction that is rolled back: --in-place")?;
         connection.close().await.ok();
         let copy = Self { options, name };
-        if let Err(error) = copy.restore(dump).await {
+        if let Err(error) = copy.restore(dump, &original).await {
             copy.drop().await?;
             return Err(error.context(
                 "the schema can't be restored into the throwaway copy; attack in place: --in-place",
@@ -47,8 +111,20 @@ impl Copy {
         Ok(copy)
     }
 
-    async fn restore(&self, dump: String) -> Result<()> {
+    async fn restore(&self, dump: String, original: &Original) -> Result<()> {
         let mut connection = self.connect().await?;
+        for sql in original.rights(&self.name) {
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut connection)
+                .await?;
+        }
+        for setting in &original.settings {
+            // What only another superuser may set makes no difference to rights.
+            let sql = format!("ALTER DATABASE {} SET {setting}", quote(&self.name));
+            let _ = sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut connection)
+                .await;
+        }
         sqlx::raw_sql(AssertSqlSafe(dump))
             .execute(&mut connection)
             .await?;

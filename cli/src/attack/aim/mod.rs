@@ -1,12 +1,14 @@
 //! Makes each attack out for the objects of a schema: which there are, and what stands in its statements.
 
+mod keyed;
+mod keys;
 mod reference;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use watertight_analysis::catalog::{KeyKind, Relation, RelationKind, quote};
+use watertight_analysis::catalog::{Relation, RelationKind, quote};
 use watertight_analysis::finding::Place;
 
 use super::catalogue::{Attack, Leak, On};
@@ -14,6 +16,8 @@ use super::replay::Aimed;
 use super::risk::Risks;
 use super::rows::{Maker, Rows, as_sql, clause, dotted};
 use super::target::literal;
+use keyed::keyed;
+use keys::{free, referring, taken};
 
 /// What the posture's queries tell of relations and functions.
 #[derive(Debug, Deserialize)]
@@ -382,130 +386,6 @@ fn table<'a>(
     vec![shot]
 }
 
-/// A row of A whose references are B's rows.
-fn referring(
-    relation: &Relation,
-    maker: &Maker<'_>,
-    rows: &Rows,
-) -> Option<BTreeMap<String, String>> {
-    let [a, _] = maker.tenants;
-    let mut values = maker.values(relation, a, 0, rows, 8).ok()?;
-    let tenant = &maker.tenant(relation)?.name;
-    let columns = maker.columns.get(&dotted(relation))?;
-    let mut any = false;
-    for key in &relation.foreign_keys {
-        let target = maker.catalog.get(key.target)?;
-        let theirs = rows
-            .filled
-            .get(&dotted(target))
-            .filter(|_| maker.tenant(target).is_some());
-        let Some(theirs) = theirs else { continue };
-        for (own, other) in key.columns.iter().zip(&key.target_columns) {
-            if own == tenant {
-                continue;
-            }
-            let ty = columns
-                .iter()
-                .find(|c| c.name == *own)
-                .map_or("text", |c| c.ty.as_str());
-            values.insert(own.clone(), as_sql(theirs.b.get(other)?, ty));
-            any = true;
-        }
-    }
-    any.then_some(values)
-}
-
-/// For each unique key that leaves the tenant out: its name, whether the row surely falls under it, and
-/// a row of A with B's values.
-fn taken(
-    relation: &Relation,
-    maker: &Maker<'_>,
-    rows: &Rows,
-) -> Vec<(String, bool, BTreeMap<String, String>)> {
-    let [a, _] = maker.tenants;
-    let (Ok(values), Some(tenant), Some(columns), Some(filled)) = (
-        maker.values(relation, a, 0, rows, 9),
-        maker.tenant(relation).map(|column| &column.name),
-        maker.columns.get(&dotted(relation)),
-        rows.filled.get(&dotted(relation)),
-    ) else {
-        return Vec::new();
-    };
-    let ty = |name: &String| {
-        let column = columns.iter().find(|c| c.name == *name);
-        column.map_or("text", |c| c.ty.as_str())
-    };
-    let primary: Vec<&String> = relation
-        .keys
-        .iter()
-        .filter(|key| key.kind == KeyKind::Primary)
-        .flat_map(|key| key.columns.iter().flatten())
-        .collect();
-    let mut found = Vec::new();
-    for key in &relation.keys {
-        let names: Vec<&String> = key.columns.iter().flatten().collect();
-        let surrogate = !names.is_empty()
-            && names
-                .iter()
-                .all(|name| columns.iter().any(|c| c.name == **name && c.base == "uuid"));
-        if key.kind == KeyKind::Primary || names.contains(&tenant) || surrogate {
-            continue;
-        }
-        let whole = !key.partial && names.len() == key.columns.len();
-        let copied: Vec<&String> = if whole {
-            names
-        } else {
-            // What an expression or a predicate reads is not asked: everything is the same.
-            let plain = columns.iter().filter(|c| {
-                let refers = relation
-                    .foreign_keys
-                    .iter()
-                    .any(|key| key.columns.contains(&c.name));
-                !c.generated && c.name != *tenant && !primary.contains(&&c.name) && !refers
-            });
-            plain.map(|c| &c.name).collect()
-        };
-        let mut values = values.clone();
-        let mut sure = whole;
-        for name in copied {
-            match filled.b.get(name) {
-                Some(value) if !value.is_null() => {
-                    values.insert(name.clone(), as_sql(value, ty(name)));
-                }
-                _ => sure = false,
-            }
-        }
-        found.push((key.name.clone(), sure, values));
-    }
-    found
-}
-
-/// Statements that drop the foreign keys of a table and to it, but one.
-fn free(relation: &Relation, maker: &Maker<'_>, kept: Option<&str>) -> String {
-    let own = relation.foreign_keys.iter().map(|key| (relation, key));
-    let to = relation.referenced_by.iter().filter_map(|(id, at)| {
-        let other = maker.catalog.get(*id)?;
-        Some((other, other.foreign_keys.get(*at)?))
-    });
-    let statements: Vec<String> = own
-        .chain(to)
-        .filter(|(_, key)| kept != Some(key.name.as_str()))
-        .map(|(table, key)| {
-            // Of a partition it is its parent's, and goes with that.
-            format!(
-                "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}",
-                table.qualified(),
-                quote(&key.name)
-            )
-        })
-        .collect();
-    if statements.is_empty() {
-        "SELECT 1".to_owned()
-    } else {
-        statements.join("; ")
-    }
-}
-
 /// Tables in reach that do not tell whose their rows are.
 fn shared<'a>(attack: &'a Attack, objects: &Objects, maker: &Maker<'a>) -> Vec<Shot<'a>> {
     maker
@@ -524,68 +404,6 @@ fn shared<'a>(attack: &'a Attack, objects: &Objects, maker: &Maker<'a>) -> Vec<S
             shot(attack, place, None, &BTreeMap::from([("table", name)]))
         })
         .collect()
-}
-
-/// Functions of one argument, called with a key of B's rows or with B's identifier.
-fn keyed<'a>(
-    attack: &'a Attack,
-    objects: &Objects,
-    maker: &Maker<'a>,
-    rows: &Rows,
-) -> Vec<Shot<'a>> {
-    const MOST: usize = 5;
-    let [_, b] = maker.tenants;
-    let mut keys: Vec<(String, String)> = Vec::new();
-    for relation in rows.tenanted(maker) {
-        let columns = maker.columns.get(&dotted(relation));
-        let ty = |name: &str| {
-            let column = columns?.iter().find(|c| c.name == name)?;
-            Some(column.ty.clone())
-        };
-        let tenant = maker.tenant(relation).and_then(|column| ty(&column.name));
-        let primary = relation
-            .keys
-            .iter()
-            .find(|key| key.kind == KeyKind::Primary);
-        let name = primary.and_then(|key| match key.columns.as_slice() {
-            [Some(name)] => Some(name),
-            _ => None,
-        });
-        let row = rows.filled.get(&dotted(relation)).map(|filled| &filled.b);
-        let value = name.and_then(|name| Some((ty(name)?, row?.get(name)?)));
-        // A text that comes back would look like a row.
-        if let Some((ty, value)) = value.filter(|(_, value)| !value.to_string().contains(&b.mark)) {
-            keys.push((ty.clone(), as_sql(value, &ty)));
-        }
-        if let Some(ty) = tenant {
-            keys.push((ty.clone(), format!("{}::{ty}", literal(&b.id))));
-        }
-    }
-    keys.sort();
-    keys.dedup();
-    let mut found = Vec::new();
-    for held in objects
-        .functions
-        .iter()
-        .filter(|held| held.executable && held.kind == "f" && !held.returns.ends_with("trigger"))
-    {
-        if held.arguments.is_empty() || held.arguments.contains(',') {
-            continue;
-        }
-        if let Some(why) = objects.risks.function(&held.schema, &held.name) {
-            found.push(Err((function_place(held), why)));
-            continue;
-        }
-        let fits = keys
-            .iter()
-            .filter(|(ty, _)| held.arguments == *ty || held.arguments.ends_with(&format!(" {ty}")));
-        for (_, key) in fits.take(MOST) {
-            let name = qualified(&held.schema, &held.name);
-            let words = BTreeMap::from([("function", name), ("key", key.clone())]);
-            found.push(shot(attack, function_place(held), None, &words));
-        }
-    }
-    found
 }
 
 /// Replaces `{name}` in a statement; nothing where a name is not known.

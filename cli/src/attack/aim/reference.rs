@@ -8,7 +8,8 @@ use watertight_analysis::finding::Place;
 use super::super::catalogue::Attack;
 use super::super::rows::{Maker, Rows, as_sql, clause, dotted};
 use super::super::target::literal;
-use super::{Shot, free, shot};
+use super::keys::free;
+use super::{Shot, shot};
 
 /// One attack for each key of a table that acts when a row is removed.
 pub(super) fn shots<'a>(
