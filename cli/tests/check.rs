@@ -115,6 +115,85 @@ fn each_danger_is_found_where_it_stands_and_its_twin_is_clear() {
     }
 }
 
+/// `expect: W0101` and `review: W1250` at the end of a line, in every file of a fixture.
+fn marked(folder: &Path, mark: &str) -> Vec<String> {
+    fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            match entry.path() {
+                path if path.is_dir() => files(&path, found),
+                path => found.push(path),
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    files(folder, &mut paths);
+    let mut marks = Vec::new();
+    for path in paths {
+        let shown = path
+            .strip_prefix(folder)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if let Some((_, codes)) = line.split_once(mark) {
+                let codes = codes.split_whitespace();
+                marks.extend(codes.map(|code| format!("{shown}:{} {code}", number + 1)));
+            }
+        }
+    }
+    marks.sort();
+    marks
+}
+
+/// The places of what is told with this verdict.
+fn placed(report: &Value, verdict: &str) -> Vec<String> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    let mut told: Vec<String> = findings
+        .filter(|finding| finding["verdict"] == verdict)
+        .map(|finding| {
+            let place = &finding["place"];
+            format!(
+                "{}:{} {}",
+                place["name"].as_str().unwrap(),
+                place["start"]["line"],
+                finding["code"].as_str().unwrap()
+            )
+        })
+        .collect();
+    told.sort();
+    told.dedup();
+    told
+}
+
+#[test]
+fn marked_lines_are_told_of_and_no_others() {
+    for name in ["realistic", "honest", "around_macros"] {
+        let folder = fixture(name);
+        let report = check(&folder, &[]);
+        assert_eq!(
+            placed(&report, "finding"),
+            marked(&folder, "expect: "),
+            "{name}"
+        );
+        let reviews = placed(&report, "needs review");
+        let marks = marked(&folder, "review: ");
+        for mark in &marks {
+            assert!(reviews.contains(mark), "{name}: {mark}: {reviews:?}");
+        }
+        for told in failing_reviews(&report) {
+            let told: Value = serde_json::from_str(&told).unwrap();
+            let place = format!(
+                "{}:{} {}",
+                told["place"]["name"].as_str().unwrap(),
+                told["place"]["start"]["line"],
+                told["code"].as_str().unwrap()
+            );
+            assert!(marks.contains(&place), "{name}: {told:#}");
+        }
+    }
+}
+
 #[test]
 fn the_report_of_a_project() {
     let output = run(

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
     for schema in &schemas {
         let line = format!("{}; {}", schema.about, schema.tenant_line());
         if !told.contains(&line) && (schema.known || schemas.len() == 1) {
-            about.push(("migrations", line.clone()));
+            about.push(("schema", line.clone()));
             told.push(line);
         }
     }

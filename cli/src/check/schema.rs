@@ -210,7 +210,9 @@ impl Schema {
         let mut tenant = true;
         if !configured {
             let first = Catalog::build(&config, &migrations);
-            tenant = infer(&mut config, &first, &migrations);
+            let sent = workspace.files.iter().filter(|file| !file.test);
+            let sent: Vec<&str> = sent.map(|file| file.text.as_str()).collect();
+            tenant = infer(&mut config, &first, &migrations, &sent);
             let second = Catalog::build(&config, &migrations);
             let directives = tenant_directives(&second);
             if !directives.is_empty() {
@@ -353,7 +355,7 @@ fn in_sources(workspace: &Workspace, package: usize) -> Vec<Migration> {
 }
 
 /// The tenant column that most tables have, and the setting that policies read.
-fn infer(config: &mut Config, catalog: &Catalog, migrations: &[Migration]) -> bool {
+fn infer(config: &mut Config, catalog: &Catalog, migrations: &[Migration], sent: &[&str]) -> bool {
     let mut columns: BTreeMap<&str, (usize, TenantKind)> = BTreeMap::new();
     for relation in catalog.relations().filter(|it| it.is_table()) {
         for column in &relation.columns {
@@ -384,6 +386,19 @@ fn infer(config: &mut Config, catalog: &Catalog, migrations: &[Migration]) -> bo
             && name.contains('.')
         {
             *settings.entry(name).or_default() += 1;
+        }
+    }
+    if settings.is_empty() {
+        // Without a policy the setting is what the sources set.
+        for rest in sent
+            .iter()
+            .flat_map(|text| text.split("set_config('").skip(1))
+        {
+            if let Some((name, _)) = rest.split_once('\'')
+                && name.contains('.')
+            {
+                *settings.entry(name).or_default() += 1;
+            }
         }
     }
     if let Some((name, _)) = settings.into_iter().max_by_key(|(_, count)| *count) {

@@ -215,6 +215,7 @@ impl Extractor {
             std::mem::take(&mut self.branches),
         );
         self.locals.push(locals);
+        self.visit_signature(signature);
         self.visit_block(body);
         self.locals.pop();
         (

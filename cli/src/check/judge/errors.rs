@@ -47,6 +47,7 @@ impl Judge<'_> {
             let Some(schema) = self.schema(file.package) else {
                 continue;
             };
+            let mut told = HashSet::new();
             for message in file.messages.iter().filter(|it| !it.test) {
                 let Some((name, word)) = tenant_in(message, &schema.extra) else {
                     continue;
@@ -59,7 +60,7 @@ impl Judge<'_> {
                     (None, Some(function)) => reached.functions.contains(&(index, function)),
                     (None, None) => false,
                 };
-                if leaves || !reached.any_tool {
+                if (leaves || !reached.any_tool) && told.insert(message.span.start) {
                     self.message(file, message, &name, &word, leaves);
                 }
             }

@@ -134,6 +134,12 @@ impl Judge<'_> {
             return;
         };
         let beside = taken && self.is_watertight(file.package) && statement.hook.is_none();
+        if let Text::File { .. } = &statement.text
+            && let Resolved::Known(found) = self.resolve(file, &statement.text)
+        {
+            let texts = found.into_iter().filter_map(|it| it.elsewhere);
+            self.verdicts.texts.extend(texts);
+        }
         match self.resolve(file, &statement.text) {
             Resolved::Known(found) => {
                 let mut pieces = 0;
@@ -494,6 +500,10 @@ impl Judge<'_> {
                 "dump",
                 "demo",
             ];
+            if self.verdicts.texts.iter().any(|(sent, _)| *sent == shown) {
+                // It was judged where it is sent.
+                continue;
+            }
             let is_schema = schema.files.iter().any(|(_, file, _)| *file == shown)
                 || text.to_ascii_uppercase().contains("CREATE ");
             if is_schema || apart.iter().any(|it| lower.contains(it)) {
@@ -608,6 +618,8 @@ fn weighed(schema: &Schema, told: Finding, taken: bool) -> Finding {
         (true, _) => told,
         (false, true) if !UNSURE.contains(&told.code) => told,
         _ if UNSURE.contains(&told.code) => told.level(Level::Low).review(),
+        // What an error could tell, in a project that has other things to do first.
+        (false, false) if told.code == Code::LEAKY_ERROR => told.level(Level::Low).review(),
         _ => {
             let level = rule(told.code).level.min(Level::Medium);
             told.level(level).review()
@@ -694,6 +706,12 @@ fn judge(schema: &Schema, sql: &str, likely: &[u32]) -> Outcome {
                     };
                 }
                 // A filter that the tenant would satisfy leaves fewer problems, or others.
+                if !named.is_empty() {
+                    if tenant == named {
+                        best = Some(problems);
+                    }
+                    continue;
+                }
                 let certain = |list: &[Diagnostic]| {
                     list.iter().filter(|it| CERTAIN.contains(&it.code)).count()
                 };
