@@ -21,7 +21,7 @@ use crate::paint::{Color, Paint};
 use crate::project;
 
 /// The file of suppressions, beside the configuration.
-const SUPPRESSIONS: &str = "watertight-suppressions.toml";
+pub(crate) const SUPPRESSIONS: &str = "watertight-suppressions.toml";
 
 /// How a report is told, and what of it.
 #[derive(Debug, Args)]

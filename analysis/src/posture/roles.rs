@@ -371,7 +371,10 @@ fn creation(look: &mut Look<'_>) {
                 format!("the application role `{name}` can create schemas in this database"),
             )
             .mend(if look.facts.server.owner == look.role {
-                format!("ALTER DATABASE {database} OWNER TO {}", other_owner(look, &[]))
+                format!(
+                    "ALTER DATABASE {database} OWNER TO {}",
+                    other_owner(look, &[])
+                )
             } else {
                 format!("REVOKE CREATE ON DATABASE {database} FROM PUBLIC, {name}")
             }),

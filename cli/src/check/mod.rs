@@ -55,7 +55,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
     for file in &workspace.files {
         sources.insert(file.shown.clone(), file.text.clone());
     }
-    let base = match schemas.first() {
+    // What a workspace accepts stands at its root; else beside the configuration.
+    let at_root = workspace.root.join(crate::manners::SUPPRESSIONS).exists();
+    let base = match schemas.first().filter(|_| !at_root) {
         Some(schema) if schema.configured && schemas.iter().all(|it| it.base == schema.base) => {
             schema.base.clone()
         }

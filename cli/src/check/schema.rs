@@ -146,6 +146,11 @@ fn guess(
     if folders.len() == 1 {
         return folders;
     }
+    let sends =
+        |file: &super::facts::FileFacts| file.package == package && !file.statements.is_empty();
+    if !workspace.files.iter().any(sends) {
+        return Vec::new();
+    }
     // A template is no file of SQL.
     let makes = |text: &str| text.to_ascii_uppercase().contains("CREATE TABLE") && is_sql(text);
     let files = workspace.loose.iter();

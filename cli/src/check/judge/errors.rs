@@ -112,7 +112,9 @@ impl Judge<'_> {
                     .tools
                     .iter()
                     .any(|tool| tool.ours && tool.name == function.name);
-                if function.tool && !ours || function.name == "call_tool" {
+                // A server that dispatches by hand writes its schemas by hand.
+                let by_hand = function.name == "call_tool" && !file.schemas.is_empty();
+                if function.tool && !ours || by_hand {
                     pending.push((at, position));
                 }
             }
@@ -143,7 +145,9 @@ impl Judge<'_> {
                     .filter(|(at, _)| files.get(*at).map(|file| file.package) == package)
                     .copied()
                     .collect();
-                if near.is_empty() {
+                if near.is_empty() && found.len() > 1 {
+                    // Names such as `new` are everybody's.
+                } else if near.is_empty() {
                     // Another package of the workspace, if this one depends on it.
                     let home = package.and_then(|it| self.workspace.packages.get(it));
                     let depends = |at: usize| {

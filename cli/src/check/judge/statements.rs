@@ -251,6 +251,17 @@ impl Judge<'_> {
         if !super::setting::settings(&whole).is_empty() {
             return;
         }
+        if beside {
+            let told = finding(
+                Code::BESIDE_SCOPE,
+                file,
+                &statement.text.span(),
+                "a statement that is made at run time is sent beside the scope",
+            )
+            .help("`#[tenant_query]`, with `sort(…)` and `optional(…)` for what may differ")
+            .about(key(&whole));
+            return self.found(told);
+        }
         // A value between quotes is written into the text.
         let pairs = parts.iter().zip(parts.iter().skip(1)).zip(gaps);
         let written: Option<&Vec<String>> = pairs
@@ -279,10 +290,9 @@ impl Judge<'_> {
         let told = told
             .help("one literal for each case, with values bound; an optional filter is `($1::text IS NULL OR plan = $1)`")
             .about(key(&whole));
-        let told = match (taken, beside) {
-            (false, _) => told.level(Level::Low).review(),
-            (true, true) => told.note("it is sent beside the scope"),
-            (true, false) => told,
+        let told = match taken {
+            false => told.level(Level::Low).review(),
+            true => told,
         };
         self.found(told);
     }
@@ -350,6 +360,9 @@ impl Judge<'_> {
                 };
                 self.clear(place.place(None), reason);
             }
+            // Prose that begins as a statement does.
+            Outcome::Refused(problems)
+                if !place.taken && problems.iter().any(|it| it.code == Code::SYNTAX) => {}
             Outcome::Refused(problems) => {
                 for told in merged(problems.iter().map(|it| place.of(schema, it)).collect()) {
                     self.place(place, told);
