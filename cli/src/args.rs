@@ -67,6 +67,13 @@ pub(crate) enum Command {
     #[cfg(feature = "database")]
     #[command(after_help = ATTACK_HELP)]
     Attack(AttackArgs),
+    /// Write evidence for a reviewer: one page, or JSON, of tools, statements, tables and their proofs
+    ///
+    /// The page needs no network and runs no script. It shows what is not green first, then which tool
+    /// reaches which statement and table and why each stays within the tenant, findings, exceptions with
+    /// their reasons, and, with a database named, what `doctor` finds there.
+    #[command(after_help = REPORT_HELP)]
+    Report(ReportArgs),
     /// Print the page of a rule, such as W0101; without a rule, list all of them
     Explain(ExplainArgs),
     /// Print the completions of a shell, for `cargo watertight` and `cargo-watertight`
@@ -75,6 +82,17 @@ pub(crate) enum Command {
     /// Write the pages of the manual into a folder
     Man(ManArgs),
 }
+
+const REPORT_HELP: &str = "\
+Examples:
+  cargo watertight report --output report.html
+  cargo watertight report --database-url postgres://reader@localhost/crm --output report.html
+  cargo watertight report --format json
+
+Which tool reaches which statement is told by the names in the source: it may list a statement that a
+tool does not run, and leaves none out that it calls by name.
+
+Exit status: 0 when nothing is wrong; 1 when something is; 2 when something could not be read.";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:
@@ -433,4 +451,51 @@ pub(crate) struct ManArgs {
     /// The folder, such as /usr/local/share/man/man1
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    /// What the output is
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub(crate) format: ReportFormat,
+    /// The file [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The manifest of the workspace or of one of its packages [default: from the current
+    /// directory upward]
+    #[arg(long, value_name = "Cargo.toml")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// Only this package of the workspace; repeat it for several
+    #[arg(long, short = 'p', value_name = "NAME")]
+    pub(crate) package: Vec<String>,
+    /// A database to look at as well; it is only read
+    #[cfg(feature = "database")]
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// The role that the application connects as, for the database
+    #[cfg(feature = "database")]
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// The configuration [default: the only one of the workspace]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Suppressions, each with a reason [default: watertight-suppressions.toml at the root of the
+    /// workspace]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) suppressions: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for ReportArgs {
+    /// Without the URL, which holds a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReportArgs").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// One page that needs nothing else
+    Html,
+    /// One JSON object
+    Json,
 }

@@ -21,6 +21,7 @@ mod project;
 mod prove;
 #[cfg(feature = "database")]
 mod pull;
+mod report;
 mod shell;
 
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Attack(args) => attack::run(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
+        Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),
         #[cfg(feature = "database")]
         Command::Audit { command } => audit::run(&command),

@@ -93,13 +93,7 @@ impl Manners {
         report
             .findings
             .retain(|finding| !self.allow.contains(&finding.code));
-        let file = match &self.suppressions {
-            Some(file) => Some(file.clone()),
-            None => Some(base.join(SUPPRESSIONS)).filter(|file| file.exists()),
-        };
-        if let Some(file) = file {
-            suppress(&mut report, &file, today())?;
-        }
+        accept(&mut report, self.suppressions.as_deref(), base)?;
         if let Some(file) = &self.write_baseline {
             write_baseline(&report.findings, file)?;
             eprintln!("wrote {}", file.display());
@@ -118,6 +112,15 @@ impl Manners {
         } else {
             ExitCode::SUCCESS
         })
+    }
+}
+
+/// Applies the suppressions of this file, else of the one in the folder of the configuration.
+pub(crate) fn accept(report: &mut Report, file: Option<&Path>, base: &Path) -> Result<()> {
+    let usual = base.join(SUPPRESSIONS);
+    match file.or(Some(usual.as_path()).filter(|file| file.exists())) {
+        Some(file) => suppress(report, file, today()),
+        None => Ok(()),
     }
 }
 
@@ -164,7 +167,7 @@ fn suppress(report: &mut Report, file: &Path, today: String) -> Result<()> {
             .into_iter()
             .partition(|finding| finding.code == code && matches(&one.at, finding.place.name()));
         report.findings = kept;
-        if gone.is_empty() {
+        if gone.is_empty() && !report.partial && concerns(report.command, code, &one.at) {
             problem("suppresses nothing: take it out".to_owned());
         }
         let reason = |finding| (finding, one.reason.clone());
@@ -172,6 +175,24 @@ fn suppress(report: &mut Report, file: &Path, today: String) -> Result<()> {
     }
     report.findings.extend(problems);
     Ok(())
+}
+
+/// Whether a command could have found this: one file of suppressions serves all of them, and what one
+/// has no use for may be another's.
+fn concerns(command: &str, code: Code, at: &str) -> bool {
+    let of_source = at.contains('/')
+        || [".rs", ".sql", ".ts", ".js", ".py", ".toml"]
+            .iter()
+            .any(|end| at.ends_with(end));
+    match (command, code.number().get(..3).unwrap_or_default()) {
+        ("attack", "W11") | ("scan", "W13") => true,
+        ("check", "W12") => of_source || at.contains('*'),
+        ("doctor", "W10") => !of_source,
+        (_, "W11" | "W12" | "W13") => false,
+        ("check", _) => of_source,
+        ("doctor", _) => !of_source,
+        _ => false,
+    }
 }
 
 /// Whether `name` is what `pattern` says, where `*` stands for any text.
@@ -262,6 +283,17 @@ mod tests {
         assert_eq!(day(0), "1970-01-01");
         assert_eq!(day(11_016), "2000-02-29");
         assert_eq!(day(20_819), "2027-01-01");
+    }
+
+    #[test]
+    fn a_suppression_is_the_business_of_the_command_that_could_find_it() {
+        assert!(concerns("check", Code::DYNAMIC_SQL, "src/db.rs"));
+        assert!(concerns("check", Code::RLS_OFF, "migrations/1_a.sql"));
+        assert!(!concerns("check", Code::RLS_OFF, "public.notes"));
+        assert!(concerns("doctor", Code::RLS_OFF, "public.notes"));
+        assert!(!concerns("doctor", Code::DYNAMIC_SQL, "src/db.rs"));
+        assert!(!concerns("doctor", Code::UNDECLARED, "tests/a.sql"));
+        assert!(concerns("doctor", Code::UNDECLARED, "public.*"));
     }
 
     #[test]

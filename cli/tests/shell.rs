@@ -37,7 +37,14 @@ fn help_says_what_each_command_does_and_how_it_ends() {
     let folder = Folder::new("shell-help");
     let mut found = vec![String::new()];
     commands(&folder, &[], &mut found);
-    for wanted in ["doctor", "init", "lock", "catalog pull", "audit verify"] {
+    for wanted in [
+        "doctor",
+        "init",
+        "lock",
+        "report",
+        "catalog pull",
+        "audit verify",
+    ] {
         // Commands of other features may be left out of a build.
         if cfg!(feature = "database")
             || !["doctor", "catalog pull", "audit verify"].contains(&wanted)

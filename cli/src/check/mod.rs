@@ -13,23 +13,31 @@ mod sources;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use watertight_analysis::finding::Place;
 
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, Source};
 use crate::output::Report;
 use sources::Workspace;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let manifest = args.manifest_path.as_deref();
+    let (report, base) = examine(manifest, &args.package, &args.source)?;
+    args.manners.finish(report, &base)
+}
+
+/// What there is to tell of a workspace, and the folder in which suppressions are looked for.
+pub(crate) fn examine(
+    manifest: Option<&Path>,
+    packages: &[String],
+    source: &Source,
+) -> Result<(Report, PathBuf)> {
     let progress = std::io::stderr().is_terminal();
-    let workspace = Workspace::read(args.manifest_path.as_deref(), &args.package, progress)?;
-    let schemas = schema::schemas(
-        &workspace,
-        &args.source.migrations,
-        args.source.config.as_deref(),
-    );
+    let workspace = Workspace::read(manifest, packages, progress)?;
+    let schemas = schema::schemas(&workspace, &source.migrations, source.config.as_deref());
     let judge::Verdicts {
         findings,
         clear,
@@ -75,12 +83,13 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
     let report = Report {
         command: "check",
         about,
+        partial: !packages.is_empty(),
         findings,
         clear,
         sources,
         ..Report::default()
     };
-    args.manners.finish(report, &base)
+    Ok((report, base))
 }
 
 fn counted(number: usize, what: &str) -> String {

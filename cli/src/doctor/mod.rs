@@ -17,7 +17,7 @@ use watertight_analysis::posture::{Facts, Inferred, drift, infer, judge, tenant_
 use watertight_analysis::render::render_all;
 use watertight_analysis::{Catalog, Config};
 
-use crate::args::DoctorArgs;
+use crate::args::{DoctorArgs, Source};
 use crate::output::Report;
 use crate::project;
 pub(crate) use read::{Live, read};
@@ -26,18 +26,29 @@ pub(crate) use read::{Live, read};
 const LIVE: &str = "the live database";
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode> {
-    let found = project::found_config(args.source.config.as_deref())?;
+    let (report, base) = examine(&args.database_url, &args.source, args.role.clone())?;
+    if args.fix {
+        print!("{}", fix::migration(&report.findings));
+        return Ok(ExitCode::SUCCESS);
+    }
+    args.manners.finish(report, &base)
+}
+
+/// What there is to tell of a database, and the folder of the configuration.
+pub(crate) fn examine(
+    url: &str,
+    source: &Source,
+    role: Option<String>,
+) -> Result<(Report, PathBuf)> {
+    let found = project::found_config(source.config.as_deref())?;
     let configured = found.is_some();
     let (config, base) = found.unwrap_or_else(|| (Config::default(), PathBuf::new()));
-    let chosen = args
-        .role
-        .clone()
-        .or_else(|| configured.then(|| config.application_role.clone()));
+    let chosen = role.or_else(|| configured.then(|| config.application_role.clone()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the asynchronous runtime can't be started")?;
-    let live = runtime.block_on(read(&args.database_url, chosen))?;
+    let live = runtime.block_on(read(url, chosen))?;
     let (catalog, inferred) = catalog(&live, config, configured)?;
     let mut posture = judge(&catalog, &live.facts);
     let mut about = vec![
@@ -47,7 +58,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode> {
         ("tenant", tenant(&catalog, inferred.as_ref())),
     ];
     let mut anchors = BTreeMap::new();
-    match migrations(args, configured) {
+    match migrations(source, configured) {
         Some(Ok(written)) => {
             posture
                 .findings
@@ -57,10 +68,6 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode> {
         Some(Err(error)) => about.push(("drift", format!("not looked at: {error:#}"))),
         None => {}
     }
-    if args.fix {
-        print!("{}", fix::migration(&posture.findings));
-        return Ok(ExitCode::SUCCESS);
-    }
     let report = Report {
         command: "doctor",
         about,
@@ -69,7 +76,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode> {
         anchors,
         ..Report::default()
     };
-    args.manners.finish(report, &base)
+    Ok((report, base))
 }
 
 /// The catalog of the live database, with what had to be inferred.
@@ -119,9 +126,9 @@ fn tenant(catalog: &Catalog, inferred: Option<&Inferred>) -> String {
 }
 
 /// The catalog of the migrations, where there are some to compare with.
-fn migrations(args: &DoctorArgs, configured: bool) -> Option<Result<Catalog>> {
-    let given = !args.source.migrations.is_empty();
-    (configured || given).then(|| project::catalog(&args.source))
+fn migrations(source: &Source, configured: bool) -> Option<Result<Catalog>> {
+    let given = !source.migrations.is_empty();
+    (configured || given).then(|| project::catalog(source))
 }
 
 /// The file that makes each object.

@@ -157,6 +157,8 @@ fn statement(
         }
         .to_owned();
         statement.derivation = crate::prove::derivation(proof);
+        statement.relations.clone_from(&proof.relations);
+        statement.writes = proof.writes;
         // The target of an upsert occurs twice, for one reason.
         statement.derivation.dedup();
     }

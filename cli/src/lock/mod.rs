@@ -5,7 +5,7 @@
 
 pub(crate) mod collect;
 mod compare;
-mod model;
+pub(crate) mod model;
 pub(crate) mod workspace;
 mod write;
 

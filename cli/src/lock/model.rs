@@ -95,6 +95,12 @@ pub(crate) struct Statement {
     /// The text as written, with its choices filled in: parameters keep their names.
     pub(crate) sql: String,
     pub(crate) derivation: Vec<String>,
+    /// What it touches; the derivation says it in the file.
+    #[serde(skip)]
+    pub(crate) relations: Vec<String>,
+    /// Whether it writes; the text says it in the file.
+    #[serde(skip)]
+    pub(crate) writes: bool,
 }
 
 impl Statement {

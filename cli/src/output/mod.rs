@@ -57,6 +57,8 @@ pub(crate) struct Report {
     pub(crate) shows_clear: bool,
     /// The texts of the files that findings point into.
     pub(crate) sources: BTreeMap<String, String>,
+    /// Whether only a part was looked at, so that what has no use may have one elsewhere.
+    pub(crate) partial: bool,
     /// For objects of a database, the file that makes them: where a review shows the finding.
     pub(crate) anchors: BTreeMap<String, String>,
 }

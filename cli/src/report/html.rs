@@ -1,0 +1,682 @@
+//! The page: what is not green first, then the map of tools, statements and tables, then the evidence.
+//!
+//! Invariant: it loads nothing and runs nothing: no script, no network, one style whose hash its own
+//! policy names. Folding, filtering and links are the browser's, and work by keyboard.
+
+use sha2::{Digest as _, Sha256};
+
+use super::model::{Document, Fact, State, Statement, Table, Told, Tool};
+use super::page::Page;
+
+const STYLE: &str = include_str!("style.css");
+
+/// The whole page.
+pub(super) fn page(document: &Document) -> String {
+    let mut page = Page::default();
+    page.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-")
+        .text(base64(&Sha256::digest(STYLE)))
+        .raw("'; base-uri 'none'; form-action 'none'\">\n");
+    page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>")
+        .text(&document.title)
+        .raw(": tenant isolation</title>\n<style>")
+        .raw(STYLE)
+        .raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#map\">To the map</a>\n");
+    header(&mut page, document);
+    page.raw("<main>\n");
+    attention(&mut page, document);
+    map(&mut page, document);
+    findings(&mut page, document);
+    tables(&mut page, document);
+    exceptions(&mut page, document);
+    database(&mut page, document);
+    audit(&mut page, document);
+    unseen(&mut page, document);
+    versions(&mut page, document);
+    page.raw("</main>\n<footer>Made by <code>cargo watertight report</code> on ")
+        .text(&document.made)
+        .raw(". Verdicts are those of the compiler; what this page can't see, it lists.</footer>\n</body>\n</html>\n");
+    page.finish()
+}
+
+fn state(page: &mut Page, state: State) {
+    // The shape tells as well as the colour, and a reader hears the word.
+    page.raw(match state {
+        State::Good => "<span class=\"s good\"><span class=\"v\">good</span></span>",
+        State::Look => "<span class=\"s look\"><span class=\"v\">to look at</span></span>",
+        State::Bad => "<span class=\"s bad\"><span class=\"v\">wrong</span></span>",
+    });
+}
+
+fn class(state: State) -> &'static str {
+    match state {
+        State::Good => "good",
+        State::Look => "look",
+        State::Bad => "bad",
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn worst(states: impl Iterator<Item = State>) -> State {
+    states.max().unwrap_or_default()
+}
+
+fn header(page: &mut Page, document: &Document) {
+    page.raw("<header>\n<p class=\"brand\"><svg viewBox=\"0 0 32 32\" width=\"22\" height=\"22\" aria-hidden=\"true\"><path d=\"M16 2C10 10 6 14.6 6 20a10 10 0 0 0 20 0C26 14.6 22 10 16 2z\"/><path class=\"cut\" d=\"M11 20.5l3.6 3.6 6.6-7\"/></svg> watertight</p>\n<h1>")
+        .text(&document.title)
+        .raw("</h1>\n<p class=\"verdict ")
+        .raw(class(document.state))
+        .raw("\">");
+    state(page, document.state);
+    let bad = problems(document, State::Bad);
+    let look = problems(document, State::Look);
+    let sentence = match (bad, look) {
+        (0, 0) => "Everything that was looked at holds.".to_owned(),
+        (0, look) => format!("Nothing is wrong; {} to look at.", count(look, "thing")),
+        (bad, 0) => format!(
+            "{} wrong.",
+            if bad == 1 {
+                "1 thing is".to_owned()
+            } else {
+                format!("{bad} things are")
+            }
+        ),
+        (bad, look) => format!(
+            "{} wrong, and {} to look at.",
+            if bad == 1 {
+                "1 thing is".to_owned()
+            } else {
+                format!("{bad} things are")
+            },
+            count(look, "thing")
+        ),
+    };
+    page.raw(" ")
+        .text(sentence)
+        .raw("</p>\n<nav aria-label=\"Sections\"><ul class=\"tiles\">\n");
+    let tools = &document.tools;
+    let statements = &document.statements;
+    let proved = statements
+        .iter()
+        .filter(|it| it.state == State::Good)
+        .count();
+    tile(
+        page,
+        "#map",
+        worst(tools.iter().map(|it| it.state)),
+        tools.len(),
+        "tools",
+        &format!("{} guarded", tools.iter().filter(|it| it.guarded).count()),
+    );
+    tile(
+        page,
+        "#map",
+        worst(statements.iter().map(|it| it.state)),
+        statements.len(),
+        "statements",
+        &format!("{proved} proved"),
+    );
+    let used = document
+        .tables
+        .iter()
+        .filter(|it| it.state == State::Good)
+        .count();
+    tile(
+        page,
+        "#tables",
+        worst(document.tables.iter().map(|it| it.state)),
+        document.tables.len(),
+        "tables",
+        &format!("{used} confined"),
+    );
+    let certain = document
+        .findings
+        .iter()
+        .filter(|it| it.state == State::Bad)
+        .count();
+    tile(
+        page,
+        "#findings",
+        worst(document.findings.iter().map(|it| it.state)),
+        document.findings.len(),
+        "findings",
+        &format!("{certain} certain"),
+    );
+    tile(
+        page,
+        "#exceptions",
+        State::Good,
+        document.exceptions.len(),
+        "exceptions",
+        "each with a reason",
+    );
+    if let Some(database) = &document.database {
+        tile(
+            page,
+            "#database",
+            database.state,
+            database.clear.len(),
+            "held live",
+            &count(database.findings, "finding"),
+        );
+    }
+    let recorded = tools.iter().filter(|it| it.guarded).count();
+    tile(
+        page,
+        "#audit",
+        worst(document.audit.iter().map(|it| it.state)),
+        recorded,
+        "recorded",
+        &format!("of {}", count(tools.len(), "tool")),
+    );
+    page.raw("</ul></nav>\n</header>\n");
+}
+
+fn tile(
+    page: &mut Page,
+    link: &'static str,
+    of: State,
+    number: usize,
+    what: &'static str,
+    more: &str,
+) {
+    page.raw("<li class=\"")
+        .raw(class(of))
+        .raw("\"><a href=\"")
+        .raw(link)
+        .raw("\">");
+    state(page, of);
+    page.raw("<b>")
+        .text(number)
+        .raw("</b> <span>")
+        .raw(what)
+        .raw("</span><small>")
+        .text(more)
+        .raw("</small></a></li>\n");
+}
+
+fn problems(document: &Document, of: State) -> usize {
+    document.findings.iter().filter(|it| it.state == of).count()
+        + document
+            .tools
+            .iter()
+            .filter(|it| it.state == of && !it.guarded)
+            .count()
+        + document
+            .statements
+            .iter()
+            // What is refused is a finding already.
+            .filter(|it| it.state == of && it.grade != "refused")
+            .count()
+        + document.tables.iter().filter(|it| it.state == of).count()
+        + if of == State::Look {
+            document.unseen.len()
+        } else {
+            0
+        }
+}
+
+/// What is not green, in one list.
+fn attention(page: &mut Page, document: &Document) {
+    let any = problems(document, State::Bad) + problems(document, State::Look) > 0;
+    if !any {
+        return;
+    }
+    page.raw("<section aria-labelledby=\"attention\">\n<h2 id=\"attention\">Not green</h2>\n<ul class=\"attention\">\n");
+    for (number, told) in document.findings.iter().enumerate() {
+        page.raw("<li>");
+        state(page, told.state);
+        page.raw(" <a href=\"#f")
+            .text(number)
+            .raw("\">")
+            .prose(&told.message)
+            .raw("</a> <small>")
+            .text(&told.place)
+            .raw("</small></li>\n");
+    }
+    for tool in document.tools.iter().filter(|it| !it.guarded) {
+        page.raw("<li>");
+        state(page, tool.state);
+        page.raw(" <a href=\"#map\"><code>")
+            .text(&tool.name)
+            .raw("</code> is published by rmcp's own attribute</a> <small>")
+            .text(&tool.file)
+            .raw("</small></li>\n");
+    }
+    for (number, statement) in document
+        .statements
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.state == State::Look)
+    {
+        page.raw("<li>");
+        state(page, statement.state);
+        page.raw(" <a href=\"#q")
+            .text(number)
+            .raw("\"><code>")
+            .text(short(&statement.function))
+            .raw("</code> ")
+            .text(match statement.grade.as_str() {
+                "unproved" => "runs without a proof",
+                "system" => "runs outside of a tenant",
+                _ => "is refused",
+            })
+            .raw("</a> <small>")
+            .text(&statement.reason)
+            .raw("</small></li>\n");
+    }
+    for (number, table) in document
+        .tables
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.state != State::Good)
+    {
+        page.raw("<li>");
+        state(page, table.state);
+        page.raw(" <a href=\"#t")
+            .text(number)
+            .raw("\"><code>")
+            .text(&table.name)
+            .raw("</code> is ")
+            .text(&table.class)
+            .raw("</a></li>\n");
+    }
+    for unseen in &document.unseen {
+        page.raw("<li>");
+        state(page, State::Look);
+        page.raw(" <a href=\"#unseen\">not looked into: ")
+            .prose(&unseen.what)
+            .raw("</a> <small>")
+            .text(&unseen.file)
+            .raw("</small></li>\n");
+    }
+    page.raw("</ul>\n</section>\n");
+}
+
+/// The last part of a path, with its module.
+fn short(path: &str) -> String {
+    let parts: Vec<&str> = path.split("::").collect();
+    let from = parts.len().saturating_sub(2);
+    parts.get(from..).unwrap_or_default().join("::")
+}
+
+fn map(page: &mut Page, document: &Document) {
+    page.raw("<section aria-labelledby=\"map\">\n<h2 id=\"map\">Tools, statements, tables</h2>\n");
+    page.raw("<p class=\"hint\"><label><input type=\"checkbox\" id=\"only\"> Only what is not green</label></p>\n");
+    if document.tools.is_empty() && document.statements.is_empty() {
+        page.raw("<p>The workspace publishes no tool, and no statement of it is under <code>#[tenant_query]</code>.</p>\n");
+    }
+    for tool in &document.tools {
+        tool_row(page, document, tool);
+    }
+    let reached: std::collections::BTreeSet<usize> = document
+        .tools
+        .iter()
+        .flat_map(|tool| tool.statements.iter().copied())
+        .collect();
+    let rest: Vec<usize> = (0..document.statements.len())
+        .filter(|it| !reached.contains(it))
+        .collect();
+    if !rest.is_empty() {
+        let of = worst(
+            rest.iter()
+                .filter_map(|it| document.statements.get(*it))
+                .map(|it| it.state),
+        );
+        page.raw("<article class=\"row ").raw(class(of)).raw("\"><div class=\"tool\"><h3>No tool</h3><p>Reached by no tool by name: logins, jobs, tests.</p></div><ul class=\"statements\">\n");
+        for position in rest {
+            statement_row(page, document, position, true);
+        }
+        page.raw("</ul></article>\n");
+    }
+    page.raw("</section>\n");
+}
+
+fn tool_row(page: &mut Page, document: &Document, tool: &Tool) {
+    page.raw("<article class=\"row ")
+        .raw(class(tool.state))
+        .raw("\"><div class=\"tool\"><h3>");
+    state(page, tool.state);
+    page.raw(" <code>").text(&tool.name).raw("</code></h3>");
+    if !tool.description.is_empty() {
+        page.raw("<p>").text(&tool.description).raw("</p>");
+    }
+    page.raw("<p class=\"badges\">");
+    if tool.kind != "tool" {
+        page.raw("<span>").text(tool.kind).raw("</span>");
+    }
+    if tool.read_only {
+        page.raw("<span>read only</span>");
+    }
+    for scope in &tool.requires {
+        page.raw("<span class=\"mono\">").text(scope).raw("</span>");
+    }
+    if !tool.guarded {
+        page.raw("<span class=\"warn\">rmcp's own</span>");
+    }
+    page.raw("</p><p class=\"file\">")
+        .path(&tool.file)
+        .raw(":")
+        .text(tool.line)
+        .raw("</p>");
+    for remark in &tool.remarks {
+        page.raw("<p class=\"remark\">").prose(remark).raw("</p>");
+    }
+    page.raw("</div><ul class=\"statements\">\n");
+    if tool.statements.is_empty() {
+        page.raw("<li class=\"none\">No statement is reached by name.</li>\n");
+    }
+    for position in &tool.statements {
+        // A statement of several tools is one target of links.
+        let first = document
+            .tools
+            .iter()
+            .find(|it| it.statements.contains(position));
+        let here = first.is_some_and(|it| std::ptr::eq(it, tool));
+        statement_row(page, document, *position, here);
+    }
+    page.raw("</ul></article>\n");
+}
+
+fn statement_row(page: &mut Page, document: &Document, position: usize, target: bool) {
+    let Some(statement) = document.statements.get(position) else {
+        return;
+    };
+    page.raw("<li class=\"")
+        .raw(class(statement.state))
+        .raw("\"");
+    if target {
+        page.raw(" id=\"q").text(position).raw("\"");
+    }
+    page.raw("><details><summary>");
+    state(page, statement.state);
+    page.raw(" <code>")
+        .text(statement.function.rsplit("::").next().unwrap_or_default())
+        .raw("</code>");
+    if !statement.which.is_empty() {
+        page.raw(" <small>").text(&statement.which).raw("</small>");
+    }
+    page.raw(" <span class=\"grade ")
+        .raw(class(statement.state))
+        .raw("\">")
+        .text(grade(document, statement))
+        .raw("</span>");
+    page.raw("<span class=\"chips\">");
+    for number in &statement.tables {
+        if let Some(table) = document.tables.get(*number) {
+            page.raw("<span class=\"chip ")
+                .raw(class(table.state))
+                .raw("\">")
+                .text(&table.name)
+                .raw("</span>");
+        }
+    }
+    page.raw("</span></summary>\n<div class=\"proof\">");
+    if !statement.reason.is_empty() {
+        page.raw("<p class=\"remark\">Because: ")
+            .text(&statement.reason)
+            .raw("</p>");
+    }
+    page.raw("<pre class=\"sql\">")
+        .text(&statement.sql)
+        .raw("</pre><ul>");
+    for line in &statement.proof {
+        page.raw("<li>").prose(line).raw("</li>");
+    }
+    page.raw("</ul><p class=\"file\">")
+        .text(&statement.function)
+        .raw(" in ")
+        .text(&statement.file)
+        .raw("</p></div></details></li>\n");
+}
+
+fn grade(document: &Document, statement: &Statement) -> &'static str {
+    let mut tables = statement
+        .tables
+        .iter()
+        .filter_map(|it| document.tables.get(*it));
+    let global = !statement.tables.is_empty() && tables.all(|table| table.class == "global");
+    match statement.grade.as_str() {
+        "rls" | "predicate" if global => "global, read only",
+        "rls" => "row-level security",
+        "predicate" => "its own filter",
+        "unproved" => "not proved",
+        "system" => "outside of a tenant",
+        _ => "refused",
+    }
+}
+
+fn findings(page: &mut Page, document: &Document) {
+    page.raw("<section aria-labelledby=\"findings\">\n<h2 id=\"findings\">Findings</h2>\n");
+    if document.findings.is_empty() {
+        page.raw("<p class=\"fine\">None.</p>\n");
+    }
+    for (number, told) in document.findings.iter().enumerate() {
+        finding(page, number, told);
+    }
+    page.raw("</section>\n");
+}
+
+fn finding(page: &mut Page, number: usize, told: &Told) {
+    page.raw("<details class=\"finding ")
+        .raw(class(told.state))
+        .raw("\" id=\"f")
+        .text(number)
+        .raw("\"");
+    if told.state == State::Bad {
+        page.raw(" open");
+    }
+    page.raw("><summary>");
+    state(page, told.state);
+    page.raw(" <span class=\"code\">")
+        .text(&told.code)
+        .raw("</span> ")
+        .prose(&told.message)
+        .raw(" <small>")
+        .text(&told.severity)
+        .raw(", ")
+        .text(&told.verdict)
+        .raw("</small></summary>\n<div class=\"proof\"><p class=\"file\">")
+        .text(&told.place)
+        .raw("</p>");
+    if !told.text.trim().is_empty() {
+        page.raw("<pre>")
+            .text(told.text.trim_matches('\n'))
+            .raw("</pre>");
+    }
+    for note in &told.notes {
+        page.raw("<p>").prose(note).raw("</p>");
+    }
+    for help in &told.help {
+        page.raw("<p><b>Help</b> ").prose(help).raw("</p>");
+    }
+    if !told.mend.is_empty() {
+        page.raw("<pre class=\"sql\">")
+            .text(told.mend.join(";\n"))
+            .raw(";</pre>");
+    }
+    if !told.code.is_empty() {
+        page.raw("<p class=\"file\">found by ")
+            .text(told.source)
+            .raw("; <code>cargo watertight explain ")
+            .text(&told.code)
+            .raw("</code> tells more</p>");
+    }
+    page.raw("</div></details>\n");
+}
+
+fn tables(page: &mut Page, document: &Document) {
+    page.raw("<section aria-labelledby=\"tables\">\n<h2 id=\"tables\">Tables</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"tables\"><table>\n<thead><tr><th scope=\"col\">Relation</th><th scope=\"col\">Confined</th><th scope=\"col\">Row-level security</th><th scope=\"col\">Policies</th><th scope=\"col\">Statements</th></tr></thead>\n<tbody>\n");
+    for (number, table) in document.tables.iter().enumerate() {
+        table_row(page, number, table);
+    }
+    page.raw("</tbody></table></div>\n</section>\n");
+}
+
+fn table_row(page: &mut Page, number: usize, table: &Table) {
+    page.raw("<tr id=\"t")
+        .text(number)
+        .raw("\" class=\"")
+        .raw(class(table.state))
+        .raw("\"><th scope=\"row\">");
+    state(page, table.state);
+    page.raw(" <code>").text(&table.name).raw("</code>");
+    if table.kind != "table" {
+        page.raw(" <small>").text(&table.kind).raw("</small>");
+    }
+    page.raw("</th><td>").text(&table.class);
+    if !table.directive.is_empty() {
+        page.raw("<small class=\"line\">")
+            .text(&table.directive)
+            .raw("</small>");
+    }
+    page.raw("</td><td>")
+        .text(match table.rls.as_str() {
+            "forced" => "enabled and forced",
+            "enabled" => "enabled, not forced",
+            _ => "off",
+        })
+        .raw("</td><td>");
+    for policy in &table.policies {
+        let (policy, _) = policy.rsplit_once(" #").unwrap_or((policy, ""));
+        page.raw("<small class=\"line\">")
+            .text(policy)
+            .raw("</small>");
+    }
+    page.raw("</td><td class=\"number\">")
+        .text(table.used)
+        .raw("</td></tr>\n");
+}
+
+fn exceptions(page: &mut Page, document: &Document) {
+    page.raw("<section aria-labelledby=\"exceptions\">\n<h2 id=\"exceptions\">Exceptions</h2>\n");
+    if document.exceptions.is_empty() {
+        page.raw("<p class=\"fine\">None.</p>\n</section>\n");
+        return;
+    }
+    page.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"exceptions\"><table>\n<thead><tr><th scope=\"col\">What is allowed</th><th scope=\"col\">Where</th><th scope=\"col\">Why</th></tr></thead>\n<tbody>\n");
+    for exception in &document.exceptions {
+        page.raw("<tr><td>")
+            .prose(&exception.what)
+            .raw("</td><td><code>")
+            .text(&exception.place)
+            .raw("</code></td><td>")
+            .text(&exception.reason)
+            .raw("</td></tr>\n");
+    }
+    page.raw("</tbody></table></div>\n</section>\n");
+}
+
+fn facts(page: &mut Page, facts: &[Fact], states: bool) {
+    page.raw("<dl>\n");
+    for fact in facts {
+        page.raw("<div><dt>");
+        if states {
+            state(page, fact.state);
+            page.raw(" ");
+        }
+        page.text(&fact.name)
+            .raw("</dt><dd>")
+            .prose(&fact.value)
+            .raw("</dd></div>\n");
+    }
+    page.raw("</dl>\n");
+}
+
+fn database(page: &mut Page, document: &Document) {
+    page.raw("<section aria-labelledby=\"database\">\n<h2 id=\"database\">Database</h2>\n");
+    match &document.database {
+        None => {
+            page.raw("<p class=\"fine\">No live database was looked at: <code>cargo watertight report --database-url URL</code> adds what <code>doctor</code> finds there.</p>\n");
+        }
+        Some(database) => {
+            facts(page, &database.about, false);
+            page.raw("<details><summary>")
+                .text(count(database.clear.len(), "object"))
+                .raw(" that hold</summary>\n<div class=\"proof\">");
+            facts(page, &database.clear, true);
+            page.raw("</div></details>\n");
+        }
+    }
+    page.raw("</section>\n");
+}
+
+fn audit(page: &mut Page, document: &Document) {
+    page.raw("<section aria-labelledby=\"audit\">\n<h2 id=\"audit\">Audit</h2>\n");
+    if document.audit.is_empty() {
+        page.raw("<p class=\"fine\">Nothing here leaves a record.</p>\n");
+    } else {
+        facts(page, &document.audit, true);
+    }
+    page.raw("</section>\n");
+}
+
+fn unseen(page: &mut Page, document: &Document) {
+    page.raw("<section aria-labelledby=\"unseen\">\n<h2 id=\"unseen\">Not looked into</h2>\n");
+    if document.unseen.is_empty() {
+        page.raw("<p class=\"fine\">Nothing that names a statement was left out.</p>\n");
+    } else {
+        page.raw("<ul>\n");
+        for unseen in &document.unseen {
+            page.raw("<li><code>")
+                .text(&unseen.file)
+                .raw("</code>: ")
+                .prose(&unseen.what)
+                .raw("</li>\n");
+        }
+        page.raw("</ul>\n");
+    }
+    page.raw("</section>\n");
+}
+
+fn versions(page: &mut Page, document: &Document) {
+    page.raw(
+        "<section aria-labelledby=\"versions\">\n<h2 id=\"versions\">What this rests on</h2>\n",
+    );
+    facts(page, &document.versions, false);
+    page.raw("</section>\n");
+}
+
+/// As the policy of a page spells a hash.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut three = [0_u8; 3];
+        for (slot, byte) in three.iter_mut().zip(chunk) {
+            *slot = *byte;
+        }
+        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        for position in 0..4 {
+            let index = (bits >> (18 - 6 * position)) & 63;
+            let letter = ALPHABET.get(index as usize).copied().unwrap_or(b'=');
+            out.push(if position > chunk.len() {
+                '='
+            } else {
+                char::from(letter)
+            });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+}
