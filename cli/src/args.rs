@@ -53,6 +53,13 @@ pub(crate) enum Command {
     #[cfg(feature = "database")]
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorArgs),
+    /// Look at an MCP server in any language, and try what it answers to two identities
+    ///
+    /// Speaks the protocol, in its revision without sessions or with `initialize`, over HTTP or standard
+    /// streams. What a server publishes is read; what two tenants are answered is compared.
+    #[cfg(feature = "scan")]
+    #[command(after_help = crate::scan::SCAN_HELP)]
+    Scan(Box<crate::scan::ScanArgs>),
     /// Verify, export, shorten or erase audit trails
     #[cfg(feature = "database")]
     Audit {

@@ -22,6 +22,8 @@ mod prove;
 #[cfg(feature = "database")]
 mod pull;
 mod report;
+#[cfg(feature = "scan")]
+mod scan;
 mod shell;
 
 use std::process::ExitCode;
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
         Command::Report(args) => report::run(&args),
+        #[cfg(feature = "scan")]
+        Command::Scan(args) => scan::run(&args),
         Command::Explain(args) => explain::run(&args),
         #[cfg(feature = "database")]
         Command::Audit { command } => audit::run(&command),

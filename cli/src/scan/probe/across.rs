@@ -1,0 +1,499 @@
+//! One identity asks for what the other's answers held: the cross-tenant test.
+//!
+//! Each question is asked by its owner, twice; then by the other; then by the other with a value of the
+//! same form that nothing has. What counts is what the owner and the other were both shown, that
+//! the other was never shown for itself, and that the made-up value does not show.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use watertight_analysis::Code;
+use watertight_analysis::finding::Finding;
+use watertight_analysis::uri_template::variables;
+
+use super::alone::{prompt_schema, text};
+use super::{CALLED, Scene, others_data, quote};
+use crate::scan::arguments::{Filled, filled, is_uuid, unlike};
+use crate::scan::ask::{Ask, Seen};
+use crate::scan::atoms::{Atoms, best, common, minus, telling};
+use crate::scan::shown::shown;
+use crate::scan::wire::Failure;
+
+/// How many values are tried for one argument.
+const VALUES: usize = 2;
+/// How many questions are made of one tool.
+const QUESTIONS: usize = 8;
+
+/// A question with something of its owner's in it.
+#[derive(Clone, Debug)]
+struct Owned {
+    ask: Ask,
+    /// The same question about what does not exist.
+    nothing: Ask,
+    /// The argument that was filled, and its value.
+    with: (String, Value),
+    own_row: bool,
+}
+
+impl Scene<'_> {
+    pub(super) async fn across(&mut self) -> Result<(), Failure> {
+        // Twice: what the first answers hold opens further questions.
+        let mut done: BTreeSet<(usize, Ask)> = BTreeSet::new();
+        for round in 0..2 {
+            for side in 0..2 {
+                let questions: Vec<Owned> = self
+                    .owned(side)
+                    .into_iter()
+                    .filter(|it| !done.contains(&(side, it.ask.clone())))
+                    .collect();
+                let stage = format!(
+                    "{} asks for the other's ({})",
+                    CALLED.get(1 - side).unwrap_or(&""),
+                    round + 1
+                );
+                self.progress.stage(&stage, questions.len());
+                for question in questions {
+                    done.insert((side, question.ask.clone()));
+                    self.one_across(side, &question).await?;
+                    self.progress.step(&question.ask.shown(), self.pace.calls());
+                }
+            }
+        }
+        self.tell_unfilled();
+        Ok(())
+    }
+
+    async fn one_across(&mut self, side: usize, question: &Owned) -> Result<(), Failure> {
+        let unit = format!("across {side} {:?}", question.ask);
+        let known = self.state.is_done(&unit);
+        for _ in 0..2 {
+            if !self.keep_alone(side, &question.ask).await? {
+                return Ok(());
+            }
+        }
+        if known {
+            self.out
+                .held(question.ask.place(), "looked at in an earlier run");
+            return Ok(());
+        }
+        let before = self.out.findings.len();
+        let other = 1 - side;
+        let Some(nothing) = self.as_one(other, &question.nothing).await? else {
+            return Ok(());
+        };
+        self.heed_error(&question.nothing, &nothing);
+        let Some(seen) = self.as_one(other, &question.ask).await? else {
+            return Ok(());
+        };
+        self.heed_error(&question.ask, &seen);
+        match &seen.content {
+            Ok(_) => self.answered(side, question, &seen, &nothing).await?,
+            Err(error) => self.refused(side, question, error, &nothing).await?,
+        }
+        let new = self.out.findings.get(before..).unwrap_or_default();
+        self.state.done(&unit, new);
+        Ok(())
+    }
+
+    /// The other got an answer: is it the owner's?
+    async fn answered(
+        &mut self,
+        side: usize,
+        question: &Owned,
+        seen: &Seen,
+        nothing: &Seen,
+    ) -> Result<(), Failure> {
+        let other = 1 - side;
+        let leaked = self.leaked(side, question, seen, nothing);
+        let owners = self
+            .memory(side)
+            .first(&question.ask)
+            .map(|it| it.content.clone());
+        let equal = owners.is_some_and(|owners| owners == seen.content)
+            && !seen.is_empty()
+            && (nothing.content.is_err() || nothing.is_empty())
+            && !self.knows(other, &question.with.1);
+        if !telling(&leaked) && !equal {
+            if leaked.is_empty() {
+                self.out.held(
+                    question.ask.place(),
+                    "asked for the other's objects, it shows nothing of them",
+                );
+            } else {
+                self.out.unseen(
+                    "too little in the answers tells the identities apart",
+                    question.ask.place().to_string(),
+                );
+            }
+            return Ok(());
+        }
+        // Once more, so that chance is no leak.
+        let Some(again) = self.as_one(other, &question.ask).await? else {
+            return Ok(());
+        };
+        let leaked = common(&leaked, &again.atoms);
+        if again.content.is_err() || (!telling(&leaked) && !equal) {
+            self.out.unseen(
+                "its answers change from call to call",
+                question.ask.place().to_string(),
+            );
+            return Ok(());
+        }
+        let (name, value) = &question.with;
+        let what = best(&leaked).map_or_else(|| "the owner's whole answer".to_owned(), quote);
+        let message = format!(
+            "{} is shown {what} of {} by asking with its `{}`",
+            CALLED.get(other).unwrap_or(&""),
+            CALLED.get(side).unwrap_or(&""),
+            shown(name)
+        );
+        let cursor = name.to_lowercase().contains("cursor");
+        let mut finding = others_data(question.ask.place(), message)
+            .about(name.clone())
+            .note(format!("asked as {}", quote(&question.ask.shown())))
+            .note(format!(
+                "{} for {} and for no one else before; a value that does not exist shows none of it",
+                count(leaked.len()),
+                quote(&shown(&value.to_string())),
+            ));
+        if cursor {
+            finding.code = Code::HANDLE_NOT_BOUND;
+        }
+        if !question.own_row || !telling(&leaked) {
+            finding = finding
+                .review()
+                .help("the value may name something that tenants share; if so, suppress this with that reason");
+        }
+        self.out.find(finding);
+        Ok(())
+    }
+
+    /// What the owner and the other are both shown, and the other should not be.
+    fn leaked(&self, side: usize, question: &Owned, seen: &Seen, nothing: &Seen) -> Atoms {
+        let mut not: BTreeSet<String> = self.memory(1 - side).own().into_keys().collect();
+        not.extend(self.public.iter().cloned());
+        not.extend(nothing.atoms.keys().cloned());
+        minus(
+            &common(&self.memory(side).stable(&question.ask), &seen.atoms),
+            &not,
+        )
+    }
+
+    /// Whether an identity was shown a value for itself.
+    fn knows(&self, side: usize, value: &Value) -> bool {
+        self.memory(side)
+            .known
+            .iter()
+            .any(|it| it.named.value == *value)
+    }
+
+    /// The other got an error: does it tell that there is something?
+    async fn refused(
+        &mut self,
+        side: usize,
+        question: &Owned,
+        error: &str,
+        nothing: &Seen,
+    ) -> Result<(), Failure> {
+        let other = 1 - side;
+        let place = question.ask.place();
+        let Err(unknown) = &nothing.content else {
+            self.out
+                .held(place, "asked for the other's objects, it refuses");
+            return Ok(());
+        };
+        let (a, b) = (
+            plain(error, &question.ask),
+            plain(unknown, &question.nothing),
+        );
+        // A handle is valid or not; there is nothing that exists under it.
+        let handle = ["cursor", "token", "state"]
+            .iter()
+            .any(|it| question.with.0.to_lowercase().contains(it));
+        if a == b || handle || self.knows(other, &question.with.1) {
+            self.out.held(
+                place,
+                "what is another's is refused like what does not exist",
+            );
+            return Ok(());
+        }
+        // Messages that differ at random differ from themselves.
+        let (Some(again), Some(once_more)) = (
+            self.as_one(other, &question.ask).await?,
+            self.as_one(other, &question.nothing).await?,
+        ) else {
+            return Ok(());
+        };
+        let steady = |seen: &Seen, ask: &Ask, known: &str| {
+            seen.content
+                .as_ref()
+                .err()
+                .is_some_and(|it| plain(it, ask) == known)
+        };
+        if steady(&again, &question.ask, &a) && steady(&once_more, &question.nothing, &b) {
+            let message = format!(
+                "its error tells {} that the `{}` of {} exists",
+                CALLED.get(other).unwrap_or(&""),
+                shown(&question.with.0),
+                CALLED.get(side).unwrap_or(&""),
+            );
+            let mut finding = Finding::new(Code::EXISTENCE_TOLD, place, message)
+                .about(question.with.0.clone())
+                .note(format!("for the other's it says {}", quote(error)))
+                .note(format!(
+                    "for one that does not exist it says {}",
+                    quote(unknown)
+                ))
+                .help("look the object up within the tenant, so that both are \"not found\"");
+            // A made-up value of another form may only be malformed.
+            if !question.with.1.as_str().is_some_and(is_uuid) {
+                finding = finding.review();
+            }
+            self.out.find(finding);
+        } else {
+            self.out
+                .held(place, "asked for the other's objects, it refuses");
+        }
+        Ok(())
+    }
+
+    /// Questions with something of this identity's own.
+    fn owned(&self, side: usize) -> Vec<Owned> {
+        let mut questions = Vec::new();
+        let known = self.preferred(side);
+        let marks: Vec<(String, String)> = self
+            .identity(side)
+            .marks
+            .iter()
+            .map(|it| (it.what.clone(), it.text.clone()))
+            .collect();
+        let entries = |list: usize| {
+            let listed = self.inventory(side).get(list);
+            listed.map(|it| it.entries.as_slice()).unwrap_or_default()
+        };
+        let fill =
+            |name: &str, schema: &Value| filled(name, schema, &known, &marks, self.extra, VALUES);
+        for tool in entries(0).iter().filter(|it| self.callable(it)) {
+            let schema = tool.get("inputSchema").unwrap_or(&Value::Null);
+            if let Some(name) = text(tool, "name") {
+                let made = fill(name, schema).into_iter().take(QUESTIONS);
+                questions.extend(made.filter_map(|it| owned(&it, |it| Ask::tool(name, it))));
+            }
+        }
+        for prompt in entries(1) {
+            if let Some(name) = text(prompt, "name") {
+                let ask = |arguments: &Value| Ask::Prompt {
+                    name: name.to_owned(),
+                    arguments: arguments.to_string(),
+                };
+                let made = fill(name, &prompt_schema(prompt))
+                    .into_iter()
+                    .take(QUESTIONS);
+                questions.extend(made.filter_map(|it| owned(&it, ask)));
+            }
+        }
+        for template in entries(3) {
+            if let Some(uri) = text(template, "uriTemplate") {
+                let ask = |arguments: &Value| Ask::Resource {
+                    uri: expand(uri, arguments),
+                    template: Some(uri.to_owned()),
+                };
+                let made = fill(uri, &template_schema(uri)).into_iter().take(QUESTIONS);
+                questions.extend(made.filter_map(|it| owned(&it, ask)));
+            }
+        }
+        let theirs: BTreeSet<&str> = self
+            .inventory(1 - side)
+            .get(2)
+            .into_iter()
+            .flat_map(|it| &it.entries)
+            .filter_map(|it| text(it, "uri"))
+            .collect();
+        for resource in entries(2).iter().take(20) {
+            if let Some(uri) = text(resource, "uri")
+                && !theirs.contains(uri)
+            {
+                let ask = |uri: String| Ask::Resource {
+                    uri,
+                    template: None,
+                };
+                let value = Value::from(uri);
+                let nothing = unlike(&value).as_str().unwrap_or_default().to_owned();
+                questions.push(Owned {
+                    ask: ask(uri.to_owned()),
+                    nothing: ask(nothing),
+                    with: ("uri".to_owned(), value),
+                    own_row: true,
+                });
+            }
+        }
+        questions
+    }
+
+    /// What this identity was shown, with what the other was not shown first.
+    fn preferred(&self, side: usize) -> Vec<crate::scan::arguments::Known> {
+        let others: BTreeSet<String> = self
+            .memory(1 - side)
+            .known
+            .iter()
+            .map(|it| it.named.value.to_string())
+            .collect();
+        let (mut own, shared): (Vec<_>, Vec<_>) = self
+            .memory(side)
+            .known
+            .iter()
+            .cloned()
+            .partition(|it| !others.contains(&it.named.value.to_string()));
+        own.extend(shared);
+        own
+    }
+
+    /// Tools that no answer could be had of.
+    fn tell_unfilled(&mut self) {
+        let mut names = BTreeSet::new();
+        for side in 0..2 {
+            let Some(listed) = self.inventory(side).first() else {
+                continue;
+            };
+            for tool in listed.entries.iter().filter(|it| self.callable(it)) {
+                let Some(name) = text(tool, "name") else {
+                    continue;
+                };
+                let answered = (0..2).any(|side| {
+                    let memory = self.memory(side);
+                    memory.answers.keys().any(|ask| {
+                        matches!(ask, Ask::Tool { name: own, .. } if own == name)
+                            && memory.succeeded(ask)
+                    })
+                });
+                if !answered {
+                    names.insert(format!("tool {}", shown(name)));
+                }
+            }
+        }
+        for name in names {
+            self.out
+                .unseen("no arguments could be made up that it answers to", name);
+        }
+    }
+}
+
+fn owned(filled: &Filled, ask: impl Fn(&Value) -> Ask) -> Option<Owned> {
+    let (name, value) = filled.with.clone()?;
+    let mut nothing = filled.arguments.clone();
+    nothing
+        .as_object_mut()?
+        .insert(name.clone(), unlike(&value));
+    Some(Owned {
+        ask: ask(&filled.arguments),
+        nothing: ask(&nothing),
+        with: (name, value),
+        own_row: filled.own_row,
+    })
+}
+
+fn template_schema(uri: &str) -> Value {
+    let names: Vec<String> = variables(uri).into_iter().map(|it| it.name).collect();
+    let properties: Map<String, Value> = names
+        .iter()
+        .map(|name| (name.clone(), json!({ "type": "string" })))
+        .collect();
+    json!({ "properties": properties, "required": names })
+}
+
+/// The URI of a template; values are percent-encoded.
+fn expand(template: &str, arguments: &Value) -> String {
+    let mut uri = String::new();
+    let mut rest = template;
+    while let Some((literal, tail)) = rest.split_once('{') {
+        uri.push_str(literal);
+        let (expression, tail) = tail.split_once('}').unwrap_or((tail, ""));
+        let named = variables(&format!("{{{expression}}}"));
+        let query = expression.starts_with(['?', '&']);
+        for (at, variable) in named.iter().enumerate() {
+            let value = match arguments.get(&variable.name) {
+                Some(Value::String(text)) => text.clone(),
+                Some(value) => value.to_string(),
+                None => continue,
+            };
+            if query {
+                uri.push(if at == 0 && expression.starts_with('?') {
+                    '?'
+                } else {
+                    '&'
+                });
+                uri.push_str(&variable.name);
+                uri.push('=');
+            } else if at > 0 {
+                uri.push(',');
+            } else if let Some(mark @ ('/' | '.' | ';' | '#')) = expression.chars().next() {
+                uri.push(mark);
+            }
+            let reserved = expression.starts_with(['+', '#']);
+            for byte in value.bytes() {
+                if byte.is_ascii_alphanumeric()
+                    || b"-._~".contains(&byte)
+                    || (reserved && byte.is_ascii_graphic())
+                {
+                    uri.push(char::from(byte));
+                } else {
+                    uri.push_str(&format!("%{byte:02X}"));
+                }
+            }
+        }
+        rest = tail;
+    }
+    uri + rest
+}
+
+/// An error without what was sent and without references that differ each time.
+fn plain(error: &str, ask: &Ask) -> String {
+    let mut error = error.to_owned();
+    for sent in ask.sent() {
+        if !sent.is_empty() {
+            error = error.replace(&sent, "…");
+        }
+    }
+    let words = error.split_whitespace().map(|word| {
+        let core = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let digits = core.bytes().filter(u8::is_ascii_digit).count();
+        let reference =
+            core.len() >= 8 && core.bytes().all(|it| it.is_ascii_hexdigit() || it == b'-');
+        if reference || digits >= 3 {
+            "#".to_owned()
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn count(atoms: usize) -> String {
+    match atoms {
+        0 => "the same answer as the owner's".to_owned(),
+        1 => "one text that the owner is shown".to_owned(),
+        many => format!("{many} texts that the owner is shown"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_expanded() {
+        let values = json!({"id": "a b/c", "q": "x", "n": 3});
+        assert_eq!(expand("crm://t/{id}/n", &values), "crm://t/a%20b%2Fc/n");
+        assert_eq!(expand("f:///{+id}", &values), "f:///a%20b/c");
+        assert_eq!(expand("s://x{?q,n}", &values), "s://x?q=x&n=3");
+    }
+
+    #[test]
+    fn references_in_errors_are_no_difference() {
+        let ask = |id: &str| Ask::tool("get", &json!({ "id": id }));
+        assert_eq!(
+            plain("no t-1 (reference 8f3a22b1c9d04411)", &ask("t-1")),
+            plain("no t-2 (reference 00aa22b1c9d04499)", &ask("t-2"))
+        );
+    }
+}

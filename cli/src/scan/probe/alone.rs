@@ -1,0 +1,331 @@
+//! Each identity for itself: what is offered to it is asked, twice, in the order first, other, other,
+//! first, so that what a call leaves behind shows in the next one.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use watertight_analysis::Code;
+use watertight_analysis::finding::{Finding, Level, Place};
+use watertight_analysis::uri_template::variables;
+
+use super::{CALLED, Scene, others_data, quote};
+use crate::scan::arguments::{Known, neutral};
+use crate::scan::ask::{Ask, Seen};
+use crate::scan::atoms::{Atoms, Named, Strength, best, common};
+use crate::scan::inventory::{LISTS, name_of};
+use crate::scan::wire::Failure;
+
+/// How many resources of a list are read.
+const RESOURCES: usize = 20;
+
+impl Scene<'_> {
+    pub(super) async fn alone(&mut self) -> Result<(), Failure> {
+        self.tell_uncallable();
+        for side in 0..2 {
+            self.know_resources(side);
+        }
+        let [first, other] = [self.neutral_asks(0), self.neutral_asks(1)];
+        let mut asks: Vec<Ask> = first.clone();
+        asks.extend(other.iter().filter(|it| !first.contains(it)).cloned());
+        self.progress.stage("each identity for itself", asks.len());
+        for ask in &asks {
+            let sides: Vec<usize> = match (first.contains(ask), other.contains(ask)) {
+                (true, true) => vec![0, 1, 1, 0],
+                (true, false) => vec![0, 0],
+                _ => vec![1, 1],
+            };
+            for side in sides {
+                self.keep_alone(side, ask).await?;
+            }
+            self.progress.step(&ask.shown(), self.pace.calls());
+        }
+        Ok(())
+    }
+
+    /// Asks for itself and keeps the answer. A failure is not asked for again.
+    pub(super) async fn keep_alone(&mut self, side: usize, ask: &Ask) -> Result<bool, Failure> {
+        let failed = |it: &Seen| it.content.is_err();
+        if self.memory(side).first(ask).is_some_and(failed) {
+            return Ok(false);
+        }
+        let Some(seen) = self.as_one(side, ask).await? else {
+            return Ok(false);
+        };
+        self.heed_error(ask, &seen);
+        let succeeded = seen.content.is_ok();
+        self.memory_mut(side).keep(ask, seen);
+        Ok(succeeded)
+    }
+
+    /// What is not called is told.
+    fn tell_uncallable(&mut self) {
+        let names: BTreeSet<String> = (0..2)
+            .filter_map(|side| self.inventory(side).first())
+            .flat_map(|listed| &listed.entries)
+            .filter(|tool| !self.callable(tool))
+            .filter_map(|tool| tool.get("name").and_then(Value::as_str))
+            .map(crate::scan::shown::shown)
+            .collect();
+        for name in names {
+            let why = if self.skipped.contains(&name) {
+                "--skip-tool names it"
+            } else {
+                "it is not marked as read-only (`readOnlyHint`); --allow-tool NAME calls it all the same"
+            };
+            self.out.unseen(why, format!("tool {name}"));
+        }
+    }
+
+    fn know_resources(&mut self, side: usize) {
+        let listed = self.inventory(side).get(2);
+        let entries = listed.map(|it| it.entries.clone()).unwrap_or_default();
+        for entry in entries {
+            if let Some(uri) = entry.get("uri").and_then(Value::as_str) {
+                let known = Known {
+                    named: Named {
+                        key: "uri".to_owned(),
+                        parent: "resource".to_owned(),
+                        value: Value::from(uri),
+                    },
+                    source: vec!["resource".to_owned()],
+                };
+                self.memory_mut(side).known.push(known);
+            }
+        }
+    }
+
+    /// The questions that hold nobody's data.
+    fn neutral_asks(&self, side: usize) -> Vec<Ask> {
+        let mut asks = Vec::new();
+        let entries = |list: usize| {
+            let listed = self.inventory(side).get(list);
+            listed.map(|it| it.entries.as_slice()).unwrap_or_default()
+        };
+        for tool in entries(0).iter().filter(|tool| self.callable(tool)) {
+            let schema = tool.get("inputSchema").unwrap_or(&Value::Null);
+            if let (Some(name), Ok(arguments)) = (text(tool, "name"), neutral(schema)) {
+                asks.push(Ask::tool(name, &arguments));
+            }
+        }
+        for prompt in entries(1) {
+            let schema = prompt_schema(prompt);
+            if let (Some(name), Ok(arguments)) = (text(prompt, "name"), neutral(&schema)) {
+                asks.push(Ask::Prompt {
+                    name: name.to_owned(),
+                    arguments: arguments.to_string(),
+                });
+            }
+            if let Some(name) = text(prompt, "name") {
+                let reference = json!({ "type": "ref/prompt", "name": name }).to_string();
+                let arguments = prompt.get("arguments").and_then(Value::as_array);
+                let arguments = arguments.into_iter().flatten();
+                asks.extend(self.completions(
+                    name,
+                    &reference,
+                    arguments.filter_map(|it| text(it, "name")),
+                ));
+            }
+        }
+        for resource in entries(2).iter().take(RESOURCES) {
+            if let Some(uri) = text(resource, "uri") {
+                asks.push(Ask::Resource {
+                    uri: uri.to_owned(),
+                    template: None,
+                });
+            }
+        }
+        for template in entries(3) {
+            if let Some(uri) = text(template, "uriTemplate") {
+                let reference = json!({ "type": "ref/resource", "uri": uri }).to_string();
+                let names = variables(uri);
+                let names = names.iter().map(|it| it.name.as_str());
+                asks.extend(self.completions(uri, &reference, names));
+            }
+        }
+        asks
+    }
+
+    fn completions<'n>(
+        &self,
+        name: &str,
+        reference: &str,
+        arguments: impl Iterator<Item = &'n str>,
+    ) -> Vec<Ask> {
+        if !self.completes {
+            return Vec::new();
+        }
+        arguments
+            .map(|argument| Ask::Complete {
+                reference: reference.to_owned(),
+                name: name.to_owned(),
+                argument: argument.to_owned(),
+            })
+            .collect()
+    }
+
+    /// The lists and answers that are the same for both: shared, or not filtered.
+    pub(super) fn same_for_both(&mut self) {
+        let mut plain = BTreeSet::new();
+        let asks: Vec<Ask> = self.memory(0).answers.keys().cloned().collect();
+        for ask in asks {
+            let (Some(a), Some(b)) = (self.memory(0).first(&ask), self.memory(1).first(&ask))
+            else {
+                continue;
+            };
+            let (Ok(one), Ok(two)) = (&a.content, &b.content) else {
+                continue;
+            };
+            if a.is_empty() && b.is_empty() {
+                self.out.unseen(
+                    "the answer is empty for both identities",
+                    ask.place().to_string(),
+                );
+                continue;
+            }
+            let same = one == two || (!a.atoms.is_empty() && a.atoms == b.atoms);
+            if !same {
+                // Something differs, and none of it is the other's: `mixed` and `across` say more.
+                if common(&a.atoms, &self.private(1)).is_empty()
+                    && common(&b.atoms, &self.private(0)).is_empty()
+                {
+                    self.out
+                        .held(ask.place(), "each identity gets an answer of its own");
+                }
+            } else if rows(one) || identifying(&a.atoms) {
+                let message = "two identities of different tenants get the same rows".to_owned();
+                let finding = Finding::new(Code::SAME_FOR_BOTH, ask.place(), message)
+                    .review()
+                    .note(format!("asked as {}", quote(&ask.shown())))
+                    .note("shared by all tenants, and not filtered at all, look alike from outside")
+                    .help("name a text that only one of them may see: --canary TEXT, --other-canary TEXT; or suppress this with the reason why it is shared");
+                self.out.find(finding);
+            } else {
+                plain.insert(ask.place().to_string());
+            }
+        }
+        if !plain.is_empty() {
+            let count = plain.len();
+            let (what, verb) = if count == 1 {
+                ("answer", "is")
+            } else {
+                ("answers", "are")
+            };
+            let message = format!(
+                "{count} {what} {verb} the same for both identities, so they show nothing of isolation"
+            );
+            let names: Vec<String> = plain.into_iter().collect();
+            let finding = Finding::new(
+                Code::SAME_FOR_BOTH,
+                Place::object("server", "answers"),
+                message,
+            )
+            .review()
+            .level(Level::Low)
+            .note(names.join(", "))
+            .help(
+                "where rows of a tenant should be among them, name one of its texts with --canary",
+            );
+            self.out.find(finding);
+        }
+    }
+
+    /// What one question keeps for one identity and another question shows to both.
+    pub(super) fn shown_elsewhere(&mut self) {
+        let mut found = Vec::new();
+        for side in 0..2 {
+            let (mine, theirs) = (self.memory(side), self.memory(1 - side));
+            // What a question shows to the other alone.
+            let mut kept = Atoms::new();
+            for ask in theirs.answers.keys() {
+                if theirs.succeeded(ask) && mine.succeeded(ask) {
+                    let ever = mine.ever(ask);
+                    let stable = theirs.stable(ask).into_iter();
+                    kept.extend(stable.filter(|(text, _)| !ever.contains(text)));
+                }
+            }
+            kept.retain(|text, strength| {
+                *strength == Strength::Strong && !self.public.contains(text)
+            });
+            for ask in mine.answers.keys().filter(|ask| mine.succeeded(ask)) {
+                let shown = common(&kept, &mine.stable(ask));
+                if shown.len() >= 2 {
+                    found.push((ask.clone(), side, shown));
+                }
+            }
+        }
+        for (ask, side, atoms) in found {
+            let keeps = self.memory(1 - side).source_of(&atoms);
+            let message = format!(
+                "{} is shown {} that another answer keeps for {}",
+                CALLED.get(side).unwrap_or(&""),
+                quote(best(&atoms).unwrap_or_default()),
+                CALLED.get(1 - side).unwrap_or(&"")
+            );
+            let mut finding = others_data(ask.place(), message)
+                .review()
+                .note(format!("{} texts of this kind; asked as {}", atoms.len(), quote(&ask.shown())))
+                .help("if what is shown here is shared by all tenants, suppress this with that reason");
+            if let Some(keeps) = keeps {
+                finding = finding.note(format!("compare {}", quote(&keeps.shown())));
+            }
+            self.out.find(finding);
+        }
+    }
+}
+
+/// The arguments of a prompt as a schema.
+pub(super) fn prompt_schema(prompt: &Value) -> Value {
+    let arguments = prompt.get("arguments").and_then(Value::as_array);
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for argument in arguments.into_iter().flatten() {
+        if let Some(name) = text(argument, "name") {
+            properties.insert(name.to_owned(), json!({ "type": "string" }));
+            if argument.get("required") == Some(&Value::Bool(true)) {
+                required.push(name);
+            }
+        }
+    }
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Value::as_str)
+}
+
+/// Whether there is a list of objects with ids.
+fn rows(content: &Value) -> bool {
+    match content {
+        Value::Array(list) => {
+            let is_row = |it: &&Value| {
+                it.as_object().is_some_and(|it| {
+                    it.keys().any(|key| {
+                        let words = crate::scan::arguments::words(key);
+                        let last = words.last().map(String::as_str);
+                        matches!(last, Some("id" | "uuid" | "email" | "reference" | "ref"))
+                    })
+                })
+            };
+            list.iter().filter(is_row).count() >= 2 || list.iter().any(rows)
+        }
+        Value::Object(object) => object.values().any(rows),
+        Value::String(text) if text.trim_start().starts_with(['[', '{']) => {
+            serde_json::from_str::<Value>(text).is_ok_and(|it| !it.is_string() && rows(&it))
+        }
+        _ => false,
+    }
+}
+
+/// Whether there are ids or addresses of several things.
+fn identifying(atoms: &Atoms) -> bool {
+    let is = |text: &&String| crate::scan::arguments::is_uuid(text) || text.contains('@');
+    atoms.keys().filter(is).count() >= 2
+}
+
+/// The name of an entry of the list `index`.
+pub(super) fn entry_name(entry: &Value, index: usize) -> String {
+    LISTS
+        .get(index)
+        .map(|list| name_of(entry, list))
+        .unwrap_or_default()
+}
