@@ -124,7 +124,11 @@ async fn go(
         return run;
     }
     let copy = Copy::create(&args.database_url, random).await?;
-    let run = in_copy(&copy, catalog, objects, attacks, &tenants).await;
+    // The copy goes, also where a person has had enough.
+    let run = tokio::select! {
+        run = in_copy(&copy, catalog, objects, attacks, &tenants) => run,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; the throwaway copy is dropped")),
+    };
     copy.drop().await?;
     run
 }
@@ -137,7 +141,7 @@ async fn in_place(
     attacks: &[Attack],
     tenants: &[Tenant; 2],
 ) -> Result<Run> {
-    let columns = target::columns(connection).await?;
+    let columns = target::columns(connection, &catalog.config().application_role).await?;
     let maker = Maker {
         catalog,
         columns: &columns,
@@ -164,7 +168,7 @@ async fn in_copy(
     tenants: &[Tenant; 2],
 ) -> Result<Run> {
     let mut connection = copy.connect().await?;
-    let columns = target::columns(&mut connection).await?;
+    let columns = target::columns(&mut connection, &catalog.config().application_role).await?;
     let maker = Maker {
         catalog,
         columns: &columns,
@@ -178,6 +182,7 @@ async fn in_copy(
         .fill(&mut connection)
         .await
         .context("the synthetic rows")?;
+    maker.refresh(&mut connection).await?;
     sqlx::raw_sql("COMMIT").execute(&mut connection).await?;
     connection.close().await.ok();
     let mut connection = copy.connect().await?;

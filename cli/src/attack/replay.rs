@@ -267,11 +267,14 @@ impl Replay<'_> {
         }
         if who == As::Attacker && attack.tenant == Session::None && self.was_set().await? {
             return Ok(Ran::Unfit(
-                "the setting was needed to make the rows, and can't be unset in a session"
+                "the session has a tenant already: by a default, or because the rows could not be made without one"
                     .to_owned(),
             ));
         }
-        let before = self.measure(aimed).await?;
+        let before = match self.measure(aimed).await? {
+            Ok(before) => before,
+            Err(refusal) => return Ok(self.unmeasured(&refusal)),
+        };
         if attack.leak == Leak::Changed && before.is_empty() {
             return Ok(Ran::Unfit("no row of the other tenant is there".to_owned()));
         }
@@ -282,7 +285,12 @@ impl Replay<'_> {
             format!("SET LOCAL ROLE {role}")
         };
         self.must(&take_on).await?;
-        let [_, b] = self.maker.tenants;
+        let [a, b] = self.maker.tenants;
+        let victim = if attack.tenant == Session::Other {
+            a
+        } else {
+            b
+        };
         let (first, rest) = self.sessions(attack.tenant, who);
         if let Some(first) = first {
             self.session_tenant(&first).await?;
@@ -321,7 +329,8 @@ impl Replay<'_> {
         let leaked = match attack.leak {
             // An argument that comes back is no row.
             Leak::Marks => answers.iter().find(|row| {
-                row.contains(&b.mark) || (attack.on != On::KeyedFunction && row.contains(&b.id))
+                row.contains(&victim.mark)
+                    || (attack.on != On::KeyedFunction && row.contains(&victim.id))
             }),
             Leak::Rows => answers.first(),
             _ => None,
@@ -339,8 +348,10 @@ impl Replay<'_> {
                     "SET LOCAL ROLE NONE"
                 })
                 .await?;
-                let after = self.measure(aimed).await?;
-                (before != after).then(|| aimed.sql.join("; "))
+                match self.measure(aimed).await? {
+                    Ok(after) => (before != after).then(|| aimed.sql.join("; ")),
+                    Err(refusal) => return Ok(self.unmeasured(&refusal)),
+                }
             }
             Leak::Refused => None,
         };
@@ -351,9 +362,11 @@ impl Replay<'_> {
     fn sessions(&self, tenant: Session, who: As) -> (Option<String>, Option<String>) {
         let [a, b] = self.maker.tenants;
         if who == As::Control {
-            return (Some(b.id.clone()), None);
+            let theirs = if tenant == Session::Other { a } else { b };
+            return (Some(theirs.id.clone()), None);
         }
         match tenant {
+            Session::Other => (Some(b.id.clone()), None),
             Session::None => (None, None),
             Session::Own => (Some(a.id.clone()), None),
             Session::Empty => (Some(String::new()), None),
@@ -362,6 +375,13 @@ impl Replay<'_> {
             Session::OtherCase => (Some(b.id.to_uppercase()), None),
             Session::OtherFirst => (Some(b.id.clone()), Some(a.id.clone())),
         }
+    }
+
+    fn unmeasured(&self, refusal: &Refusal) -> Ran {
+        Ran::Unfit(format!(
+            "the other tenant's rows could not be looked at: {}",
+            refusal.told(self.private)
+        ))
     }
 
     async fn session_tenant(&mut self, id: &str) -> Result<()> {
@@ -387,11 +407,11 @@ impl Replay<'_> {
     }
 
     /// B's rows: their places, or their number.
-    async fn measure(&mut self, aimed: &Aimed<'_>) -> Result<Vec<String>> {
+    async fn measure(&mut self, aimed: &Aimed<'_>) -> Result<Result<Vec<String>, Refusal>> {
         let what = match aimed.attack.leak {
             Leak::Changed => "tableoid::text || ctid::text",
             Leak::Gained => "count(*)::text",
-            _ => return Ok(Vec::new()),
+            _ => return Ok(Ok(Vec::new())),
         };
         let tables: Vec<&Relation> = match aimed.table {
             Some(table) => vec![table],
@@ -409,18 +429,19 @@ impl Replay<'_> {
                 continue;
             };
             let sql = format!(
-                "SELECT {what} FROM {} WHERE {}::text = {}",
+                "SELECT {what} FROM {} WHERE {} = {}::{}",
                 table.qualified(),
                 quote(&column.name),
-                literal(&b)
+                literal(&b),
+                self.maker.type_of(table, &column.name)
             );
             match self.rows(&sql).await? {
                 Ok(rows) => found.extend(rows),
-                Err(refusal) => anyhow::bail!("{}", refusal.told(self.private)),
+                Err(refusal) => return Ok(Err(refusal)),
             }
         }
         found.sort();
-        Ok(found)
+        Ok(Ok(found))
     }
 }
 

@@ -152,6 +152,13 @@ impl Maker<'_> {
         Ok(rows)
     }
 
+    /// The type of a column, as SQL writes it.
+    pub(super) fn type_of(&self, relation: &Relation, column: &str) -> &str {
+        let columns = self.columns.get(&dotted(relation)).into_iter().flatten();
+        let mut named = columns.filter(|known| known.name == column);
+        named.next().map_or("text", |known| known.ty.as_str())
+    }
+
     /// Gives each partitioned table a partition for the synthetic tenants, where it takes one.
     pub(super) async fn open_partitions(&self, connection: &mut PgConnection) -> Result<()> {
         let tables = self
@@ -166,6 +173,20 @@ impl Maker<'_> {
             );
             // By hash, or with a default already, it needs none.
             let _ = within(connection, &sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Fills the materialised views, each after those that it may read.
+    pub(super) async fn refresh(&self, connection: &mut PgConnection) -> Result<()> {
+        let relations = self.catalog.relations();
+        let views = relations.filter(|relation| relation.kind == RelationKind::MaterializedView);
+        for view in views {
+            if self.risks.read_of(&dotted(view)).is_none() {
+                let sql = format!("REFRESH MATERIALIZED VIEW {}", view.qualified());
+                // One whose owner may not read what it is made of stays empty.
+                let _ = within(connection, &sql).await?;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,8 @@ const COLUMNS: &str = "SELECT pg_catalog.to_jsonb(found)::text FROM ( \
       pg_catalog.format_type(COALESCE(NULLIF(t.typbasetype, 0), t.oid), NULL) AS base, t.typcategory AS category, \
       (SELECT e.enumlabel FROM pg_catalog.pg_enum e WHERE e.enumtypid = COALESCE(NULLIF(t.typbasetype, 0), t.oid) ORDER BY e.enumsortorder LIMIT 1) AS label, \
       a.attnotnull OR t.typnotnull AS required, a.atthasdef OR a.attidentity <> '' AS has_default, a.attgenerated <> '' OR a.attidentity = 'a' AS generated, \
-      CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS length \
+      CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS length, \
+      pg_catalog.has_column_privilege($1::name, c.oid, a.attnum, 'SELECT') AS readable \
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
@@ -35,13 +36,17 @@ pub(super) struct Column {
     pub(super) has_default: bool,
     pub(super) generated: bool,
     pub(super) length: Option<usize>,
+    /// Whether the application role may read it.
+    pub(super) readable: bool,
 }
 
 /// The columns of each table, by `schema.name` without quotes.
 pub(super) async fn columns(
     connection: &mut PgConnection,
+    role: &str,
 ) -> Result<BTreeMap<String, Vec<Column>>> {
     let rows: Vec<String> = sqlx::query_scalar(COLUMNS)
+        .bind(role)
         .fetch_all(connection)
         .await
         .context("reading columns")?;

@@ -141,13 +141,7 @@ pub(super) fn aim<'a>(
                     return Err((place, why));
                 }
                 let words = BTreeMap::from([("view", name.clone()), ("sequence", name.clone())]);
-                let mut aimed = one(place, words)?;
-                if held.kind == "m" {
-                    aimed
-                        .before
-                        .push(format!("REFRESH MATERIALIZED VIEW {name}"));
-                }
-                Ok(aimed)
+                one(place, words)
             })
             .collect(),
         On::KeyedFunction => keyed(attack, objects, maker, rows),
@@ -321,6 +315,14 @@ fn table<'a>(
         ("b-text", of(&b.id).replace('\'', "''")),
     ]);
     words.insert("free", free(relation, maker, None));
+    let granted: Vec<String> = columns
+        .iter()
+        .filter(|c| c.readable)
+        .map(|c| quote(&c.name))
+        .collect();
+    if !granted.is_empty() {
+        words.insert("columns", granted.join(", "));
+    }
     let text = columns
         .iter()
         .find(|c| c.category == 'S' && c.name != column.name && c.label.is_none());
@@ -343,6 +345,15 @@ fn table<'a>(
         let value = mine.and_then(|row| row.get(&plain.name));
         let value = value.map_or_else(|| "NULL".to_owned(), |value| as_sql(value, &plain.ty));
         words.insert("set", format!("{} = {value}", quote(&plain.name)));
+    }
+    let required = columns.iter().any(|c| c.name == column.name && c.required);
+    if required
+        && attack
+            .before
+            .iter()
+            .any(|sql| sql.contains("{insert-null}"))
+    {
+        return vec![Err((place, "its tenant column is NOT NULL".to_owned()))];
     }
     let theirs = maker.values(relation, b, 1, rows, 7).ok();
     let without = theirs.clone().map(|mut values| {
