@@ -247,3 +247,90 @@ fn tables_with_references_checks_and_a_registry_are_filled() {
         }
     });
 }
+
+#[test]
+fn what_no_rollback_takes_back_is_not_set_off() {
+    const SENDS: &str = "CREATE TABLE sent(what text);
+        CREATE FUNCTION http_post(t text) RETURNS void LANGUAGE plpgsql AS $$BEGIN INSERT INTO sent VALUES (t); RAISE EXCEPTION 'it was sent'; END$$;
+        CREATE FUNCTION send() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM http_post(NEW.note); RETURN NEW; END$$;
+        CREATE FUNCTION send_all() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM http_post('all'); END$$;
+        CREATE TRIGGER send AFTER INSERT ON invoices FOR EACH ROW EXECUTE FUNCTION send()";
+    block_on(async {
+        let (devdb, base) = server().await;
+        let folder = Folder::new("attack-sends");
+        let database = devdb.copy_of(&base).await.unwrap();
+        database.execute_as_admin(SENDS).await.unwrap();
+        for mode in ["--create", "--in-place"] {
+            let output = attack(&folder, &database, &[mode, "--color", "never"]);
+            assert!(output.status.success(), "{}", stderr(&output));
+            let text = stdout(&output);
+            let left_out = "not applicable table public.invoices: no rows of two tenants could be made, so nothing was tried: its trigger runs `public.send`";
+            assert!(text.contains(left_out), "{text}");
+            assert!(text.contains("held on public.customers"), "{text}");
+            assert!(!text.contains("it was sent"), "{text}");
+        }
+        // Where no table is left there is no verdict, and that is no success.
+        database
+            .execute_as_admin(
+                "DROP TABLE customers; CREATE TABLE other(tenant_id text CHECK (false)); GRANT SELECT ON other TO app",
+            )
+            .await
+            .unwrap();
+        let output = attack(&folder, &database, &["--in-place"]);
+        let told = "nothing could be tried: no rows of two tenants could be made";
+        assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+        assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    });
+}
+
+#[test]
+fn a_login_that_is_no_superuser_attacks_as_the_role() {
+    block_on(async {
+        let (devdb, base) = server().await;
+        let folder = Folder::new("attack-owner");
+        let database = devdb.copy_of(&base).await.unwrap();
+        let password = "attack-owner-secret";
+        database
+            .execute_as_admin(&format!(
+                "CREATE ROLE wt_deployer LOGIN CREATEDB PASSWORD '{password}'; GRANT app, app_owner TO wt_deployer; \
+                 DO $$ BEGIN EXECUTE format('GRANT ALL ON DATABASE %I TO wt_deployer', current_database()); END $$"
+            ))
+            .await
+            .unwrap();
+        let (_, address) = database.admin_url().rsplit_once('@').unwrap();
+        let url = format!("postgres://wt_deployer:{password}@{address}");
+        let run_as = |mode: &str| {
+            let args = ["attack", &url, "--role", "app", mode, "--format", "json"];
+            run(&folder.0, &args, "")
+        };
+        let held = run_as("--in-place");
+        assert!(leaked(&held).is_empty(), "{}", stdout(&held));
+        let report: Value = serde_json::from_slice(&held.stdout).unwrap();
+        let read = report["clear"].as_array().unwrap().iter().any(|one| {
+            let reason = one["reason"].as_str().unwrap();
+            reason.starts_with("reading the other tenant's rows by its id: held on public.customers, public.invoices")
+        });
+        assert!(read, "{report:#}");
+        database
+            .execute_as_admin("ALTER TABLE invoices DISABLE ROW LEVEL SECURITY")
+            .await
+            .unwrap();
+        let found = leaked(&run_as("--in-place"));
+        assert!(found.contains(&("read".to_owned(), "public.invoices".to_owned())));
+        assert!(!stdout(&held).contains(password) && !stderr(&held).contains(password));
+        // It may not give the copy to the database's owner, which is said, and nothing is left behind.
+        let copy = run_as("--create");
+        let refused = copy.status.code() == Some(2);
+        assert!(
+            refused || leaked(&copy).contains(&("read".to_owned(), "public.invoices".to_owned())),
+            "{}",
+            stderr(&copy)
+        );
+        assert!(
+            !refused || stderr(&copy).contains("--in-place"),
+            "{}",
+            stderr(&copy)
+        );
+        assert_eq!(databases(&devdb).await, 0);
+    });
+}

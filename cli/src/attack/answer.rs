@@ -96,3 +96,27 @@ pub(super) fn cut(text: &str) -> String {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn a_value_of_a_row_is_not_shown_where_rows_are_real() {
+        let refusal = |code: &str, message: &str| Refusal {
+            code: code.to_owned(),
+            constraint: None,
+            message: message.to_owned(),
+        };
+        let cast = refusal(
+            "22P02",
+            "invalid input syntax for type integer: \"a customer's secret\"",
+        );
+        assert!(!cast.told(true).contains("secret"));
+        assert!(cast.told(false).contains("secret"));
+        let raised = refusal("P0001", "the customer's secret is used already");
+        assert!(!raised.told(true).contains("secret"));
+        let denied = refusal("42501", "permission denied for table notes");
+        assert_eq!(denied.told(true), "permission denied for table notes");
+    }
+}

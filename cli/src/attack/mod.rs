@@ -81,15 +81,22 @@ pub(crate) fn run(args: &AttackArgs) -> Result<ExitCode> {
     let attacks = attacks()?;
     let objects = Objects::read(&live.raw, Risks::read(&live.raw, args.in_place)?)?;
     let run = runtime.block_on(go(args, &catalog, &objects, &attacks))?;
-    if !run.tried.iter().any(|tried| tried.outcome.is_verdict()) {
+    let filled = |relation| run.rows.filled.contains_key(&rows::dotted(relation));
+    if !catalog
+        .relations()
+        .filter(|relation| catalog.named_tenant_column(relation).is_some())
+        .any(filled)
+    {
+        // What was asked of roles alone is no success.
         bail!(
-            "nothing could be tried: {}",
-            run.rows.unfilled.iter().next().map_or_else(
-                || "no attack fits the schema".to_owned(),
-                |(table, why)| format!(
-                    "no rows of two tenants could be made, in `{table}` for one: {why}"
-                )
-            )
+            "nothing could be tried: no rows of two tenants could be made{}",
+            run.rows
+                .unfilled
+                .iter()
+                .next()
+                .map_or_else(String::new, |(table, why)| format!(
+                    ", in `{table}` for one: {why}"
+                ))
         );
     }
     let mode = if args.in_place {

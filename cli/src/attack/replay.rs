@@ -26,13 +26,6 @@ pub(super) enum Outcome {
     NotApplicable(String),
 }
 
-impl Outcome {
-    /// Whether anything was tried.
-    pub(super) fn is_verdict(&self) -> bool {
-        !matches!(self, Outcome::NotApplicable(_))
-    }
-}
-
 /// An attack made out for one object.
 pub(super) struct Aimed<'a> {
     pub(super) attack: &'a Attack,
