@@ -4,6 +4,7 @@
 //! the one table of codes, its level and axis from `rules`. Invariant: the fingerprint depends on what
 //! was found and where, never on wording, order or line numbers.
 
+mod faults;
 mod rules;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Code, Diagnostic};
 
+pub use faults::{Cell, FAULTS, Fault, Sight, matrix};
 pub use rules::{Axis, Level, Owasp, Rule, rule};
 
 /// What is said of a place.
