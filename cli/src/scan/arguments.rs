@@ -261,6 +261,15 @@ const SEARCHES: &[&str] = &[
 /// Words that say in which direction pages go.
 const PAGES: &[&str] = &["next", "page", "after", "continuation"];
 
+/// Whether a person wrote it: words, rather than an id or a time.
+fn is_phrase(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| {
+        text.contains(' ')
+            && text.len() <= 80
+            && text.chars().filter(|c| c.is_alphabetic()).count() >= 6
+    })
+}
+
 /// Words of names of tools that are about nothing in particular.
 const VERBS: &[&str] = &[
     "get", "list", "read", "find", "show", "search", "fetch", "describe", "view", "all", "my",
@@ -343,8 +352,13 @@ fn candidates(
             }
         } else if own_id && last == "id" && subject.iter().any(|it| about(it)) {
             3
+        } else if last.is_empty() && own_id && subject.iter().any(|it| about(it)) {
+            // `ticket`, where `list_tickets` gave ids.
+            5
+        } else if search && is_phrase(&one.named.value) {
+            if key == wanted { 5 } else { 4 }
         } else if search && one.named.value.is_string() {
-            if key == wanted || own_id { 4 } else { 1 }
+            1
         } else {
             0
         };

@@ -166,7 +166,7 @@ fn is_sentence(line: &str) -> bool {
 }
 
 /// An id, an address or a reference.
-fn is_strong(word: &str) -> bool {
+pub(crate) fn is_strong(word: &str) -> bool {
     if word.len() < 6 || word.len() > 200 || looks_like_time(word) || word.contains('\u{2026}') {
         return false;
     }

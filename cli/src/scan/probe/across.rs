@@ -15,7 +15,7 @@ use super::alone::{prompt_schema, text};
 use super::{CALLED, Scene, others_data, quote};
 use crate::scan::arguments::{Filled, filled, is_uuid, unlike};
 use crate::scan::ask::{Ask, Seen};
-use crate::scan::atoms::{Atoms, best, common, minus, telling};
+use crate::scan::atoms::{Atoms, Strength, best, common, is_strong, minus, telling};
 use crate::scan::shown::shown;
 use crate::scan::wire::Failure;
 
@@ -40,23 +40,29 @@ impl Scene<'_> {
         // Twice: what the first answers hold opens further questions.
         let mut done: BTreeSet<(usize, Ask)> = BTreeSet::new();
         for round in 0..2 {
+            let mut questions: Vec<(usize, Owned)> = Vec::new();
             for side in 0..2 {
-                let questions: Vec<Owned> = self
-                    .owned(side)
-                    .into_iter()
-                    .filter(|it| !done.contains(&(side, it.ask.clone())))
-                    .collect();
-                let stage = format!(
-                    "{} asks for the other's ({})",
-                    CALLED.get(1 - side).unwrap_or(&""),
-                    round + 1
-                );
-                self.progress.stage(&stage, questions.len());
-                for question in questions {
-                    done.insert((side, question.ask.clone()));
-                    self.one_across(side, &question).await?;
-                    self.progress.step(&question.ask.shown(), self.pace.calls());
+                let made = self.owned(side).into_iter().map(|it| (side, it));
+                questions.extend(made.filter(|(_, it)| !done.contains(&(side, it.ask.clone()))));
+            }
+            // Everybody for itself first: what one's own answers hold is learnt before the other asks.
+            self.progress
+                .stage("each asks for its own", questions.len());
+            let mut answered = Vec::new();
+            for (side, question) in questions {
+                done.insert((side, question.ask.clone()));
+                let twice = self.keep_alone(side, &question.ask).await?
+                    && self.keep_alone(side, &question.ask).await?;
+                self.progress.step(&question.ask.shown(), self.pace.calls());
+                if twice {
+                    answered.push((side, question));
                 }
+            }
+            let stage = format!("each asks for the other's ({})", round + 1);
+            self.progress.stage(&stage, answered.len());
+            for (side, question) in answered {
+                self.one_across(side, &question).await?;
+                self.progress.step(&question.ask.shown(), self.pace.calls());
             }
         }
         self.tell_unfilled();
@@ -65,13 +71,7 @@ impl Scene<'_> {
 
     async fn one_across(&mut self, side: usize, question: &Owned) -> Result<(), Failure> {
         let unit = format!("across {side} {:?}", question.ask);
-        let known = self.state.is_done(&unit);
-        for _ in 0..2 {
-            if !self.keep_alone(side, &question.ask).await? {
-                return Ok(());
-            }
-        }
-        if known {
+        if self.state.is_done(&unit) {
             self.out
                 .held(question.ask.place(), "looked at in an earlier run");
             return Ok(());
@@ -113,7 +113,11 @@ impl Scene<'_> {
             && !seen.is_empty()
             && (nothing.content.is_err() || nothing.is_empty())
             && !self.knows(other, &question.with.1);
-        if !telling(&leaked) && !equal {
+        // A short number may be the other's own as well, and a sentence everybody's.
+        let distinct = distinct(&question.with.1);
+        let strong = |leaked: &Atoms| leaked.values().any(|it| *it == Strength::Strong);
+        let enough = |leaked: &Atoms| strong(leaked) || (distinct && telling(leaked));
+        if !(enough(&leaked) || equal && distinct) {
             if leaked.is_empty() {
                 self.out.held(
                     question.ask.place(),
@@ -132,7 +136,7 @@ impl Scene<'_> {
             return Ok(());
         };
         let leaked = common(&leaked, &again.atoms);
-        if again.content.is_err() || (!telling(&leaked) && !equal) {
+        if again.content.is_err() || (!enough(&leaked) && !equal) {
             self.out.unseen(
                 "its answers change from call to call",
                 question.ask.place().to_string(),
@@ -159,7 +163,7 @@ impl Scene<'_> {
         if cursor {
             finding.code = Code::HANDLE_NOT_BOUND;
         }
-        if !question.own_row || !telling(&leaked) {
+        if !question.own_row || !(strong(&leaked) || equal) {
             finding = finding
                 .review()
                 .help("the value may name something that tenants share; if so, suppress this with that reason");
@@ -376,6 +380,13 @@ impl Scene<'_> {
                 .unseen("no arguments could be made up that it answers to", name);
         }
     }
+}
+
+/// Whether two tenants don't have the same value by chance.
+fn distinct(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|it| is_strong(it) || it.len() >= 12)
 }
 
 fn owned(filled: &Filled, ask: impl Fn(&Value) -> Ask) -> Option<Owned> {

@@ -176,6 +176,18 @@ impl Scene<'_> {
                 continue;
             };
             if a.is_empty() && b.is_empty() {
+                // Other arguments may have brought something.
+                let place = ask.place();
+                let something = (0..2).any(|side| {
+                    let answers = &self.memory(side).answers;
+                    answers.iter().any(|(other, seen)| {
+                        other.place() == place
+                            && seen.iter().any(|it| it.content.is_ok() && !it.is_empty())
+                    })
+                });
+                if something {
+                    continue;
+                }
                 self.out.unseen(
                     "the answer is empty for both identities",
                     ask.place().to_string(),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::scan::arguments::Known;
 use crate::scan::ask::{Ask, Seen};
@@ -13,7 +14,7 @@ use crate::scan::atoms::{Atoms, common, named};
 
 /// How many values are kept for arguments.
 const MOST_KNOWN: usize = 3000;
-/// How large a content is kept whole, to be compared.
+/// How large a content is kept whole.
 const LARGEST: usize = 64 * 1024;
 
 /// One identity's own answers.
@@ -36,8 +37,12 @@ impl Memory {
                 });
                 self.known.extend(known.take(500));
             }
-            if content.to_string().len() > LARGEST {
-                seen.content = Ok(Value::from("too large to be compared"));
+            let text = content.to_string();
+            if text.len() > LARGEST {
+                // Known again by its hash.
+                let hash = Sha256::digest(text.as_bytes());
+                let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+                seen.content = Ok(Value::from(hash));
                 seen.raw = Value::Null;
             }
         }
