@@ -315,6 +315,14 @@ pub(crate) struct CheckArgs {
     /// Only this package of the workspace; repeat it for several
     #[arg(long, short = 'p', value_name = "NAME")]
     pub(crate) package: Vec<String>,
+    /// Build the workspace too, into a target folder of its own: statements of watertight that come
+    /// out of other macros are seen then. Build scripts and macros run, as in any build
+    #[arg(long)]
+    pub(crate) build: bool,
+    /// Look at the expanded code of libraries and binaries as well: sqlx calls that come out of macros
+    /// are seen then. Build scripts and macros run, as in any build
+    #[arg(long)]
+    pub(crate) expanded: bool,
     #[command(flatten)]
     pub(crate) manners: crate::manners::Manners,
 }
@@ -422,6 +430,10 @@ pub(crate) struct LockArgs {
     /// Compare with the file instead of writing it
     #[arg(long)]
     pub(crate) check: bool,
+    /// Build the workspace too, into a target folder of its own: statements that come out of other
+    /// macros are seen then
+    #[arg(long)]
+    pub(crate) build: bool,
     /// The manifest of the workspace or of one of its packages [default: from the current
     /// directory upward]
     #[arg(long, value_name = "Cargo.toml")]

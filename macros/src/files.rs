@@ -74,7 +74,7 @@ fn statement_file(path: &str) -> Result<StatementFile, String> {
 }
 
 /// The file that the running macro stands in.
-fn source_file() -> Option<PathBuf> {
+pub(crate) fn source_file() -> Option<PathBuf> {
     let file = proc_macro::Span::call_site().local_file()?;
     std::path::absolute(file).ok()
 }

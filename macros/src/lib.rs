@@ -1,5 +1,6 @@
 //! The macros of watertight: a shim over `watertight-syntax`, where everything is decided.
 
+mod collect;
 mod files;
 
 use proc_macro::TokenStream;
@@ -82,7 +83,9 @@ use watertight_syntax::Names;
 /// `crate = path` a renamed crate.
 #[proc_macro_attribute]
 pub fn tenant_query(attr: TokenStream, item: TokenStream) -> TokenStream {
-    watertight_syntax::query::tenant(attr.into(), item.into(), &files::Compiler).into()
+    collected("tenant", attr, item, |attr, item| {
+        watertight_syntax::query::tenant(attr, item, &files::Compiler)
+    })
 }
 
 /// Declares a statement that runs before there is a tenant: login, API keys, sign-up.
@@ -101,7 +104,9 @@ pub fn tenant_query(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// `role`, and is listed in every report.
 #[proc_macro_attribute]
 pub fn system_query(attr: TokenStream, item: TokenStream) -> TokenStream {
-    watertight_syntax::query::system(attr.into(), item.into(), &files::Compiler).into()
+    collected("system", attr, item, |attr, item| {
+        watertight_syntax::query::system(attr, item, &files::Compiler)
+    })
 }
 
 /// A statement whose predicates are not understood, over relations that the database itself
@@ -116,7 +121,9 @@ pub fn system_query(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// it.
 #[proc_macro]
 pub fn unproved(tokens: TokenStream) -> TokenStream {
-    watertight_syntax::query::unproved(tokens.into(), &files::Compiler).into()
+    collected("unproved", tokens, TokenStream::new(), |tokens, _| {
+        watertight_syntax::query::unproved(tokens, &files::Compiler)
+    })
 }
 
 /// What the migrations say, for the pool to compare with the live database: `catalog!()`.
@@ -276,6 +283,22 @@ fn with_names(expand: impl FnOnce(&Names) -> proc_macro2::TokenStream) -> TokenS
     let (names, problem) = files::names();
     let mut tokens = expand(&names);
     if let Some(message) = problem {
+        let error = syn::Error::new(proc_macro2::Span::call_site(), message);
+        tokens.extend(error.to_compile_error());
+    }
+    tokens.into()
+}
+
+/// Expands, and writes the call down where the command line asks for it.
+fn collected(
+    kind: &str,
+    attr: TokenStream,
+    item: TokenStream,
+    expand: impl FnOnce(proc_macro2::TokenStream, proc_macro2::TokenStream) -> proc_macro2::TokenStream,
+) -> TokenStream {
+    let written = collect::record(kind, &attr, &item);
+    let mut tokens = expand(attr.into(), item.into());
+    if let Err(message) = written {
         let error = syn::Error::new(proc_macro2::Span::call_site(), message);
         tokens.extend(error.to_compile_error());
     }

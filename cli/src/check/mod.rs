@@ -1,9 +1,12 @@
 //! `cargo watertight check`: a workspace's source, without running it.
 //!
 //! Stages: `sources` finds the files and `extract` reads each into facts, `schema` finds the migrations,
-//! `judge` compares. Invariant: no code of the workspace is run; what can't be looked into is listed, and
+//! `judge` compares. Invariant: no code of the workspace is run unless
+//! `--build` or `--expanded` asks for a build; what can't be looked into is listed, and
 //! never clear.
 
+mod built;
+mod expanded;
 mod extract;
 mod facts;
 mod judge;
@@ -20,23 +23,51 @@ use anyhow::Result;
 use watertight_analysis::finding::Place;
 
 use crate::args::{CheckArgs, Source};
+use crate::lock::build;
 use crate::output::Report;
 use sources::Workspace;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
     let manifest = args.manifest_path.as_deref();
-    let (report, base) = examine(manifest, &args.package, &args.source)?;
+    let deeper = Deeper {
+        build: args.build,
+        expanded: args.expanded,
+    };
+    let (report, base) = look(manifest, &args.package, &args.source, deeper)?;
     args.manners.finish(report, &base)
 }
 
-/// What there is to tell of a workspace, and the folder in which suppressions are looked for.
+/// What is looked at beside the sources, for which the workspace is built.
+#[derive(Clone, Copy, Debug, Default)]
+struct Deeper {
+    build: bool,
+    expanded: bool,
+}
+
+/// What there is to tell of a workspace, and the folder in which suppressions are looked for. Runs no
+/// code of the workspace.
 pub(crate) fn examine(
     manifest: Option<&Path>,
     packages: &[String],
     source: &Source,
 ) -> Result<(Report, PathBuf)> {
+    look(manifest, packages, source, Deeper::default())
+}
+
+fn look(
+    manifest: Option<&Path>,
+    packages: &[String],
+    source: &Source,
+    deeper: Deeper,
+) -> Result<(Report, PathBuf)> {
     let progress = std::io::stderr().is_terminal();
-    let workspace = Workspace::read(manifest, packages, progress)?;
+    let mut workspace = Workspace::read(manifest, packages, progress)?;
+    if deeper.build {
+        built::add(&mut workspace, &build::records(manifest)?);
+    }
+    if deeper.expanded {
+        expanded::add(&mut workspace, manifest)?;
+    }
     let schemas = schema::schemas(&workspace, &source.migrations, source.config.as_deref());
     let judge::Verdicts {
         findings,

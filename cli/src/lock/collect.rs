@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
+use proc_macro2::TokenStream;
 use sha2::{Digest as _, Sha256};
 use watertight_analysis::catalog::{
     Body, Catalog as Known, Command, Directive, Function as KnownFunction, Policy,
@@ -17,11 +18,19 @@ use watertight_analysis::catalog::{
 use watertight_analysis::prove::Grade;
 use watertight_build::{Project as Place, locate, named};
 use watertight_syntax::project::{Files, Project, StatementFile};
-use watertight_syntax::query::{Judgement, Question, examine};
+use watertight_syntax::query::{Judgement, Kind, Question, examine};
 
+use super::build::Record;
 use super::model::{Catalog, Exception, Function, Lock, Relation, Statement, Unseen, VERSION};
 use super::workspace::Workspace;
 use crate::project;
+
+/// What a build sees into, of what a scan of the sources can't.
+pub(crate) const BY_MACRO: [&str; 3] = [
+    "a macro of one's own writes statements",
+    "a macro that a statement is handed to",
+    "a file that is included",
+];
 
 /// A lock, or what is refused.
 pub(crate) struct Collected {
@@ -30,7 +39,60 @@ pub(crate) struct Collected {
     pub(crate) refused: Vec<String>,
 }
 
-pub(crate) fn collect(workspace: &Workspace) -> Result<Collected> {
+/// One macro call and where it stands.
+struct Asked<'a> {
+    kind: Kind,
+    arguments: TokenStream,
+    item: TokenStream,
+    /// The modules, types and functions around it.
+    path: Vec<String>,
+    /// Its file as the lock shows it.
+    shown: String,
+    /// Line and column, both from one.
+    start: (usize, usize),
+    sources: Sources<'a>,
+}
+
+impl Asked<'_> {
+    /// Judges it, and writes down what came of it.
+    fn answer(self, workspace: &Workspace, lock: &mut Lock, refused: &mut Vec<String>) {
+        let examined = examine(self.kind, self.arguments, self.item, &self.sources);
+        for error in &examined.errors {
+            let start = error.span().start();
+            let (line, column) = match start.line {
+                0 => self.start,
+                line => (line, start.column + 1),
+            };
+            refused.push(format!("{}:{line}:{column}: {error}", self.shown));
+        }
+        let several = examined.judged.len() > 1;
+        for (index, judged) in examined.judged.into_iter().enumerate() {
+            let which = match judged.combination.clone() {
+                Some(combination) => combination.replace('`', ""),
+                None if several => format!("{}", index + 1),
+                None => String::new(),
+            };
+            let mut path = self.path.clone();
+            if self.kind != Kind::Unproved {
+                path.push(judged.function.clone());
+            }
+            let catalog = self
+                .sources
+                .place(judged.catalog.as_deref())
+                .map(|place| catalog_path(workspace, &place))
+                .unwrap_or_default();
+            lock.statement.push(statement(
+                judged,
+                path.join("::"),
+                self.shown.clone(),
+                (which, catalog),
+            ));
+        }
+    }
+}
+
+/// Fills a lock from the sources, and from what a build wrote down.
+pub(crate) fn collect(workspace: &Workspace, built: Option<&[Record]>) -> Result<Collected> {
     let projects = Projects::default();
     let mut lock = Lock {
         version: VERSION,
@@ -38,54 +100,24 @@ pub(crate) fn collect(workspace: &Workspace) -> Result<Collected> {
     };
     let mut refused = Vec::new();
     for file in &workspace.files {
-        let sources = Sources {
-            path: &file.path,
-            package: &file.package,
-            projects: &projects,
-        };
         for call in &file.source.calls {
-            let examined = examine(
-                call.kind,
-                call.arguments.clone(),
-                call.item.clone(),
-                &sources,
-            );
-            for error in &examined.errors {
-                let start = error.span().start();
-                let start = match start.line {
-                    0 => call.span.start(),
-                    _ => start,
-                };
-                refused.push(format!(
-                    "{}:{}:{}: {error}",
-                    workspace.shown(&file.path),
-                    start.line,
-                    start.column + 1
-                ));
-            }
-            let several = examined.judged.len() > 1;
-            for (index, judged) in examined.judged.into_iter().enumerate() {
-                let which = match judged.combination.clone() {
-                    Some(combination) => combination.replace('`', ""),
-                    None if several => format!("{}", index + 1),
-                    None => String::new(),
-                };
-                let mut path = file.module.clone();
-                path.extend(call.path.iter().cloned());
-                if call.kind != watertight_syntax::query::Kind::Unproved {
-                    path.push(judged.function.clone());
-                }
-                let catalog = sources
-                    .place(judged.catalog.as_deref())
-                    .map(|place| catalog_path(workspace, &place))
-                    .unwrap_or_default();
-                lock.statement.push(statement(
-                    judged,
-                    path.join("::"),
-                    workspace.shown(&file.path),
-                    (which, catalog),
-                ));
-            }
+            let mut path = file.module.clone();
+            path.extend(call.path.iter().cloned());
+            let start = call.span.start();
+            let asked = Asked {
+                kind: call.kind,
+                arguments: call.arguments.clone(),
+                item: call.item.clone(),
+                path,
+                shown: workspace.shown(&file.path),
+                start: (start.line, start.column + 1),
+                sources: Sources {
+                    path: &file.path,
+                    package: &file.package,
+                    projects: &projects,
+                },
+            };
+            asked.answer(workspace, &mut lock, &mut refused);
         }
         for exception in &file.source.exceptions {
             let mut path = file.module.clone();
@@ -97,10 +129,38 @@ pub(crate) fn collect(workspace: &Workspace) -> Result<Collected> {
             });
         }
     }
+    for record in built.unwrap_or_default() {
+        let home = workspace.files.iter().find(|file| file.path == record.file);
+        let known = home.is_some_and(|file| {
+            let mut calls = file.source.calls.iter();
+            calls.any(|call| call.span.start().line == record.line)
+        });
+        // Only the packages that were asked for.
+        if known || !workspace.packages.contains(&record.package) {
+            continue;
+        }
+        let mut path = home.map(|file| file.module.clone()).unwrap_or_default();
+        path.push("(made by a macro)".to_owned());
+        let asked = Asked {
+            kind: record.kind,
+            arguments: record.attribute.clone(),
+            item: record.item.clone(),
+            path,
+            shown: workspace.shown(&record.file),
+            start: (record.line, 1),
+            sources: Sources {
+                path: &record.file,
+                package: &record.package,
+                projects: &projects,
+            },
+        };
+        asked.answer(workspace, &mut lock, &mut refused);
+    }
     for (place, project) in projects.all() {
         lock.catalog.push(catalog(workspace, &place, &project)?);
     }
-    for (file, what) in &workspace.unseen {
+    let by_macro = |what: &str| built.is_some() && BY_MACRO.contains(&what);
+    for (file, what) in workspace.unseen.iter().filter(|(_, what)| !by_macro(what)) {
         lock.unseen.push(Unseen {
             file: file.clone(),
             what: what.clone(),

@@ -3,6 +3,7 @@
 //! Stages: `workspace` finds the sources, `collect` judges them, `write` makes the text, `compare`
 //! tells what a change loosens.
 
+pub(crate) mod build;
 pub(crate) mod collect;
 mod compare;
 pub(crate) mod model;
@@ -48,7 +49,11 @@ pub(crate) fn run(args: &LockArgs) -> Result<ExitCode> {
         (None, _, [package]) => package.join(NAME),
         (None, _, _) => bail!("several packages in one lock: say where, with `--file FILE`"),
     };
-    let Collected { lock, refused } = collect(&workspace)?;
+    let built = match args.build {
+        true => Some(build::records(args.manifest_path.as_deref())?),
+        false => None,
+    };
+    let Collected { lock, refused } = collect(&workspace, built.as_deref())?;
     let text = write::text(&lock);
     let old = match path.exists() {
         true => Some(crate::project::read(&path)?),

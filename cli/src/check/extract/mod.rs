@@ -5,7 +5,9 @@
 //! read is listed as unseen.
 
 mod attributes;
+mod chain;
 mod errors;
+mod origin;
 mod ours;
 mod shapes;
 mod sql;
@@ -84,7 +86,7 @@ struct Locals {
     texts: HashMap<String, Text>,
     /// Statements that a name holds, by their position.
     queries: HashMap<String, usize>,
-    builders: HashMap<String, sql::Builder>,
+    builders: HashMap<String, chain::Builder>,
     pools: HashSet<String>,
 }
 

@@ -3,10 +3,13 @@
 //! Invariant: what can't be told needs review or is listed as unseen; only what was looked at and
 //! holds is clear. Code that is built for tests only is not judged.
 
+mod ask;
 mod audit;
 mod dependencies;
 mod errors;
+mod loose;
 mod names;
+mod origin;
 mod parameters;
 mod pool;
 mod review;
@@ -15,6 +18,7 @@ mod statements;
 mod tables;
 mod texts;
 mod tools;
+mod weigh;
 
 use std::sync::Arc;
 

@@ -4,79 +4,29 @@
 //! without a tenant column are nobody's: what is only unknown needs review then, and only what surely
 //! reaches foreign rows is a finding.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use watertight_analysis::finding::{Finding, Level, Place, Verdict, rule};
+use watertight_analysis::finding::{Finding, Level, Place};
 use watertight_analysis::prove::Grade;
 use watertight_analysis::script::split;
-use watertight_analysis::words::{Tier, classify};
-use watertight_analysis::{
-    Catalog, Code, Diagnostic, Proof, TenantBinding, on_kept_worker, prepare, prove,
-};
+use watertight_analysis::{Code, Diagnostic};
 
 use super::super::extract::TAKES_SQL;
-use super::super::facts::{
-    Bind, Executor, FileFacts, Hook, Judged, Origin, Statement, Text, Verdict as Said,
-};
+use super::super::facts::{Executor, FileFacts, Hook, Judged, Statement, Text, Verdict as Said};
 use super::super::literal::is_sql;
 use super::super::schema::Schema;
-use super::parameters::{Named, named, numbers};
+use super::ask::{Answers, Outcome, judge, likely};
+use super::origin::Callers;
 use super::setting::GAP;
 use super::texts::{Candidate, Resolved};
+use super::weigh::{described, merged, weighed};
 use super::{Judge, finding};
-
-/// Codes that say for sure that foreign rows are reached.
-const CERTAIN: [Code; 8] = [
-    Code::UNPINNED,
-    Code::OUTER_JOIN,
-    Code::WRONG_PLACE,
-    Code::FOREIGN_WRITE,
-    Code::TENANT_ASSIGNED,
-    Code::UPSERT,
-    Code::MATERIALIZED,
-    Code::DEFINER_VIEW,
-];
-/// Codes that say that something is not known, or that the text is no statement of PostgreSQL.
-const UNSURE: [Code; 16] = [
-    Code::SYNTAX,
-    Code::TOO_LARGE,
-    Code::NOT_ONE_STATEMENT,
-    Code::NOT_UNDERSTOOD,
-    Code::INVALID,
-    Code::UNKNOWN_RELATION,
-    Code::UNKNOWN_COLUMN,
-    Code::AMBIGUOUS_COLUMN,
-    Code::METADATA,
-    Code::UNKNOWN_FUNCTION,
-    Code::UNKNOWN_OPERATOR,
-    Code::UNKNOWN_TYPE,
-    Code::MIXED_PARAMETERS,
-    Code::PARAMETER_GAP,
-    Code::UNKNOWN_PARAMETER,
-    Code::UNUSED_PARAMETER,
-];
-/// How many sets of parameters are tried as the tenant.
-const TRIES: usize = 24;
-
-/// What the prover says of a text.
-#[derive(Clone, Debug)]
-enum Outcome {
-    Proved {
-        grade: Grade,
-        /// The parameters that carry the tenant.
-        tenant: Vec<u32>,
-        /// Whether nothing but a setting names the tenant.
-        by_setting: bool,
-    },
-    Refused(Vec<Diagnostic>),
-}
 
 impl Judge<'_> {
     pub(super) fn statements(&mut self) {
         let workspace = self.workspace;
         let callers = self.callers();
-        let mut known: HashMap<(*const Catalog, String, Vec<u32>), Outcome> = HashMap::new();
+        let mut known: Answers = Answers::new();
         for file in &workspace.files {
             let hooks = self.hooks(file.package);
             for statement in file.statements.iter().filter(|it| !it.test && !it.ours) {
@@ -126,8 +76,8 @@ impl Judge<'_> {
         &mut self,
         file: &FileFacts,
         statement: &Statement,
-        callers: &HashMap<(usize, String), HashSet<usize>>,
-        known: &mut HashMap<(*const Catalog, String, Vec<u32>), Outcome>,
+        callers: &Callers,
+        known: &mut Answers,
     ) {
         let taken = self.is_taken(file, statement);
         let Some(schema) = self.schemas.get(file.package).cloned() else {
@@ -302,7 +252,7 @@ impl Judge<'_> {
         schema: &Schema,
         sql: &str,
         statement: &Statement,
-        known: &mut HashMap<(*const Catalog, String, Vec<u32>), Outcome>,
+        known: &mut Answers,
     ) -> Outcome {
         let likely = likely(schema, statement.binds.as_deref());
         let key = (Arc::as_ptr(&schema.catalog), sql.to_owned(), likely.clone());
@@ -321,7 +271,7 @@ impl Judge<'_> {
         place: &Placed<'_>,
         sql: &str,
         outcome: Outcome,
-        callers: &HashMap<(usize, String), HashSet<usize>>,
+        callers: &Callers,
     ) {
         match outcome {
             Outcome::Proved {
@@ -390,82 +340,6 @@ impl Judge<'_> {
         self.found(told);
     }
 
-    /// Tells where the tenant of a filter is an argument of a tool.
-    fn caller_chooses(
-        &mut self,
-        place: &Placed<'_>,
-        sql: &str,
-        tenant: &[u32],
-        callers: &HashMap<(usize, String), HashSet<usize>>,
-    ) -> bool {
-        let statement = place.statement;
-        let Some(binds) = &statement.binds else {
-            return false;
-        };
-        let function = statement
-            .function
-            .and_then(|at| place.file.functions.get(at));
-        let chosen = tenant.iter().find_map(|number| {
-            let bind = binds.get(usize::try_from(*number).ok()?.checked_sub(1)?)?;
-            let by_caller = match bind.origin {
-                Origin::Caller => true,
-                Origin::Parameter(at) => function.is_some_and(|function| {
-                    callers
-                        .get(&(place.file.package, function.name.clone()))
-                        .is_some_and(|positions| positions.contains(&at))
-                }),
-                Origin::Other => false,
-            };
-            by_caller.then(|| bind.clone())
-        });
-        let Some(bind) = chosen else {
-            return false;
-        };
-        let told = finding(
-            Code::CALLER_TENANT,
-            place.file,
-            &bind.span,
-            "the tenant of this statement is an argument of a tool, so the caller chooses whose rows it reaches",
-        )
-        .note(format!("the statement: {}", one_line(sql)))
-        .help("take the tenant from the verified token of this request")
-        .about(key(sql));
-        self.found(told);
-        true
-    }
-
-    /// The parameters of functions that receive arguments of tools, by package and name.
-    fn callers(&self) -> HashMap<(usize, String), HashSet<usize>> {
-        let mut reached: HashMap<(usize, String), HashSet<usize>> = HashMap::new();
-        loop {
-            let before: usize = reached.values().map(HashSet::len).sum();
-            for file in &self.workspace.files {
-                for function in file.functions.iter().filter(|it| !it.test) {
-                    let own = reached
-                        .get(&(file.package, function.name.clone()))
-                        .cloned()
-                        .unwrap_or_default();
-                    for call in &function.calls {
-                        for (at, origin) in call.arguments.iter().enumerate() {
-                            let by_caller = match origin {
-                                Origin::Caller => true,
-                                Origin::Parameter(position) => own.contains(position),
-                                Origin::Other => false,
-                            };
-                            if by_caller {
-                                let key = (file.package, call.name.clone());
-                                reached.entry(key).or_default().insert(at);
-                            }
-                        }
-                    }
-                }
-            }
-            if reached.values().map(HashSet::len).sum::<usize>() == before {
-                return reached;
-            }
-        }
-    }
-
     /// What one of our macros said.
     fn judged(&mut self, file: &FileFacts, judged: &Judged) {
         match &judged.verdict {
@@ -494,76 +368,12 @@ impl Judge<'_> {
             }
         }
     }
-
-    /// Files of statements that nothing names, migrations and seeds left out.
-    fn loose(&mut self, known: &mut HashMap<(*const Catalog, String, Vec<u32>), Outcome>) {
-        let workspace = self.workspace;
-        for (path, text, package) in &workspace.loose {
-            let shown = workspace.shown(path);
-            let Some(schema) = self.schemas.get(*package).cloned() else {
-                continue;
-            };
-            let lower = shown.to_lowercase();
-            let apart = [
-                "migration",
-                "seed",
-                "fixture",
-                "test",
-                "example",
-                "dump",
-                "demo",
-            ];
-            if self.verdicts.texts.iter().any(|(sent, _)| *sent == shown) {
-                // It was judged where it is sent.
-                continue;
-            }
-            let is_schema = schema.files.iter().any(|(_, file, _)| *file == shown)
-                || text.to_ascii_uppercase().contains("CREATE ");
-            if is_schema || apart.iter().any(|it| lower.contains(it)) {
-                continue;
-            }
-            for range in split(text) {
-                let Some(sql) = text.get(range.clone()) else {
-                    continue;
-                };
-                if !is_data(sql) {
-                    continue;
-                }
-                let key = (Arc::as_ptr(&schema.catalog), sql.to_owned(), Vec::new());
-                let outcome = known
-                    .entry(key)
-                    .or_insert_with(|| judge(&schema, sql, &[]))
-                    .clone();
-                let place = |span: &std::ops::Range<usize>| {
-                    Place::source(
-                        shown.clone(),
-                        Some(range.start + span.start..range.start + span.end),
-                    )
-                };
-                self.verdicts.texts.push((shown.clone(), text.clone()));
-                match outcome {
-                    Outcome::Proved { .. } => {
-                        self.clear(place(&(0..sql.len())), "it stays within the tenant");
-                    }
-                    Outcome::Refused(problems) => {
-                        for problem in problems {
-                            let span = problem.span.clone().unwrap_or(0..sql.len());
-                            let told =
-                                Finding::new(problem.code, place(&span), problem.message.clone());
-                            let told = described(told, &problem).about(self::key(sql));
-                            self.found(weighed(&schema, told, false));
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// A statement and where it stands.
-struct Placed<'a> {
-    file: &'a FileFacts,
-    statement: &'a Statement,
+pub(super) struct Placed<'a> {
+    pub(super) file: &'a FileFacts,
+    pub(super) statement: &'a Statement,
     candidate: &'a Candidate,
     /// Where it begins within its text.
     offset: usize,
@@ -607,208 +417,8 @@ impl Placed<'_> {
     }
 }
 
-fn described(mut told: Finding, problem: &Diagnostic) -> Finding {
-    let words = |text: &String| Named::in_numbers(text);
-    told.message = Named::in_numbers(&told.message);
-    told.notes = problem.notes.iter().map(words).collect();
-    told.help = problem.help.iter().map(words).collect();
-    told
-}
-
-/// How sure a refusal is, for a package that says what its tenant is and for one that does not.
-fn weighed(schema: &Schema, told: Finding, taken: bool) -> Finding {
-    let sure = CERTAIN.contains(&told.code);
-    if !taken {
-        // Whether it is sent at all is not known.
-        return match sure {
-            true => told
-                .note("nothing that is known takes this statement")
-                .review(),
-            false => told.level(Level::Low).review(),
-        };
-    }
-    match (sure, schema.configured) {
-        (true, _) => told,
-        (false, true) if !UNSURE.contains(&told.code) => told,
-        _ if UNSURE.contains(&told.code) => told.level(Level::Low).review(),
-        // What an error could tell, in a project that has other things to do first.
-        (false, false) if told.code == Code::LEAKY_ERROR => told.level(Level::Low).review(),
-        _ => {
-            let level = rule(told.code).level.min(Level::Medium);
-            told.level(level).review()
-        }
-    }
-}
-
-/// What is only unknown of one statement is one entry: what it is of first, the rest as notes.
-fn merged(told: Vec<Finding>) -> Vec<Finding> {
-    let (mut kept, unsure): (Vec<Finding>, Vec<Finding>) = told
-        .into_iter()
-        .partition(|it| it.verdict == Verdict::Finding);
-    // A statement that reads the server's catalogs is about those.
-    let first = unsure
-        .iter()
-        .position(|it| it.code == Code::METADATA)
-        .or_else(|| {
-            let worst = unsure.iter().map(|it| it.level).max();
-            unsure.iter().position(|it| Some(it.level) == worst)
-        });
-    let mut unsure = unsure;
-    if let Some(first) = first {
-        let mut one = unsure.remove(first);
-        for other in unsure.into_iter().take(4) {
-            one.notes.push(format!("{}: {}", other.code, other.message));
-        }
-        kept.push(one);
-    }
-    kept
-}
-
-/// The parameters that are bound to something called like a tenant.
-fn likely(schema: &Schema, binds: Option<&[Bind]>) -> Vec<u32> {
-    let mut found = Vec::new();
-    for (at, bind) in binds.unwrap_or_default().iter().enumerate() {
-        let named = bind
-            .names
-            .iter()
-            .any(|name| classify(name, &schema.extra).is_some_and(|it| it.tier == Tier::First));
-        if named && let Ok(number) = u32::try_from(at + 1) {
-            found.push(number);
-        }
-    }
-    found
-}
-
-/// Asks the prover, first as the text is, then with parameters as the tenant.
-fn judge(schema: &Schema, sql: &str, likely: &[u32]) -> Outcome {
-    let numbers = numbers(sql);
-    let mut sets: Vec<Vec<u32>> = vec![Vec::new()];
-    let named: Vec<u32> = likely
-        .iter()
-        .filter(|it| numbers.contains(it))
-        .copied()
-        .collect();
-    if !named.is_empty() {
-        sets.push(named.clone());
-    }
-    sets.extend(
-        numbers
-            .iter()
-            .map(|number| vec![*number])
-            .filter(|it| *it != named),
-    );
-    let mut best: Option<Vec<Diagnostic>> = None;
-    for tenant in sets.into_iter().take(TRIES) {
-        match ask(schema, sql, &tenant) {
-            Ok(proof) => {
-                let protected = proof.occurrences.iter().any(|it| it.class == "protected");
-                let setting = sql.to_lowercase().contains("current_setting");
-                return Outcome::Proved {
-                    grade: proof.grade,
-                    by_setting: tenant.is_empty() && (protected || setting),
-                    tenant,
-                };
-            }
-            Err(problems) => {
-                let problems = relevant(schema, sql, problems);
-                if problems.is_empty() {
-                    return Outcome::Proved {
-                        grade: Grade::Predicate,
-                        by_setting: false,
-                        tenant,
-                    };
-                }
-                // A filter that the tenant would satisfy leaves fewer problems, or others.
-                if !named.is_empty() {
-                    if tenant == named {
-                        best = Some(problems);
-                    }
-                    continue;
-                }
-                let certain = |list: &[Diagnostic]| {
-                    list.iter().filter(|it| CERTAIN.contains(&it.code)).count()
-                };
-                let better = best.as_ref().is_none_or(|best| {
-                    (certain(&problems), problems.len()) < (certain(best), best.len())
-                });
-                if better {
-                    best = Some(problems);
-                }
-            }
-        }
-    }
-    Outcome::Refused(best.unwrap_or_default())
-}
-
-fn ask(schema: &Schema, sql: &str, tenant: &[u32]) -> Result<Proof, Vec<Diagnostic>> {
-    // Where the parameters can't be read, the prover says why.
-    let named = named(sql, tenant).unwrap_or_else(|| Named::plain(sql));
-    let (catalog, text) = (Arc::clone(&schema.catalog), named.sql.clone());
-    let judged = on_kept_worker(move || {
-        prepare(&text, TenantBinding::LastParameter, catalog.config())
-            .and_then(|prepared| prove(&catalog, &prepared))
-    })
-    .unwrap_or_else(|bug| Err(vec![*bug]));
-    judged.map_err(|mut problems| {
-        for problem in &mut problems {
-            problem.span = problem.span.as_ref().map(|span| named.original(span));
-        }
-        problems
-    })
-}
-
-/// Leaves out what is no fault where no configuration says what a tenant is.
-fn relevant(schema: &Schema, sql: &str, problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    if schema.configured {
-        return problems;
-    }
-    let kept = problems.into_iter().filter(|problem| match problem.code {
-        Code::UNDECLARED | Code::GLOBAL_WRITE => {
-            let name = problem
-                .span
-                .clone()
-                .and_then(|span| sql.get(span))
-                .unwrap_or_default();
-            belongs_to_tenants(&schema.catalog, name)
-        }
-        // Without migrations no table is known; that is told once.
-        Code::UNKNOWN_RELATION | Code::UNKNOWN_COLUMN => schema.known,
-        _ => true,
-    });
-    kept.collect()
-}
-
-/// Whether a table without a tenant column refers to one that has it.
-fn belongs_to_tenants(catalog: &Catalog, name: &str) -> bool {
-    let bare = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
-    let bare = bare.split_whitespace().next().unwrap_or_default();
-    let Some(relation) = catalog.relation(None, bare).found() else {
-        return true;
-    };
-    let mut seen = HashSet::new();
-    let mut pending = vec![relation.id];
-    while let Some(id) = pending.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        let Some(relation) = catalog.get(id) else {
-            continue;
-        };
-        for other in catalog.relations() {
-            let refers = other.referenced_by.iter().any(|(by, _)| *by == relation.id);
-            if refers {
-                if other.tenant_column.is_some() {
-                    return true;
-                }
-                pending.push(other.id);
-            }
-        }
-    }
-    false
-}
-
 /// Whether a statement reads or changes rows.
-fn is_data(sql: &str) -> bool {
+pub(super) fn is_data(sql: &str) -> bool {
     let mut rest = sql.trim_start();
     while let Some(comment) = rest.strip_prefix("--") {
         rest = comment
@@ -838,11 +448,11 @@ fn is_setting(statement: &Statement) -> bool {
 }
 
 /// What tells a statement apart from others of its file.
-fn key(sql: &str) -> String {
+pub(super) fn key(sql: &str) -> String {
     one_line(sql)
 }
 
-fn one_line(sql: &str) -> String {
+pub(super) fn one_line(sql: &str) -> String {
     sql.replace(GAP, "…")
         .split_whitespace()
         .collect::<Vec<_>>()

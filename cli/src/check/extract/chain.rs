@@ -1,0 +1,296 @@
+//! Chains over a statement, such as `sqlx::query("…").bind(x).execute(&pool)`: read once, from their
+//! outermost call, with what is bound and what runs them.
+
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::{Expr, ExprMethodCall};
+
+use super::super::facts::{Bind, Executor, Literal, Statement, Text};
+use super::Extractor;
+use super::sql::is_statement;
+use super::text::append;
+
+/// Methods that run what a chain made, with what runs it as their argument.
+const RUNS: [&str; 8] = [
+    "execute",
+    "execute_many",
+    "fetch",
+    "fetch_all",
+    "fetch_many",
+    "fetch_one",
+    "fetch_optional",
+    "fetch_scalar",
+];
+/// Methods of clients, pools and transactions that take a statement as text.
+const CLIENT: [&str; 18] = [
+    "batch_execute",
+    "begin_with",
+    "execute",
+    "execute_many",
+    "execute_raw",
+    "execute_unprepared",
+    "fetch",
+    "fetch_all",
+    "fetch_many",
+    "fetch_one",
+    "fetch_optional",
+    "prepare",
+    "query",
+    "query_one",
+    "query_opt",
+    "query_raw",
+    "simple_query",
+    "query_typed",
+];
+/// A `QueryBuilder` that a name holds.
+#[derive(Clone, Debug)]
+pub(super) struct Builder {
+    pub(super) statement: usize,
+    pub(super) branches: usize,
+}
+
+impl Extractor {
+    /// A chain over a statement: what is bound, and what runs it.
+    pub(super) fn chain(&mut self, outermost: &ExprMethodCall) {
+        let mut binds = Vec::new();
+        let mut executor = Executor::Other;
+        let mut pushes = Vec::new();
+        let mut at = outermost;
+        let first = loop {
+            let name = at.method.to_string();
+            match (name.as_str(), at.args.first()) {
+                ("bind" | "push_bind", Some(value)) => {
+                    binds.push(self.bind(value));
+                    pushes.push(at);
+                }
+                (runs, Some(value)) if RUNS.contains(&runs) => executor = self.executor(value),
+                _ => pushes.push(at),
+            }
+            match base_step(&at.receiver) {
+                Expr::MethodCall(inner) => at = inner,
+                other => break other,
+            }
+        };
+        binds.reverse();
+        pushes.reverse();
+        match first {
+            Expr::Call(call) => {
+                let Expr::Path(callee) = &*call.func else {
+                    return;
+                };
+                let path = self.resolve(&callee.path);
+                if self.done.insert(call.span().byte_range().start) {
+                    self.register(call, &path, Some(binds), executor);
+                }
+            }
+            Expr::Macro(call) if self.done.insert(call.span().byte_range().start) => {
+                self.query_macro(&call.mac, executor);
+            }
+            Expr::Path(path) => {
+                let Some(name) = path.path.get_ident().map(|it| it.unraw().to_string()) else {
+                    return;
+                };
+                // Inner calls of the same chain come by here again.
+                if !self.done.insert(path.span().byte_range().start) {
+                    return;
+                }
+                let locals = self.locals.last();
+                let query = locals.and_then(|it| it.queries.get(&name)).copied();
+                let builder = locals.and_then(|it| it.builders.get(&name)).cloned();
+                if let Some(builder) = builder {
+                    self.build(&builder, &pushes, executor);
+                } else if let Some(statement) =
+                    query.and_then(|query| self.facts.statements.get_mut(query))
+                {
+                    statement.binds.get_or_insert_default().extend(binds);
+                    if executor == Executor::Pool {
+                        statement.executor = executor;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds what is pushed to a builder; what is pushed under a condition leaves the text unknown.
+    fn build(&mut self, builder: &Builder, pushes: &[&ExprMethodCall], executor: Executor) {
+        let conditional = self.branches > builder.branches;
+        let mut added: Vec<(Option<Text>, Option<Bind>, bool)> = Vec::new();
+        for push in pushes {
+            let first = push.args.first();
+            match push.method.to_string().as_str() {
+                "push" => added.push((first.and_then(|it| self.text_of(it)), None, true)),
+                "push_bind" => added.push((None, first.map(|it| self.bind(it)), true)),
+                "push_values" | "push_tuples" | "separated" | "push_unseparated" => {
+                    added.push((None, None, true));
+                }
+                _ => {}
+            }
+        }
+        let Some(statement) = self.facts.statements.get_mut(builder.statement) else {
+            return;
+        };
+        if executor == Executor::Pool {
+            statement.executor = executor;
+        }
+        for (text, bind, _) in added {
+            let text = match (text, bind) {
+                (_, Some(bind)) if !conditional => {
+                    let binds = statement.binds.get_or_insert_default();
+                    binds.push(bind);
+                    Some(Text::Literal(Literal {
+                        value: format!("${}", binds.len()),
+                        ..Literal::default()
+                    }))
+                }
+                (Some(text), None) if !conditional => Some(text),
+                _ => None,
+            };
+            statement.text = match (
+                std::mem::replace(&mut statement.text, Text::Unknown(0..0)),
+                text,
+            ) {
+                (Text::Literal(mut whole), Some(Text::Literal(part))) => {
+                    append(&mut whole, &part);
+                    Text::Literal(whole)
+                }
+                (Text::Literal(whole), _) => Text::Made {
+                    span: whole.span.clone(),
+                    parts: vec![whole.value, String::new()],
+                    gaps: vec![Vec::new()],
+                },
+                (
+                    Text::Made {
+                        mut parts,
+                        mut gaps,
+                        span,
+                    },
+                    text,
+                ) => {
+                    match text {
+                        Some(Text::Literal(part)) => {
+                            if let Some(last) = parts.last_mut() {
+                                last.push_str(&part.value);
+                            }
+                        }
+                        _ => {
+                            parts.push(String::new());
+                            gaps.push(Vec::new());
+                        }
+                    }
+                    Text::Made { parts, gaps, span }
+                }
+                (other, _) => other,
+            };
+        }
+    }
+
+    /// A statement that is handed to a client, a pool or a transaction as text.
+    pub(super) fn client(&mut self, call: &ExprMethodCall, name: &str) {
+        let texts: Vec<(usize, Text)> = call
+            .args
+            .iter()
+            .enumerate()
+            .filter_map(|(at, it)| Some((at, self.text_of(it)?)))
+            .collect();
+        let Some((at, text)) = texts.into_iter().find(|(_, text)| is_statement(text)) else {
+            return;
+        };
+        if !CLIENT.contains(&name) {
+            return;
+        }
+        let binds = call
+            .args
+            .iter()
+            .nth(at + 1)
+            .and_then(|values| match strip(values) {
+                Expr::Array(list) => Some(list.elems.iter().map(|it| self.bind(it)).collect()),
+                _ => None,
+            });
+        self.push(Statement {
+            callee: vec![name.to_owned()],
+            method: true,
+            text,
+            span: call.method.span().byte_range(),
+            binds,
+            executor: self.executor(&call.receiver),
+            function: self.function,
+            ours: self.ours,
+            test: self.test,
+            hook: self.hook,
+            spawned: self.spawned > 0,
+        });
+    }
+
+    /// Whether a value is the pool itself.
+    pub(super) fn executor(&self, expr: &Expr) -> Executor {
+        let named = |name: &str| {
+            let lower = name.to_lowercase();
+            let words: Vec<&str> = lower.split('_').collect();
+            words.contains(&"pool") || lower == "pg" || lower == "pgpool"
+        };
+        let shared = matches!(expr, Expr::Reference(it) if it.mutability.is_none());
+        let mutable = matches!(expr, Expr::Reference(it) if it.mutability.is_some());
+        if mutable {
+            return Executor::Other;
+        }
+        let name = match strip(expr) {
+            Expr::Path(path) => {
+                let Some(name) = path.path.get_ident().map(|it| it.unraw().to_string()) else {
+                    return Executor::Other;
+                };
+                let known = self
+                    .locals
+                    .last()
+                    .is_some_and(|it| it.pools.contains(&name));
+                if known {
+                    return Executor::Pool;
+                }
+                name
+            }
+            Expr::Field(field) => match &field.member {
+                syn::Member::Named(name) => name.to_string(),
+                // sqlx takes a shared reference of nothing but a pool.
+                syn::Member::Unnamed(_) if shared => return Executor::Pool,
+                syn::Member::Unnamed(_) => return Executor::Other,
+            },
+            Expr::MethodCall(call) => call.method.to_string(),
+            _ => return Executor::Other,
+        };
+        match shared || named(&name) {
+            true => Executor::Pool,
+            false => Executor::Other,
+        }
+    }
+}
+
+/// The expression that a chain starts from.
+pub(super) fn base(expr: &Expr) -> &Expr {
+    match base_step(expr) {
+        Expr::MethodCall(call) => base(&call.receiver),
+        other => other,
+    }
+}
+
+/// Without what stands around a call.
+fn base_step(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Try(inner) => base_step(&inner.expr),
+        Expr::Await(inner) => base_step(&inner.base),
+        Expr::Paren(inner) => base_step(&inner.expr),
+        Expr::Group(inner) => base_step(&inner.expr),
+        Expr::Reference(inner) => base_step(&inner.expr),
+        other => other,
+    }
+}
+
+/// Without references.
+pub(super) fn strip(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Reference(inner) => strip(&inner.expr),
+        Expr::Paren(inner) => strip(&inner.expr),
+        Expr::Group(inner) => strip(&inner.expr),
+        Expr::Unary(inner) if matches!(inner.op, syn::UnOp::Deref(_)) => strip(&inner.expr),
+        other => other,
+    }
+}

@@ -1,0 +1,170 @@
+//! What is known of a value: who gave it, what it holds, and what a `let` makes known of its names.
+
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::{Expr, Pat};
+
+use super::super::facts::{Bind, Origin, Text};
+use super::chain::{Builder, base};
+use super::text::names_in;
+use super::{Extractor, names_of};
+
+/// Methods that leave a value what it is, for the question of who gave it.
+const CONVERTS: [&str; 22] = [
+    "as_deref",
+    "as_ref",
+    "as_str",
+    "borrow",
+    "clone",
+    "cloned",
+    "copied",
+    "expect",
+    "into",
+    "into_inner",
+    "map_err",
+    "ok_or",
+    "ok_or_else",
+    "parse",
+    "to_owned",
+    "to_string",
+    "trim",
+    "try_into",
+    "unwrap",
+    "unwrap_or",
+    "unwrap_or_default",
+    "unwrap_or_else",
+];
+impl Extractor {
+    /// Who gave a value.
+    pub(super) fn origin(&self, expr: &Expr) -> Origin {
+        match expr {
+            Expr::Path(path) => match path.path.get_ident() {
+                Some(name) => {
+                    let name = name.unraw().to_string();
+                    let known = self.locals.last().and_then(|it| it.origins.get(&name));
+                    known.copied().unwrap_or(Origin::Other)
+                }
+                None => Origin::Other,
+            },
+            Expr::Field(field) => self.origin(&field.base),
+            Expr::Reference(inner) => self.origin(&inner.expr),
+            Expr::Paren(inner) => self.origin(&inner.expr),
+            Expr::Group(inner) => self.origin(&inner.expr),
+            Expr::Try(inner) => self.origin(&inner.expr),
+            Expr::Unary(inner) => self.origin(&inner.expr),
+            Expr::Cast(inner) => self.origin(&inner.expr),
+            Expr::MethodCall(call) if CONVERTS.contains(&call.method.to_string().as_str()) => {
+                self.origin(&call.receiver)
+            }
+            Expr::Call(call) => {
+                let Expr::Path(callee) = &*call.func else {
+                    return Origin::Other;
+                };
+                let last = callee.path.segments.last().map(|it| it.ident.to_string());
+                let converts = [
+                    "from",
+                    "new",
+                    "parse_str",
+                    "try_from",
+                    "from_str",
+                    "Some",
+                    "parse",
+                    "TenantId",
+                ];
+                match (last, call.args.first()) {
+                    (Some(last), Some(only))
+                        if call.args.len() == 1 && converts.contains(&last.as_str()) =>
+                    {
+                        self.origin(only)
+                    }
+                    _ => Origin::Other,
+                }
+            }
+            _ => Origin::Other,
+        }
+    }
+
+    pub(super) fn bind(&self, expr: &Expr) -> Bind {
+        Bind {
+            names: names_in(expr),
+            origin: self.origin(expr),
+            span: expr.span().byte_range(),
+        }
+    }
+
+    /// What a `let` makes known of its names.
+    pub(super) fn bind_local(&mut self, pat: &Pat, init: &Expr) {
+        let names = names_of(pat);
+        let origin = self.origin(init);
+        let mutable = matches!(pat, Pat::Ident(it) if it.mutability.is_some());
+        let text = match (self.text_of(init), mutable) {
+            // What is pushed to it later is not seen.
+            (Some(text), true) => match init {
+                Expr::Lit(_) => Some(text),
+                _ => Some(Text::Made {
+                    parts: written(&text),
+                    gaps: Vec::new(),
+                    span: text.span(),
+                }),
+            },
+            (text, _) => text,
+        };
+        let query = self.base_of(init).and_then(|start| {
+            let found = self.facts.statements.iter();
+            found.rev().position(|it| it.span.start == start)
+        });
+        let query = query.map(|back| self.facts.statements.len() - 1 - back);
+        let builder = query
+            .filter(|at| {
+                self.facts.statements.get(*at).is_some_and(|statement| {
+                    statement.callee.iter().any(|name| name == "QueryBuilder")
+                })
+            })
+            .map(|statement| Builder {
+                statement,
+                branches: self.branches,
+            });
+        let is_pool = names_in(init)
+            .iter()
+            .any(|name| name == "PgPool" || name == "PgPoolOptions");
+        let Some(locals) = self.locals() else {
+            return;
+        };
+        for name in names {
+            locals.origins.insert(name.clone(), origin);
+            locals.texts.remove(&name);
+            if let Some(text) = &text {
+                locals.texts.insert(name.clone(), text.clone());
+            }
+            if is_pool {
+                locals.pools.insert(name.clone());
+            }
+            match (&builder, query) {
+                (Some(builder), _) => {
+                    locals.builders.insert(name, builder.clone());
+                }
+                (None, Some(query)) => {
+                    locals.queries.insert(name, query);
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Where the first call of a chain begins.
+    fn base_of(&self, expr: &Expr) -> Option<usize> {
+        match base(expr) {
+            Expr::Call(call) => Some(call.span().byte_range().start),
+            Expr::Macro(call) => Some(call.span().byte_range().start),
+            _ => None,
+        }
+    }
+}
+
+fn written(text: &Text) -> Vec<String> {
+    match text {
+        Text::Literal(literal) => vec![literal.value.clone(), String::new()],
+        Text::Made { parts, .. } => parts.clone(),
+        _ => vec![String::new(), String::new()],
+    }
+}
