@@ -12,7 +12,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{run, stderr, stdout};
+use common::{Folder, run, stderr, stdout};
 use serde_json::Value;
 
 fn fixture(name: &str) -> PathBuf {
@@ -202,4 +202,174 @@ fn the_report_of_a_project() {
         "",
     );
     insta::assert_snapshot!(stdout(&output));
+}
+
+/// Puts the table of a project under a policy.
+const PROTECT: &str = "ALTER TABLE customers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE customers FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON customers USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));
+";
+
+/// A project of one file, with a table of customers.
+fn project(name: &str, main: &str) -> Folder {
+    Folder::new(name)
+        .with(
+            "Cargo.toml",
+            "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\nsqlx = \"0.9\"\nrmcp = \"3\"\n[workspace]\n",
+        )
+        .with(
+            "migrations/0001_init.sql",
+            "CREATE TABLE customers (tenant_id uuid NOT NULL, name text NOT NULL);\n",
+        )
+        .with("src/main.rs", main)
+}
+
+/// Verdict and code of everything that is told of `src/main.rs`.
+fn told_of(name: &str, main: &str) -> Vec<String> {
+    let folder = project(name, main);
+    let report = check(&folder.0, &[]);
+    let findings = report["findings"].as_array().unwrap().iter();
+    let mut told: Vec<String> = findings
+        .filter(|finding| finding["place"]["name"] == "src/main.rs")
+        .map(|finding| {
+            let verdict = match finding["verdict"].as_str().unwrap() {
+                "finding" => "found",
+                _ => "review",
+            };
+            format!("{verdict} {}", finding["code"].as_str().unwrap())
+        })
+        .collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn what_hides_a_statement_is_told() {
+    let cases = [
+        ("include!(\"generated.rs\"); fn main() {}", "review W1260"),
+        (
+            "macro_rules! wipe { ($t:literal) => { sqlx::query(concat!(\"DELETE FROM \", $t)) } } fn main() {}",
+            "review W1260",
+        ),
+        (
+            "fn main() { html! { <p>sqlx::query(\"DELETE FROM customers\")</p> } }",
+            "review W1260",
+        ),
+        (
+            "fn all(sql: &'static str) { sqlx::query(sql); } fn main() {}",
+            "review W1260",
+        ),
+        (
+            "fn main() { helper(\"DELETE FROM customers WHERE tenant_id = 'a'\"); }",
+            "review W0501",
+        ),
+    ];
+    for (index, (main, expected)) in cases.iter().enumerate() {
+        let told = told_of(&format!("hidden-{index}"), main);
+        assert!(told.contains(&(*expected).to_owned()), "{main}: {told:?}");
+    }
+}
+
+#[test]
+fn a_statement_is_seen_however_it_is_sent() {
+    let leak = "UPDATE customers SET name = 'x' WHERE tenant_id = '0198'";
+    let cases = [
+        format!(
+            "use sqlx as db; async fn f(p: &db::PgPool) {{ db::query(\"{leak}\").execute(p).await; }} fn main() {{}}"
+        ),
+        format!(
+            "use sqlx::query as q; async fn f(p: &sqlx::PgPool) {{ q(\"{leak}\").execute(p).await; }} fn main() {{}}"
+        ),
+        format!(
+            "use sqlx::*; async fn f(p: &PgPool) {{ query(\"{leak}\").execute(p).await; }} fn main() {{}}"
+        ),
+        format!(
+            "mod a {{ pub use sqlx::query as run; }} async fn f(p: &sqlx::PgPool) {{ a::run(\"{leak}\").execute(p).await; }} fn main() {{}}"
+        ),
+        format!(
+            "async fn f(p: &sqlx::PgPool) {{ sqlx::query!(\"{leak}\").execute(p).await; }} fn main() {{}}"
+        ),
+        format!(
+            "async fn f(p: &sqlx::PgPool) {{ sqlx::Executor::execute(p, \"{leak}\").await; }} fn main() {{}}"
+        ),
+        format!("async fn f(p: &sqlx::PgPool) {{ p.execute(\"{leak}\").await; }} fn main() {{}}"),
+        format!(
+            "const Q: &str = \"{leak}\"; async fn f(p: &sqlx::PgPool) {{ sqlx::query(Q).execute(p).await; }} fn main() {{}}"
+        ),
+        format!(
+            "async fn f(p: &sqlx::PgPool) {{ let q = \"{leak}\"; tokio::select! {{ _ = sqlx::query(q).execute(p) => {{}}, else => {{}} }} }} fn main() {{}}"
+        ),
+        format!(
+            "async fn f(p: &sqlx::PgPool, x: bool) {{ let q = if x {{ \"{leak}\" }} else {{ \"SELECT 1\" }}; sqlx::query(q).execute(p).await; }} fn main() {{}}"
+        ),
+        format!(
+            "async fn f(p: &sqlx::PgPool) {{ vec![sqlx::query(\"{leak}\").execute(p).await]; }} fn main() {{}}"
+        ),
+        format!(
+            "async fn f(p: &sqlx::PgPool) {{ sqlx::raw_sql(\"SELECT 1; {leak}\").execute(p).await; }} fn main() {{}}"
+        ),
+    ];
+    for (index, main) in cases.iter().enumerate() {
+        let told = told_of(&format!("sent-{index}"), main);
+        let seen = told
+            .iter()
+            .any(|it| it.ends_with("W0501") || it.ends_with("W0202"));
+        assert!(seen, "{main}: {told:?}");
+    }
+}
+
+#[test]
+fn a_file_that_does_not_parse_is_told_and_the_rest_goes_on() {
+    let main = "mod broken;\nasync fn f(p: &sqlx::PgPool) { p.execute(\"SET app.tenant_id = 'a'\").await; }\nfn main() {}";
+    let folder = project("broken", main)
+        .with("migrations/0002_protect.sql", PROTECT)
+        .with("src/broken.rs", "pub fn half( {\n");
+    let report = check(&folder.0, &[]);
+    assert_eq!(placed(&report, "finding"), ["src/main.rs:2 W1220"]);
+    assert!(placed(&report, "needs review").contains(&"src/broken.rs:1 W1261".to_owned()));
+    assert_eq!(run(&folder.0, &["check"], "").status.code(), Some(1));
+    assert_eq!(
+        run(&folder.0, &["check", "-p", "other"], "").status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn suppressions_baselines_and_rules_are_those_of_every_command() {
+    let main = "async fn f(p: &sqlx::PgPool) { p.execute(\"SET app.tenant_id = 'a'\").await; }\nfn main() {}";
+    let folder = project("manners", main).with("migrations/0002_protect.sql", PROTECT);
+    let status = |args: &[&str]| run(&folder.0, args, "").status.code();
+    assert_eq!(status(&["check"]), Some(1));
+    assert_eq!(status(&["check", "--allow", "W1220"]), Some(0));
+    assert_eq!(
+        status(&["check", "--allow", "W1220", "--deny", "W1260"]),
+        Some(1)
+    );
+    assert_eq!(status(&["check", "--write-baseline", "base.json"]), Some(0));
+    assert_eq!(status(&["check", "--baseline", "base.json"]), Some(0));
+    let folder = folder.with(
+        "watertight-suppressions.toml",
+        "[[suppress]]\ncode = \"W1220\"\nat = \"src/*\"\nreason = \"one tenant has the whole server\"\n",
+    );
+    assert_eq!(run(&folder.0, &["check"], "").status.code(), Some(0));
+    let output = run(&folder.0, &["check", "--format", "sarif"], "");
+    let sarif: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let found = results.iter().find(|it| it["ruleId"] == "W1220").unwrap();
+    let region = &found["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(
+        (
+            region["startLine"].as_u64(),
+            region["startColumn"].as_u64(),
+            region["endColumn"].as_u64()
+        ),
+        (Some(1), Some(42), Some(67))
+    );
+    for format in ["github", "junit", "markdown", "json", "text"] {
+        let output = run(&folder.0, &["check", "--format", format], "");
+        assert!(
+            output.status.success() && !output.stdout.is_empty(),
+            "{format}"
+        );
+    }
 }

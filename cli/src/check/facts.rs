@@ -322,6 +322,8 @@ pub(crate) struct Judged {
     pub(crate) function: String,
     pub(crate) span: Span,
     pub(crate) verdict: Verdict,
+    /// Whether a `*` brings the tenant column along, in rows that no client is given.
+    pub(crate) carries: bool,
     pub(crate) test: bool,
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn judged(
                 function: call.path.join("::"),
                 span: if span.is_empty() { place.clone() } else { span },
                 verdict: Verdict::Refused(error.to_string()),
+                carries: false,
                 test,
             });
         }
@@ -53,6 +54,9 @@ pub(crate) fn judged(
                 except("returns_tenant", reason);
             }
             if let Some(proof) = &one.proof {
+                let mut columns = proof.columns.iter().flatten();
+                let carries = one.returns_tenant.is_none()
+                    && columns.any(|column| column.star && column.from_tenant);
                 judged.push(Judged {
                     function: name,
                     span: place.clone(),
@@ -60,6 +64,7 @@ pub(crate) fn judged(
                         Grade::Rls => "row-level security",
                         Grade::Predicate => "its own filter",
                     }),
+                    carries,
                     test,
                 });
             }

@@ -22,7 +22,7 @@ use super::weigh::CERTAIN;
 const TRIES: usize = 24;
 
 /// What was answered: by the catalog, the text, and the parameters that are likely the tenant.
-pub(super) type Answers = HashMap<(*const Catalog, String, Vec<u32>), Outcome>;
+pub(super) type Answers = HashMap<(*const Catalog, String, Vec<Vec<u32>>), Outcome>;
 
 /// What the prover says of a text.
 #[derive(Clone, Debug)]
@@ -37,39 +37,38 @@ pub(super) enum Outcome {
     Refused(Vec<Diagnostic>),
 }
 
-/// The parameters that are bound to something called like a tenant.
-pub(super) fn likely(schema: &Schema, binds: Option<&[Bind]>) -> Vec<u32> {
-    let mut found = Vec::new();
+/// The parameters that are bound to something called like a tenant: those of one expression together,
+/// because two expressions may be two tenants.
+pub(super) fn likely(schema: &Schema, binds: Option<&[Bind]>) -> Vec<Vec<u32>> {
+    let mut found: Vec<(&[String], Vec<u32>)> = Vec::new();
     for (at, bind) in binds.unwrap_or_default().iter().enumerate() {
         let named = bind
             .names
             .iter()
             .any(|name| classify(name, &schema.extra).is_some_and(|it| it.tier == Tier::First));
-        if named && let Ok(number) = u32::try_from(at + 1) {
-            found.push(number);
+        let Some(number) = u32::try_from(at + 1).ok().filter(|_| named) else {
+            continue;
+        };
+        match found.iter_mut().find(|(names, _)| *names == bind.names) {
+            Some((_, numbers)) => numbers.push(number),
+            None => found.push((&bind.names, vec![number])),
         }
     }
-    found
+    found.into_iter().map(|(_, numbers)| numbers).collect()
 }
 
 /// Asks the prover, first as the text is, then with parameters as the tenant.
-pub(super) fn judge(schema: &Schema, sql: &str, likely: &[u32]) -> Outcome {
+pub(super) fn judge(schema: &Schema, sql: &str, likely: &[Vec<u32>]) -> Outcome {
     let numbers = numbers(sql);
     let mut sets: Vec<Vec<u32>> = vec![Vec::new()];
-    let named: Vec<u32> = likely
-        .iter()
-        .filter(|it| numbers.contains(it))
-        .copied()
-        .collect();
-    if !named.is_empty() {
-        sets.push(named.clone());
+    for group in likely {
+        let named = group.iter().filter(|it| numbers.contains(it));
+        sets.push(named.copied().collect());
     }
-    sets.extend(
-        numbers
-            .iter()
-            .map(|number| vec![*number])
-            .filter(|it| *it != named),
-    );
+    let named = sets.get(1).cloned().unwrap_or_default();
+    sets.extend(numbers.iter().map(|number| vec![*number]));
+    let mut tried: HashSet<Vec<u32>> = HashSet::new();
+    sets.retain(|set| tried.insert(set.clone()));
     let mut best: Option<Vec<Diagnostic>> = None;
     for tenant in sets.into_iter().take(TRIES) {
         match ask(schema, sql, &tenant) {
@@ -137,18 +136,26 @@ fn relevant(schema: &Schema, sql: &str, problems: Vec<Diagnostic>) -> Vec<Diagno
     }
     let kept = problems.into_iter().filter(|problem| match problem.code {
         Code::UNDECLARED | Code::GLOBAL_WRITE => {
+            // The table of the tenants themselves, or one that belongs to them.
             let name = problem
                 .span
                 .clone()
                 .and_then(|span| sql.get(span))
                 .unwrap_or_default();
-            belongs_to_tenants(&schema.catalog, name)
+            lists_tenants(schema, name) || belongs_to_tenants(&schema.catalog, name)
         }
         // Without migrations no table is known; that is told once.
         Code::UNKNOWN_RELATION | Code::UNKNOWN_COLUMN => schema.known,
         _ => true,
     });
     kept.collect()
+}
+
+/// Whether a table is called like what it would hold: the tenants.
+pub(super) fn lists_tenants(schema: &Schema, name: &str) -> bool {
+    let bare = name.rsplit('.').next().unwrap_or(name);
+    let bare = bare.split_whitespace().next().unwrap_or_default();
+    classify(bare.trim_matches('"'), &schema.extra).is_some_and(|it| it.tier == Tier::First)
 }
 
 /// Whether a table without a tenant column refers to one that has it.

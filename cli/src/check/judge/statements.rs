@@ -15,7 +15,7 @@ use super::super::extract::TAKES_SQL;
 use super::super::facts::{Executor, FileFacts, Hook, Judged, Statement, Text, Verdict as Said};
 use super::super::literal::is_sql;
 use super::super::schema::Schema;
-use super::ask::{Answers, Outcome, judge, likely};
+use super::ask::{Answers, Outcome, judge, likely, lists_tenants};
 use super::origin::Callers;
 use super::setting::GAP;
 use super::texts::{Candidate, Resolved};
@@ -298,7 +298,7 @@ impl Judge<'_> {
                         "row-level security confines it to the tenant".to_owned()
                     }
                     ([], true, Grade::Predicate) => "it filters by the tenant's setting".to_owned(),
-                    ([], false, _) => "it reaches no row of a tenant".to_owned(),
+                    ([], false, _) => "no table in it has the tenant column".to_owned(),
                     (numbers, ..) => {
                         let shown: Vec<String> =
                             numbers.iter().map(|it| format!("`${it}`")).collect();
@@ -345,6 +345,18 @@ impl Judge<'_> {
         match &judged.verdict {
             Said::Proved(by) => {
                 self.clear(super::at(file, &judged.span), format!("proved, by {by}"));
+                if judged.carries {
+                    let told = finding(
+                        Code::RETURNS_TENANT,
+                        file,
+                        &judged.span,
+                        "`*` brings the tenant column along, in a row that no client is given",
+                    )
+                    .help("name the columns")
+                    .level(Level::Low)
+                    .about(judged.function.clone());
+                    self.found(told.review());
+                }
             }
             Said::Refused(text) => {
                 let code = text
@@ -413,6 +425,14 @@ impl Placed<'_> {
             Some(_) => told.note(format!("it is sent in {}", self.file.shown)),
             None => told,
         };
+        let span = problem.span.clone().unwrap_or_default();
+        let name = text.get(span).unwrap_or_default();
+        if told.code == Code::UNDECLARED && !schema.configured && lists_tenants(schema, name) {
+            return told
+                .note("it lists the tenants themselves: whether this row is the session's own can't be told")
+                .level(Level::Low)
+                .review();
+        }
         weighed(schema, told, self.taken)
     }
 }
