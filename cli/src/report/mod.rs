@@ -23,7 +23,7 @@ use model::State;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode> {
     let workspace = Workspace::read(args.manifest_path.as_deref(), &args.package)?;
-    let collected = collect(&workspace)?;
+    let collected = collect(&workspace, None)?;
     let mut document = gather::document(&workspace, &collected, manners::today());
     if !args.package.is_empty() {
         document.title = args.package.join(", ");
