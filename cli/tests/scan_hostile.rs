@@ -316,6 +316,50 @@ fn an_error_tells_what_exists() {
 }
 
 #[test]
+fn a_server_without_any_filter_is_never_called_clear() {
+    let requests = AtomicUsize::new(0);
+    let url = serve(move |request| {
+        if request.token.is_empty() {
+            return response("401 Unauthorized", "", "");
+        }
+        let all = [ids(FIRST), ids(OTHER)].concat();
+        // Differs from call to call, as a trace does.
+        let trace = format!(
+            "trace-{:08x}",
+            77_777 * requests.fetch_add(1, Ordering::Relaxed)
+        );
+        match request.method.as_str() {
+            "server/discover" => request.discovered(),
+            "tools/list" => request.tools(
+                &[("list_notes", &[], true), ("get_note", &["note_id"], true)],
+                json!({}),
+            ),
+            "tools/call" if request.tool() == "list_notes" => {
+                let rows: Vec<Value> = all.iter().map(|id| json!({ "id": id })).collect();
+                request.text(&json!({ "trace": trace, "rows": rows }).to_string())
+            }
+            "tools/call" => match all.iter().find(|it| **it == request.argument("note_id")) {
+                Some(id) => request.text(&format!("{trace} the file NK-{}-99 is here", &id[32..])),
+                None => request.failure("not found"),
+            },
+            _ => request.error("no"),
+        }
+    });
+    let report = told(&url, &[]);
+    assert!(
+        has(&report, "W1312", "list_notes", "needs review"),
+        "{report:#}"
+    );
+    let clear = report["clear"].as_array().unwrap();
+    for clear in clear.iter().filter(|it| it["place"]["kind"] == "tool") {
+        assert_eq!(
+            clear["reason"], "no argument of it names a tenant",
+            "{report:#}"
+        );
+    }
+}
+
+#[test]
 fn a_scan_goes_on_where_a_limit_ended_it() {
     let url = serve(telling);
     let folder = Folder::new("scan-state");

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
-use watertight_analysis::words::{Extra, classify};
+use watertight_analysis::words::{Extra, Tier, classify};
 
 use super::args::Who;
 use super::shown::keep_secret;
@@ -65,6 +65,16 @@ pub(crate) fn identities(who: &Who, extra: &Extra) -> Result<(Identity, Option<I
     if other.headers == first.headers && other.env == first.env {
         bail!(
             "the two identities are the same: give the token of a user of another tenant as --other-token-env"
+        );
+    }
+    let tenant = first.marks.iter().find(|mark| {
+        classify(&mark.what, extra).is_some_and(|it| it.tier == Tier::First)
+            && other.marks.contains(mark)
+    });
+    if let Some(mark) = tenant {
+        bail!(
+            "both tokens have the same `{}`: the second identity has to be of another tenant",
+            mark.what
         );
     }
     let (mut first, mut other) = (first, other);
@@ -209,17 +219,22 @@ mod tests {
 
     #[test]
     fn claims_that_both_have_are_of_neither() {
-        let acme = jwt(
-            r#"{"iss":"https://id.example","sub":"amy@acme.example","org_id":"org-acme","scope":"read"}"#,
-        );
-        let bolt =
-            jwt(r#"{"iss":"https://id.example","sub":"bob@bolt.example","org_id":"org-acme"}"#);
+        let acme = jwt(r#"{"iss":"https://id.example","sub":"amy@acme.example","upn":"service"}"#);
+        let bolt = jwt(r#"{"iss":"https://id.example","sub":"bob@bolt.example","upn":"service"}"#);
         let (first, other) = identities(&who(&acme, &bolt), &Extra::default()).unwrap();
         let texts = |identity: &Identity| -> Vec<String> {
             identity.marks.iter().map(|it| it.text.clone()).collect()
         };
         assert_eq!(texts(&first), ["amy@acme.example"]);
         assert_eq!(texts(&other.unwrap()), ["bob@bolt.example"]);
+    }
+
+    #[test]
+    fn two_users_of_one_tenant_are_refused() {
+        let amy = jwt(r#"{"sub":"amy@acme.example","org_id":"org-acme"}"#);
+        let bob = jwt(r#"{"sub":"bob@acme.example","org_id":"org-acme"}"#);
+        let error = identities(&who(&amy, &bob), &Extra::default());
+        assert!(error.err().unwrap().to_string().contains("`org_id`"));
     }
 
     #[test]

@@ -109,8 +109,8 @@ impl Scene<'_> {
             .memory(side)
             .first(&question.ask)
             .map(|it| it.content.clone());
-        let equal = owners.is_some_and(|owners| owners == seen.content)
-            && !seen.is_empty()
+        let same = owners.is_some_and(|owners| owners == seen.content) && !seen.is_empty();
+        let equal = same
             && (nothing.content.is_err() || nothing.is_empty())
             && !self.knows(other, &question.with.1);
         // A short number may be the other's own as well, and a sentence everybody's.
@@ -118,15 +118,19 @@ impl Scene<'_> {
         let strong = |leaked: &Atoms| leaked.values().any(|it| *it == Strength::Strong);
         let enough = |leaked: &Atoms| strong(leaked) || (distinct && telling(leaked));
         if !(enough(&leaked) || equal && distinct) {
-            if leaked.is_empty() {
-                self.out.held(
-                    question.ask.place(),
-                    "asked for the other's objects, it shows nothing of them",
-                );
+            let place = question.ask.place();
+            let both = common(&self.memory(side).stable(&question.ask), &seen.atoms);
+            if !leaked.is_empty() {
+                let why = "too little in the answers tells the identities apart";
+                self.out.unseen(why, place.to_string());
+            } else if equal || strong(&both) || same {
+                // Shared, or shown to everybody elsewhere too: nothing is shown of isolation here.
+                let why = "what it shows the other is what both are shown elsewhere";
+                self.out.unseen(why, place.to_string());
             } else {
-                self.out.unseen(
-                    "too little in the answers tells the identities apart",
-                    question.ask.place().to_string(),
+                self.out.held(
+                    place,
+                    "asked for the other's objects, it shows nothing of them",
                 );
             }
             return Ok(());

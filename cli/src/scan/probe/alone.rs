@@ -194,14 +194,28 @@ impl Scene<'_> {
                 );
                 continue;
             }
-            let same = one == two || (!a.atoms.is_empty() && a.atoms == b.atoms);
+            // What changes from call to call tells nobody apart.
+            let (mine, theirs) = (self.memory(0).stable(&ask), self.memory(1).stable(&ask));
+            let same = one == two || (!mine.is_empty() && mine == theirs);
             if !same {
-                // Something differs, and none of it is the other's: `mixed` and `across` say more.
-                if common(&a.atoms, &self.private(1)).is_empty()
+                let place = ask.place();
+                let shared: Atoms = common(&mine, &theirs);
+                if mine.is_empty() || theirs.is_empty() {
+                    self.out.unseen(
+                        "its answer is empty for one identity, or holds nothing that tells them apart",
+                        place.to_string(),
+                    );
+                } else if identifying(&shared) {
+                    self.out.unseen(
+                        "a part of its answer, ids or addresses among it, is the same for both",
+                        place.to_string(),
+                    );
+                } else if common(&a.atoms, &self.private(1)).is_empty()
                     && common(&b.atoms, &self.private(0)).is_empty()
                 {
+                    // `mixed` and `across` say more.
                     self.out
-                        .held(ask.place(), "each identity gets an answer of its own");
+                        .held(place, "each identity gets an answer of its own");
                 }
             } else if rows(one) || identifying(&a.atoms) {
                 let message = "two identities of different tenants get the same rows".to_owned();
