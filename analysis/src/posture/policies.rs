@@ -224,6 +224,18 @@ fn describe(
                 "lets every tenant's rows through: it does not look at the session's tenant".to_owned()
             },
         ),
+        // Rows that all may read are often meant to be.
+        Shape::Constant(tenant) if fault.commands == [Command::Select] => finding(
+            Code::POLICY_OPEN,
+            format!("shows the rows of the tenant `{tenant}` to every tenant"),
+        )
+        .level(Level::Medium)
+        .review()
+        .help("if they are meant for all, a table of their own that is declared global says so; or suppress this with the reason"),
+        Shape::Constant(tenant) => finding(
+            Code::POLICY_OPEN,
+            format!("lets every tenant at the rows of the tenant `{tenant}`"),
+        ),
         Shape::FailsOpen => finding(
             Code::POLICY_FAILS_OPEN,
             "lets every tenant's rows through where no tenant is set".to_owned(),

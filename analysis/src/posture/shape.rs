@@ -27,11 +27,13 @@ pub(super) enum Shape {
     ByRole,
     /// It compares with another setting: its name.
     OtherSetting(String),
+    /// It compares the tenant with one that is written there: which.
+    Constant(String),
     /// None of these.
     Unknown,
 }
 
-const PATTERN_OPERATORS: &[&str] = &["~~", "~~*", "~", "~*", "^@", "%", "<%", "<<%", "@@"];
+const PATTERN_OPERATORS: &[&str] = &["~~", "~~*", "~", "~*", "^@", "<%", "<<%", "@@"];
 const TEXT_FUNCTIONS: &[&str] = &[
     "position",
     "strpos",
@@ -121,7 +123,7 @@ fn is_current_setting(name: &Name) -> bool {
 
 fn literal(expr: &Expr) -> Option<String> {
     match &expr.kind {
-        ExprKind::Literal(Literal::String(text)) => Some(text.clone()),
+        ExprKind::Literal(Literal::String(text) | Literal::Number(text)) => Some(text.clone()),
         ExprKind::Cast { expr, .. } => literal(expr),
         _ => None,
     }
@@ -162,7 +164,10 @@ fn of(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
         .any(|name| catalog.defines_function(name));
     let session = !parts.settings.is_empty() || own_function || platform(&found);
     if !session {
-        return Shape::Open;
+        return match constant(expr, &parts.tenant) {
+            Some(tenant) => Shape::Constant(tenant),
+            None => Shape::Open,
+        };
     }
     if let Some(function) = any(&found.functions, TEXT_FUNCTIONS) {
         return Shape::Pattern(function.to_owned());
@@ -179,6 +184,25 @@ fn of(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
     match parts.settings.first() {
         Some(other) if !tenants => Shape::OtherSetting(other.clone()),
         _ => Shape::Unknown,
+    }
+}
+
+/// The tenant that an expression asks for by its name.
+fn constant(expr: &Expr, tenant: &str) -> Option<String> {
+    let ExprKind::Operator {
+        name,
+        left: Some(left),
+        right,
+    } = &expr.kind
+    else {
+        return None;
+    };
+    let is_tenant = |expr: &Expr| matches!(&expr.kind, ExprKind::Column(parts) if parts.last().is_some_and(|last| last == tenant));
+    let equals = name.parts.last().is_some_and(|last| last == "=");
+    match (is_tenant(left), is_tenant(right)) {
+        (true, false) if equals => literal(right),
+        (false, true) if equals => literal(left),
+        _ => None,
     }
 }
 

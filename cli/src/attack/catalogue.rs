@@ -34,6 +34,7 @@ pub(super) enum Tenant {
     Pattern,
     List,
     OtherCase,
+    Longer,
     Other,
     OtherFirst,
 }

@@ -365,6 +365,7 @@ impl Replay<'_> {
             Session::Empty => (Some(String::new()), None),
             Session::Pattern => (Some("%".to_owned()), None),
             Session::List => (Some(format!("{},{}", a.id, b.id)), None),
+            Session::Longer => (Some(format!("{}-2", b.id)), None),
             Session::OtherCase => (Some(b.id.to_uppercase()), None),
             Session::OtherFirst => (Some(b.id.clone()), Some(a.id.clone())),
         }
