@@ -6,6 +6,7 @@
 mod args;
 #[cfg(feature = "database")]
 mod attack;
+#[cfg(feature = "database")]
 mod audit;
 mod catalog;
 mod check;

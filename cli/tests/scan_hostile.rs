@@ -141,6 +141,14 @@ fn nothing_of_the_server_reaches_a_terminal_and_no_secret_a_report() {
 }
 
 #[test]
+fn help_teaches() {
+    let help = stdout(&scan("--help", &[]));
+    for text in ["--other-token-env", "--allow-tool", "W1320", "Exit status"] {
+        assert!(help.contains(text), "{text}: {help}");
+    }
+}
+
+#[test]
 fn a_report_for_people() {
     let url = serve(leaking);
     let output = scan(&url, &BOTH);
