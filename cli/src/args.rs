@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::paint::Color;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Proves that SQL statements stay within one tenant, from the migrations alone.
@@ -11,6 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cargo watertight", bin_name = "cargo watertight", version)]
 pub(crate) struct Cli {
+    /// When there are colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -211,9 +215,6 @@ pub(crate) struct InitArgs {
     /// Write the files that are not there yet
     #[arg(long)]
     pub(crate) write: bool,
-    /// When there are colours
-    #[arg(long, value_enum, default_value_t = crate::paint::Color::Auto)]
-    pub(crate) color: crate::paint::Color,
 }
 
 #[derive(Debug, Args)]

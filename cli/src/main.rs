@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         arguments.remove(1);
     }
     let cli = Cli::parse_from(arguments);
+    paint::Paint::choose(cli.color);
     let result = match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Prove(args) => prove::run(&args),

@@ -17,7 +17,7 @@ use watertight_analysis::Code;
 use watertight_analysis::finding::{Finding, Place, sort};
 
 use crate::output::{Format, Report};
-use crate::paint::{Color, Paint};
+use crate::paint::Paint;
 use crate::project;
 
 /// The file of suppressions, beside the configuration.
@@ -30,9 +30,6 @@ pub(crate) struct Manners {
     /// What the output is
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// When there are colours
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    pub(crate) color: Color,
     /// Fail on this rule even where it only needs a low review; repeat it for several
     #[arg(long, value_name = "CODE", value_parser = code)]
     pub(crate) deny: Vec<Code>,
@@ -103,7 +100,7 @@ impl Manners {
         }
         sort(&mut report.findings);
         let mut out = std::io::stdout().lock();
-        report.write(&mut out, self.format, Paint::chosen(self.color))?;
+        report.write(&mut out, self.format, Paint::stdout())?;
         out.flush()?;
         let fails = |finding: &Finding| finding.fails() || self.deny.contains(&finding.code);
         let fails = self.write_baseline.is_none() && report.findings.iter().any(fails);

@@ -1,8 +1,12 @@
 //! Colours: only on a terminal, and not where `NO_COLOR` is set.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
+
+/// What the command line said.
+static CHOSEN: OnceLock<Color> = OnceLock::new();
 
 /// When there are colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -23,18 +27,29 @@ pub(crate) struct Paint {
 }
 
 impl Paint {
-    /// For standard output.
+    /// Says once, for the whole run, when there are colours.
+    pub(crate) fn choose(color: Color) {
+        // A second choice has no effect: there is one command line.
+        let _ = CHOSEN.set(color);
+    }
+
+    /// For standard output, as the command line said.
     pub(crate) fn stdout() -> Self {
+        Self::chosen(CHOSEN.get().copied().unwrap_or_default())
+    }
+
+    /// On a terminal, where nothing says otherwise.
+    fn automatic() -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             on: !plain && std::io::stdout().is_terminal(),
         }
     }
 
-    /// For standard output, as the command line says.
+    /// As chosen.
     pub(crate) fn chosen(color: Color) -> Self {
         match color {
-            Color::Auto => Self::stdout(),
+            Color::Auto => Self::automatic(),
             Color::Always => Self { on: true },
             Color::Never => Self { on: false },
         }

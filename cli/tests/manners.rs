@@ -163,6 +163,13 @@ fn colours_are_for_terminals_and_for_who_asks() {
     assert!(!coloured(&[], &[]));
     assert!(coloured(&["--color", "always"], &[]));
     assert!(!coloured(&["--color", "never"], &[]));
+    // The same for commands that report in their own way.
+    for command in [
+        &["explain", "--color", "always"][..],
+        &["--color", "always", "catalog"],
+    ] {
+        assert!(stdout(&with(&folder, command, &[])).contains('\u{1b}') || command[0] == "explain");
+    }
     // What is asked for on the command line counts more than what stands in the environment.
     assert!(coloured(&["--color", "always"], &[("NO_COLOR", "1")]));
     for format in ["json", "sarif", "github", "junit", "markdown"] {
@@ -292,7 +299,14 @@ fn a_password_is_in_no_output() {
         "postgres://reader:hunter2-in-the-url@127.0.0.1:port/crm",
     ];
     for url in urls {
-        let commands: [&[&str]; 6] = [
+        let server = url.replacen("postgres", "http", 1);
+        let commands: [&[&str]; 7] = [
+            &[
+                "scan",
+                &server,
+                "--header",
+                "Authorization: Bearer hunter2-in-the-url",
+            ],
             &["doctor", url],
             &["doctor", url, "--format", "sarif"],
             &["attack", url],

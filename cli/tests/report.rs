@@ -260,3 +260,46 @@ fn a_browser_shows_it_and_has_nothing_to_complain_of() {
     let (_, log) = browse(&page, &["--dump-dom"]).unwrap();
     assert!(log.contains("CONSOLE"), "{log}");
 }
+
+/// With a live database, what `doctor` finds there stands beside the rest, and the password does not.
+#[cfg(feature = "database")]
+#[tokio::test]
+async fn a_live_database_is_a_part_of_it() {
+    let folder = hostile("live");
+    let devdb = watertight_devdb::DevDb::start().await.unwrap();
+    let database = devdb.database().await.unwrap();
+    let migration = std::fs::read_to_string(folder.0.join("migrations/0001_init.sql")).unwrap();
+    database.execute_as_owner(&migration).await.unwrap();
+    database
+        .execute_as_owner(
+            "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; GRANT SELECT ON notes TO app",
+        )
+        .await
+        .unwrap();
+    let url = database.admin_url();
+    let report = json(&folder.0, &["--database-url", url, "--role", "app"], 1);
+    let live = &report["database"];
+    assert_eq!(live["state"], "bad", "{live:#}");
+    assert!(
+        live["about"].to_string().contains("application role"),
+        "{live:#}"
+    );
+    let findings = report["findings"].as_array().unwrap();
+    let not_forced = findings.iter().find(|it| it["code"] == "W1012").unwrap();
+    assert_eq!(not_forced["source"], "doctor");
+    let output = run(
+        &folder.0,
+        &["report", "--database-url", url, "--role", "app"],
+        "",
+    );
+    let page = stdout(&output);
+    assert!(
+        page.contains("row-level security of <code>public.notes</code> is enabled but not forced"),
+        "{page}"
+    );
+    let password = url.split(['@', ':']).nth(2).unwrap();
+    assert!(
+        password.len() > 8 && !page.contains(password),
+        "the password is on the page"
+    );
+}

@@ -70,7 +70,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<ExitCode> {
     let plan = plan::plan(&config, &found.migrations);
     let files = files(&found, &config, &why, &plan, &roles)?;
     let mut out = std::io::stdout().lock();
-    let paint = Paint::chosen(args.color);
+    let paint = Paint::stdout();
     summary(&mut out, paint, &config, &why, &plan)?;
     for file in &files {
         if args.write {
