@@ -34,11 +34,12 @@ impl Pace {
         Self {
             calls: AtomicU64::new(0),
             max_calls: limits.max_calls,
-            end: now + Duration::from_secs(limits.max_time),
+            // A year is without end, and an instant that can't be told would be a panic.
+            end: now + Duration::from_secs(limits.max_time.min(31_536_000)),
             each,
             ahead: each * burst,
             next: Mutex::new(now),
-            timeout: Duration::from_secs(limits.timeout.max(1)),
+            timeout: Duration::from_secs(limits.timeout.clamp(1, 86_400)),
             max_bytes: limits.max_bytes.max(1024),
         }
     }
