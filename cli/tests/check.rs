@@ -373,3 +373,34 @@ fn suppressions_baselines_and_rules_are_those_of_every_command() {
         );
     }
 }
+
+#[test]
+fn what_macros_make_is_seen_in_the_expansion() {
+    // A crate without dependencies, so that it builds anywhere: what is called sqlx is.
+    let folder = Folder::new("expanded")
+        .with(
+            "Cargo.toml",
+            "[package]\nname = \"made\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n",
+        )
+        .with(
+            "migrations/0001_init.sql",
+            "CREATE TABLE customers (tenant_id uuid NOT NULL, name text NOT NULL);\n",
+        )
+        .with(
+            "src/main.rs",
+            "mod sqlx { pub fn query(sql: &str) -> usize { sql.len() } }
+macro_rules! wipe { ($name:ident, $sql:literal) => { fn $name() -> usize { crate::sqlx::query($sql) } } }
+wipe!(all, \"DELETE FROM customers\");
+fn main() { all(); }
+",
+        );
+    let told = |args: &[&str]| {
+        let report = check(&folder.0, args);
+        let findings = report["findings"].as_array().unwrap().clone();
+        findings
+            .iter()
+            .any(|it| it["code"] == "W0202" && it["place"]["name"] == "made (expanded)")
+    };
+    assert!(!told(&[]));
+    assert!(told(&["--expanded"]));
+}
