@@ -9,7 +9,7 @@ use watertight_analysis::finding::{Finding, Level, Place, Verdict, rule};
 
 use super::map::{self, Function};
 use super::model::{
-    Database, Document, Exception, Fact, State, Statement, Table, Told, Tool, Unseen, VERSION,
+    Document, Exception, Fact, State, Statement, Table, Told, Tool, Unseen, VERSION,
 };
 use crate::lock::collect::Collected;
 use crate::lock::model::Lock;
@@ -396,7 +396,7 @@ pub(super) fn database(document: &mut Document, report: &Report) {
     };
     let about = report.about.iter();
     let clear = report.clear.iter();
-    document.database = Some(Database {
+    document.database = Some(super::model::Database {
         state: State::Good,
         about: about
             .map(|(name, value)| fact((*name).to_owned(), value.clone()))

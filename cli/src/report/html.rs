@@ -5,7 +5,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::model::{Document, Fact, State, Statement, Table, Told, Tool};
+use super::evidence;
+use super::model::{Document, State, Statement, Told, Tool};
 use super::page::Page;
 
 const STYLE: &str = include_str!("style.css");
@@ -27,19 +28,19 @@ pub(super) fn page(document: &Document) -> String {
     attention(&mut page, document);
     map(&mut page, document);
     findings(&mut page, document);
-    tables(&mut page, document);
-    exceptions(&mut page, document);
-    database(&mut page, document);
-    audit(&mut page, document);
-    unseen(&mut page, document);
-    versions(&mut page, document);
+    evidence::tables(&mut page, document);
+    evidence::exceptions(&mut page, document);
+    evidence::database(&mut page, document);
+    evidence::audit(&mut page, document);
+    evidence::unseen(&mut page, document);
+    evidence::versions(&mut page, document);
     page.raw("</main>\n<footer>Made by <code>cargo watertight report</code> on ")
         .text(&document.made)
         .raw(". Verdicts are those of the compiler; what this page can't see, it lists.</footer>\n</body>\n</html>\n");
     page.finish()
 }
 
-fn state(page: &mut Page, state: State) {
+pub(super) fn state(page: &mut Page, state: State) {
     // The shape tells as well as the colour, and a reader hears the word.
     page.raw(match state {
         State::Good => "<span class=\"s good\"><span class=\"v\">good</span></span>",
@@ -48,7 +49,7 @@ fn state(page: &mut Page, state: State) {
     });
 }
 
-fn class(state: State) -> &'static str {
+pub(super) fn class(state: State) -> &'static str {
     match state {
         State::Good => "good",
         State::Look => "look",
@@ -56,7 +57,7 @@ fn class(state: State) -> &'static str {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -506,138 +507,6 @@ fn finding(page: &mut Page, number: usize, told: &Told) {
             .raw("</code> tells more</p>");
     }
     page.raw("</div></details>\n");
-}
-
-fn tables(page: &mut Page, document: &Document) {
-    page.raw("<section aria-labelledby=\"tables\">\n<h2 id=\"tables\">Tables</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"tables\"><table>\n<thead><tr><th scope=\"col\">Relation</th><th scope=\"col\">Confined</th><th scope=\"col\">Row-level security</th><th scope=\"col\">Policies</th><th scope=\"col\">Statements</th></tr></thead>\n<tbody>\n");
-    for (number, table) in document.tables.iter().enumerate() {
-        table_row(page, number, table);
-    }
-    page.raw("</tbody></table></div>\n</section>\n");
-}
-
-fn table_row(page: &mut Page, number: usize, table: &Table) {
-    page.raw("<tr id=\"t")
-        .text(number)
-        .raw("\" class=\"")
-        .raw(class(table.state))
-        .raw("\"><th scope=\"row\">");
-    state(page, table.state);
-    page.raw(" <code>").text(&table.name).raw("</code>");
-    if table.kind != "table" {
-        page.raw(" <small>").text(&table.kind).raw("</small>");
-    }
-    page.raw("</th><td>").text(&table.class);
-    if !table.directive.is_empty() {
-        page.raw("<small class=\"line\">")
-            .text(&table.directive)
-            .raw("</small>");
-    }
-    page.raw("</td><td>")
-        .text(match table.rls.as_str() {
-            "forced" => "enabled and forced",
-            "enabled" => "enabled, not forced",
-            _ => "off",
-        })
-        .raw("</td><td>");
-    for policy in &table.policies {
-        let (policy, _) = policy.rsplit_once(" #").unwrap_or((policy, ""));
-        page.raw("<small class=\"line\">")
-            .text(policy)
-            .raw("</small>");
-    }
-    page.raw("</td><td class=\"number\">")
-        .text(table.used)
-        .raw("</td></tr>\n");
-}
-
-fn exceptions(page: &mut Page, document: &Document) {
-    page.raw("<section aria-labelledby=\"exceptions\">\n<h2 id=\"exceptions\">Exceptions</h2>\n");
-    if document.exceptions.is_empty() {
-        page.raw("<p class=\"fine\">None.</p>\n</section>\n");
-        return;
-    }
-    page.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"exceptions\"><table>\n<thead><tr><th scope=\"col\">What is allowed</th><th scope=\"col\">Where</th><th scope=\"col\">Why</th></tr></thead>\n<tbody>\n");
-    for exception in &document.exceptions {
-        page.raw("<tr><td>")
-            .prose(&exception.what)
-            .raw("</td><td><code>")
-            .text(&exception.place)
-            .raw("</code></td><td>")
-            .text(&exception.reason)
-            .raw("</td></tr>\n");
-    }
-    page.raw("</tbody></table></div>\n</section>\n");
-}
-
-fn facts(page: &mut Page, facts: &[Fact], states: bool) {
-    page.raw("<dl>\n");
-    for fact in facts {
-        page.raw("<div><dt>");
-        if states {
-            state(page, fact.state);
-            page.raw(" ");
-        }
-        page.text(&fact.name)
-            .raw("</dt><dd>")
-            .prose(&fact.value)
-            .raw("</dd></div>\n");
-    }
-    page.raw("</dl>\n");
-}
-
-fn database(page: &mut Page, document: &Document) {
-    page.raw("<section aria-labelledby=\"database\">\n<h2 id=\"database\">Database</h2>\n");
-    match &document.database {
-        None => {
-            page.raw("<p class=\"fine\">No live database was looked at: <code>cargo watertight report --database-url URL</code> adds what <code>doctor</code> finds there.</p>\n");
-        }
-        Some(database) => {
-            facts(page, &database.about, false);
-            page.raw("<details><summary>")
-                .text(count(database.clear.len(), "object"))
-                .raw(" that hold</summary>\n<div class=\"proof\">");
-            facts(page, &database.clear, true);
-            page.raw("</div></details>\n");
-        }
-    }
-    page.raw("</section>\n");
-}
-
-fn audit(page: &mut Page, document: &Document) {
-    page.raw("<section aria-labelledby=\"audit\">\n<h2 id=\"audit\">Audit</h2>\n");
-    if document.audit.is_empty() {
-        page.raw("<p class=\"fine\">Nothing here leaves a record.</p>\n");
-    } else {
-        facts(page, &document.audit, true);
-    }
-    page.raw("</section>\n");
-}
-
-fn unseen(page: &mut Page, document: &Document) {
-    page.raw("<section aria-labelledby=\"unseen\">\n<h2 id=\"unseen\">Not looked into</h2>\n");
-    if document.unseen.is_empty() {
-        page.raw("<p class=\"fine\">Nothing that names a statement was left out.</p>\n");
-    } else {
-        page.raw("<ul>\n");
-        for unseen in &document.unseen {
-            page.raw("<li><code>")
-                .text(&unseen.file)
-                .raw("</code>: ")
-                .prose(&unseen.what)
-                .raw("</li>\n");
-        }
-        page.raw("</ul>\n");
-    }
-    page.raw("</section>\n");
-}
-
-fn versions(page: &mut Page, document: &Document) {
-    page.raw(
-        "<section aria-labelledby=\"versions\">\n<h2 id=\"versions\">What this rests on</h2>\n",
-    );
-    facts(page, &document.versions, false);
-    page.raw("</section>\n");
 }
 
 /// As the policy of a page spells a hash.

@@ -4,6 +4,7 @@
 //! `doctor` judge, `html` writes the page. Invariant: the page and the JSON say the same, and a text of
 //! the project is never markup.
 
+mod evidence;
 mod gather;
 mod html;
 mod map;
