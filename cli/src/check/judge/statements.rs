@@ -17,6 +17,7 @@ use super::super::literal::is_sql;
 use super::super::schema::Schema;
 use super::ask::{Answers, Outcome, judge, likely, lists_tenants};
 use super::origin::Callers;
+use super::pool::Hooks;
 use super::setting::GAP;
 use super::texts::{Candidate, Resolved};
 use super::weigh::{described, merged, weighed};
@@ -26,9 +27,11 @@ impl Judge<'_> {
     pub(super) fn statements(&mut self) {
         let workspace = self.workspace;
         let callers = self.callers();
+        let packages = 0..workspace.packages.len();
+        let hooks: Vec<Hooks> = packages.map(|package| self.hooks(package)).collect();
         let mut known: Answers = Answers::new();
         for file in &workspace.files {
-            let hooks = self.hooks(file.package);
+            let hooks = hooks.get(file.package).copied().unwrap_or_default();
             for statement in file.statements.iter().filter(|it| !it.test && !it.ours) {
                 for text in self.written(file, statement) {
                     self.settings(file, statement, &text, hooks);
