@@ -22,8 +22,10 @@ pub struct Completion {
     pub subject: Option<String>,
     /// Where an operator belongs.
     pub home_tenant: Option<String>,
-    /// The client's own name for itself.
+    /// The client that the token was issued to, or the API key: verified.
     pub client: Option<String>,
+    /// What the caller calls itself: its own claim.
+    pub agent: Option<String>,
     /// The arguments as the policy keeps them: a JSON text.
     pub arguments: Option<String>,
     /// How it ended.
@@ -40,6 +42,8 @@ pub struct Completion {
     pub probe: bool,
     /// Writes of this call that committed, each with a record of its own.
     pub effects: i32,
+    /// Which ones: their ordinals, as [`ordinals`] writes them.
+    pub ordinals: Option<String>,
     /// Writes of which nobody knows whether they committed: the connection broke on the answer.
     pub uncertain: i32,
 }
@@ -53,6 +57,8 @@ pub struct Effect {
     pub ordinal: i32,
     /// When the commit was sent, in microseconds since 1970.
     pub at: i64,
+    /// The same, in the column by which the table is cut into months.
+    pub recorded_at: i64,
     /// The tool, resource or prompt.
     pub tool: Option<String>,
     /// Who issued the token.
@@ -81,10 +87,12 @@ impl Completion {
                 &self.subject,
                 &self.home_tenant,
                 &self.client,
+                &self.agent,
                 &self.arguments,
                 &self.outcome,
                 &self.error,
                 &self.protocol,
+                &self.ordinals,
             ] {
                 optional(part, text.as_deref());
             }
@@ -107,11 +115,42 @@ impl Effect {
             part(self.reference.as_bytes());
             number(part, self.ordinal.into());
             number(part, self.at);
+            number(part, self.recorded_at);
             for text in [&self.tool, &self.issuer, &self.subject, &self.home_tenant] {
                 optional(part, text.as_deref());
             }
         })
     }
+}
+
+/// Ordinals of writes as text, ranges where they are neighbours: `1-3,5`. `None` for none.
+#[must_use]
+pub fn ordinals(mut of: Vec<i32>) -> Option<String> {
+    of.sort_unstable();
+    let mut ranges: Vec<(i32, i32)> = Vec::new();
+    for ordinal in of {
+        match ranges.last_mut() {
+            Some((_, to)) if ordinal <= to.saturating_add(1) => *to = ordinal,
+            _ => ranges.push((ordinal, ordinal)),
+        }
+    }
+    let text = |(from, to): &(i32, i32)| match from == to {
+        true => from.to_string(),
+        false => format!("{from}-{to}"),
+    };
+    let texts: Vec<_> = ranges.iter().map(text).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
+}
+
+/// The ranges of such a text, never expanded: it may be anybody's. What is no range counts for none.
+pub(crate) fn ranges(text: Option<&str>) -> Vec<(i32, i32)> {
+    let parts = text.unwrap_or_default().split(',');
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+        (1 <= from && from <= to).then_some((from, to))
+    };
+    parts.filter_map(range).collect()
 }
 
 fn number(part: Part<'_>, value: i64) {
@@ -122,4 +161,18 @@ fn number(part: Part<'_>, value: i64) {
 fn optional(part: Part<'_>, text: Option<&str>) {
     part(&[u8::from(text.is_some())]);
     part(text.unwrap_or_default().as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_are_ranges() {
+        assert_eq!(ordinals(vec![]), None);
+        assert_eq!(ordinals(vec![3, 1, 2, 5, 9, 8]).unwrap(), "1-3,5,8-9");
+        assert_eq!(ranges(Some("1-3,5")), [(1, 3), (5, 5)]);
+        assert_eq!(ranges(None), []);
+        assert_eq!(ranges(Some("x,3-1,-4,0,1-2147483647")), [(1, i32::MAX)]);
+    }
 }

@@ -15,6 +15,7 @@ pub struct Chain {
     writer: String,
     seq: i64,
     last: Mac,
+    recorded_at: i64,
 }
 
 /// The place of a record.
@@ -39,6 +40,9 @@ pub struct Head {
     pub seq: i64,
     /// The MAC of the newest.
     pub mac: Mac,
+    /// When the newest was stored, in microseconds since 1970, where that is known.
+    #[serde(default)]
+    pub recorded_at: Option<i64>,
 }
 
 /// What was given up of a chain on purpose: everything up to its head, and every record of the
@@ -62,6 +66,14 @@ impl Floor {
             part(&self.before.to_be_bytes());
         })
     }
+
+    /// The same for a tenant whose trail was erased: `before` is when.
+    #[must_use]
+    pub fn tombstone(&self, key: &TenantKey) -> Mac {
+        key.mac("watertight audit tombstone v1", |part| {
+            part(self.proof(key).as_bytes());
+        })
+    }
 }
 
 impl Chain {
@@ -73,12 +85,14 @@ impl Chain {
             writer: writer.into(),
             seq: 0,
             last: Mac::NONE,
+            recorded_at: 0,
         }
     }
 
     /// Gives the record the next place.
     pub fn link(&mut self, record: &Completion) -> Link {
         self.seq += 1;
+        self.recorded_at = record.recorded_at;
         self.last = record.mac(&self.key, &self.writer, self.seq, &self.last);
         Link {
             writer: self.writer.clone(),
@@ -95,6 +109,7 @@ impl Chain {
             writer: self.writer.clone(),
             seq: self.seq,
             mac: self.last,
+            recorded_at: Some(self.recorded_at),
         })
     }
 }

@@ -21,6 +21,9 @@ pub struct AuditKey([u8; 32]);
 #[derive(Clone)]
 pub struct TenantKey([u8; 32]);
 
+/// How every [`TenantKey::pseudonym`] begins.
+pub const ERASED: &str = "erased/";
+
 /// An HMAC-SHA-256 over a record and its place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mac([u8; 32]);
@@ -52,6 +55,13 @@ impl AuditKey {
 }
 
 impl TenantKey {
+    /// What stands for a tenant whose trail was erased. No identifier of a tenant has a slash.
+    #[must_use]
+    pub fn pseudonym(&self) -> String {
+        let mac = self.mac("watertight audit erased v1", |_| {});
+        format!("{ERASED}{mac}")
+    }
+
     /// A MAC over the parts that `write` hands over, in a domain of their own.
     pub(crate) fn mac(&self, domain: &str, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Mac {
         mac(&self.0, domain, write)

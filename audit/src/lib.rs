@@ -5,19 +5,21 @@
 //! a lock: numbers without gaps, and a MAC (HMAC-SHA-256, RFC 2104) over the number, the record and
 //! the MAC before it, under a key that the database never sees. The effect of a write commits with
 //! the write, long before anything is known of the call; it has a MAC by itself, and the record of
-//! the call says how many effects there are.
+//! the call says which effects there are.
 //!
 //! Invariant: pure; no clock, no random numbers, no database.
 
 mod canonical;
 mod chain;
+mod finding;
 mod key;
 mod verify;
 
-pub use canonical::{Completion, Effect};
+pub use canonical::{Completion, Effect, ordinals};
 pub use chain::{Chain, Floor, Head, Link};
-pub use key::{AuditKey, InvalidAuditKey, Mac, TenantKey};
-pub use verify::{CallVerifier, ChainVerifier, Finding, StoredCompletion, StoredEffect};
+pub use finding::{Finding, Shown};
+pub use key::{AuditKey, ERASED, InvalidAuditKey, Mac, TenantKey};
+pub use verify::{CallVerifier, ChainVerifier, Said, StoredCompletion, StoredEffect};
 
 /// The SQL that adds the partitions of the months to come to `watertight.audit`, as its owner.
 /// `{application_role}` is to be replaced by the quoted name of the role that tools log in as.

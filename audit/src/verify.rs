@@ -3,151 +3,12 @@
 //! Invariant: a record is good only if its MAC is. What can't be verified is reported, and the rest
 //! goes on from there.
 
-use std::fmt;
+use std::collections::{HashMap, HashSet};
 
-use crate::canonical::{Completion, Effect};
-use crate::chain::Head;
+use crate::canonical::{Completion, Effect, ranges};
+use crate::chain::{Floor, Head};
+use crate::finding::Finding;
 use crate::key::{Mac, TenantKey};
-
-/// Something that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The record's contents are not what its MAC was made for.
-    Changed {
-        /// The row.
-        id: i64,
-        /// Its reference, as it stands there now.
-        reference: String,
-    },
-    /// Records are gone.
-    Removed {
-        /// The chain.
-        writer: String,
-        /// The first that is missing.
-        from: i64,
-        /// The last that is missing.
-        to: i64,
-        /// The reference of the record in front of them.
-        after: Option<String>,
-    },
-    /// The row was not written by a holder of the key, or it is a copy.
-    Inserted {
-        /// The row.
-        id: i64,
-        /// Its reference.
-        reference: String,
-    },
-    /// The record was written at another place of its chain.
-    Moved {
-        /// The row.
-        id: i64,
-        /// Its reference.
-        reference: String,
-        /// The number that it has now.
-        now: i64,
-        /// The number that it was written with, or the order of rows where only that is wrong.
-        was: Option<i64>,
-    },
-    /// The record can't be verified, because the one in front of it is gone.
-    Loose {
-        /// The row.
-        id: i64,
-        /// Its reference.
-        reference: String,
-    },
-    /// The newest records of a chain are gone, by a head that was kept elsewhere.
-    Cut {
-        /// The chain.
-        writer: String,
-        /// The last number in the table; 0 if nothing is left.
-        last: i64,
-        /// The number that was published.
-        published: i64,
-    },
-    /// The chain at a published head is another one.
-    Rewritten {
-        /// The chain.
-        writer: String,
-        /// The number that was published.
-        published: i64,
-    },
-    /// A call says how often it wrote, and not all records of that are there.
-    EffectRemoved {
-        /// The call.
-        reference: String,
-        /// How many writes committed.
-        said: u64,
-        /// How many of their records there are.
-        found: u64,
-    },
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Changed { id, reference } => {
-                write!(f, "changed: record {id}, reference {reference}")
-            }
-            Self::Removed {
-                writer,
-                from,
-                to,
-                after,
-            } => {
-                write!(f, "removed: ")?;
-                match from == to {
-                    true => write!(f, "number {from}")?,
-                    false => write!(f, "numbers {from} to {to}")?,
-                }
-                write!(f, " of writer {writer}")?;
-                match after {
-                    Some(reference) => write!(f, ", after reference {reference}"),
-                    None => write!(f, ", at its beginning"),
-                }
-            }
-            Self::Inserted { id, reference } => {
-                write!(f, "inserted: record {id}, reference {reference}")
-            }
-            Self::Moved {
-                id,
-                reference,
-                now,
-                was,
-            } => {
-                write!(f, "reordered: record {id}, reference {reference}, ")?;
-                match was {
-                    Some(was) => write!(f, "is number {now} and was written as {was}"),
-                    None => write!(f, "number {now}, stands out of order"),
-                }
-            }
-            Self::Loose { id, reference } => write!(
-                f,
-                "can't be verified: record {id}, reference {reference}, because the one in front of it is gone or changed"
-            ),
-            Self::Cut {
-                writer,
-                last,
-                published,
-            } => write!(
-                f,
-                "cut off: writer {writer} ends at {last}, and {published} was published"
-            ),
-            Self::Rewritten { writer, published } => write!(
-                f,
-                "rewritten: number {published} of writer {writer} is not the record that was published"
-            ),
-            Self::EffectRemoved {
-                reference,
-                said,
-                found,
-            } => write!(
-                f,
-                "removed: the call with reference {reference} left records of {found} of its {said} writes"
-            ),
-        }
-    }
-}
 
 /// A completion as the table has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -176,9 +37,13 @@ pub struct ChainVerifier {
     /// Rows that are not right where they stand, until the end tells why.
     suspects: Vec<StoredCompletion>,
     /// Numbers whose record did not fit.
-    places: Vec<i64>,
+    places: HashSet<i64>,
     /// MACs that a record near a suspect may have been made with.
     befores: Vec<Mac>,
+    /// There were too many suspects to find out about each.
+    crowded: bool,
+    /// The last record whose MAC was right where it stood.
+    newest: Option<(i64, Mac)>,
     verified: u64,
     findings: Vec<Finding>,
 }
@@ -199,19 +64,40 @@ impl ChainVerifier {
             reference: None,
             published,
             suspects: Vec::new(),
-            places: Vec::new(),
+            places: HashSet::new(),
+            newest: None,
             befores: Vec::new(),
+            crowded: false,
             verified: 0,
             findings: Vec::new(),
         }
     }
 
-    /// The chain begins after this head, because what was in front of it was given up.
+    /// The chain begins after this floor, because what was in front of it was given up. What was
+    /// published below can't be looked at any more; it must have been older than what was given up.
     #[must_use]
-    pub fn after(mut self, floor: &Head) -> Self {
-        self.seq = floor.seq;
-        self.last = Some(floor.mac);
+    pub fn after(mut self, floor: &Floor) -> Self {
+        self.seq = floor.head.seq;
+        self.last = Some(floor.head.mac);
+        self.newest = Some((floor.head.seq, floor.head.mac));
+        self.published.retain(|head| {
+            let below = head.seq <= floor.head.seq;
+            if below && head.recorded_at.is_some_and(|at| at >= floor.before) {
+                self.findings.push(Finding::GivenUp {
+                    writer: head.writer.clone(),
+                    published: head.seq,
+                });
+            }
+            !below
+        });
         self
+    }
+
+    /// The number and the MAC of the last record that is good where it stands, or of the floor. Only
+    /// this may become a floor: whoever has no key can write any number and any MAC.
+    #[must_use]
+    pub const fn newest(&self) -> Option<(i64, Mac)> {
+        self.newest
     }
 
     /// The next row.
@@ -223,8 +109,7 @@ impl ChainVerifier {
         if row.seq <= self.seq {
             // The number is taken. Whichever of the two is right, is in the chain already or is a
             // suspect; a copy of a right one is one too many all the same.
-            self.befores.push(mac);
-            self.suspects.push(row);
+            self.suspect(row, &[mac]);
             return;
         }
         if row.seq > self.seq + 1 {
@@ -260,11 +145,11 @@ impl ChainVerifier {
         };
         let expected = row.record.mac(&self.key, &self.writer, row.seq, &before);
         if !mac.matches(&expected) {
-            self.places.push(row.seq);
-            self.befores.extend([before, mac, expected]);
-            self.suspects.push(row);
+            self.places.insert(row.seq);
+            self.suspect(row, &[before, mac, expected]);
             return;
         }
+        self.newest = Some((row.seq, mac));
         self.verified += 1;
         if row.id < self.last_id {
             self.findings.push(Finding::Moved {
@@ -277,12 +162,26 @@ impl ChainVerifier {
         self.last_id = self.last_id.max(row.id);
     }
 
+    /// Keeps a row until the end tells why it is not right; of too many nobody finds out.
+    fn suspect(&mut self, row: StoredCompletion, befores: &[Mac]) {
+        self.suspects.push(row);
+        match self.suspects.len() <= MOST_SUSPECTS && !self.crowded {
+            true => self.befores.extend(befores),
+            false => {
+                self.crowded = true;
+                for row in std::mem::take(&mut self.suspects) {
+                    self.findings.push(self.plain(&row));
+                }
+            }
+        }
+    }
+
     /// How many records are as they were written, and what is not.
     #[must_use]
     pub fn finish(mut self) -> (u64, Vec<Finding>) {
         let suspects = std::mem::take(&mut self.suspects);
         for row in &suspects {
-            match self.explain(row, suspects.len()) {
+            match self.explain(row) {
                 Some(finding) => self.findings.push(finding),
                 None => self.verified += 1,
             }
@@ -301,34 +200,35 @@ impl ChainVerifier {
 
     /// A suspect that fits its own place after another record is right, and that one is not; if it
     /// fits another suspect's place, it was moved; if its number is another row's, it was inserted.
-    fn explain(&self, row: &StoredCompletion, suspects: usize) -> Option<Finding> {
-        let reference = row.record.reference.clone();
-        let own = self.places.contains(&row.seq);
-        let mut places = self.places.clone();
+    fn explain(&self, row: &StoredCompletion) -> Option<Finding> {
+        let mut places: Vec<i64> = self.places.iter().copied().collect();
         // Its own place first: what is right in itself was not moved.
-        places.sort_unstable_by_key(|seq| *seq != row.seq);
+        places.sort_unstable_by_key(|seq| (*seq != row.seq, *seq));
         let fitting = |seq: &&i64| {
             let mac = |before| row.record.mac(&self.key, &self.writer, **seq, before);
             let mut befores = self.befores.iter();
             befores.any(|before| row.mac.is_some_and(|found| found.matches(&mac(before))))
         };
-        let was = match suspects <= MOST_SUSPECTS {
-            true => places.iter().find(fitting),
-            false => None,
-        };
-        match (was, own) {
-            (Some(was), true) if *was == row.seq => None,
-            (Some(was), _) if *was != row.seq => Some(Finding::Moved {
+        match places.iter().find(fitting) {
+            Some(was) if *was == row.seq => None,
+            Some(was) => Some(Finding::Moved {
                 id: row.id,
-                reference,
+                reference: row.record.reference.clone(),
                 now: row.seq,
                 was: Some(*was),
             }),
-            (_, true) => Some(Finding::Changed {
+            None => Some(self.plain(row)),
+        }
+    }
+
+    /// What a row is that fits nowhere.
+    fn plain(&self, row: &StoredCompletion) -> Finding {
+        match self.places.contains(&row.seq) {
+            true => Finding::Changed {
                 id: row.id,
-                reference,
-            }),
-            (_, false) => Some(inserted(row)),
+                reference: row.record.reference.clone(),
+            },
+            false => inserted(row),
         }
     }
 }
@@ -349,6 +249,15 @@ pub struct StoredEffect {
     pub mac: Option<Mac>,
     /// The rest.
     pub record: Effect,
+}
+
+/// What the record of a call says of its writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Which ones committed, as [`ordinals`](crate::ordinals) writes them.
+    pub ordinals: Option<String>,
+    /// Of how many nobody knows, or of how many the records may have been given up.
+    pub uncertain: u64,
 }
 
 /// Compares the effects of calls with what the calls say, call by call.
@@ -372,44 +281,55 @@ impl CallVerifier {
         }
     }
 
-    /// All effects of one reference, and what each record of a call with that reference says: how
-    /// many writes committed, and of how many nobody knows. Empty if no record of the call is there.
-    pub fn push(&mut self, reference: &str, effects: &[StoredEffect], said: &[(i32, i32)]) {
-        let total = |number: fn(&(i32, i32)) -> i32| -> u64 {
-            said.iter()
-                .map(|said| u64::try_from(number(said)).unwrap_or_default())
-                .sum()
-        };
-        let (certain, uncertain) = (total(|said| said.0), total(|said| said.1));
+    /// All effects of one reference, and what each record of a call with that reference says. Empty
+    /// if no record of the call is there.
+    pub fn push(&mut self, reference: &str, effects: &[StoredEffect], said: &[Said]) {
+        let certain: Vec<Vec<(i32, i32)>> = said
+            .iter()
+            .map(|said| ranges(said.ordinals.as_deref()))
+            .collect();
+        let length = |(from, to): &(i32, i32)| u64::from(to.abs_diff(*from)) + 1;
+        let total: u64 = certain.iter().flatten().map(length).sum();
+        let mut uncertain: u64 = said.iter().map(|said| said.uncertain).sum();
         // Two calls of one reference count their writes by themselves.
         let copies = said.len().max(1);
-        let most = match said {
-            [] => u64::MAX,
-            _ => certain.saturating_add(uncertain),
-        };
-        let mut seen: Vec<i32> = Vec::new();
+        let mut seen: HashMap<i32, usize> = HashMap::new();
+        let (mut found, mut others) = (0, 0);
         for effect in effects {
             let id = effect.id;
             let reference = effect.record.reference.clone();
-            let expected = effect.record.mac(&self.key);
             let ordinal = effect.record.ordinal;
-            let before = seen.iter().filter(|seen| **seen == ordinal).count();
-            match effect.mac {
-                Some(mac) if !mac.matches(&expected) => {
-                    self.findings.push(Finding::Changed { id, reference });
-                }
-                Some(_) if before < copies && (seen.len() as u64) < most => seen.push(ordinal),
-                _ => self.findings.push(Finding::Inserted { id, reference }),
+            let Some(mac) = effect.mac else {
+                self.findings.push(Finding::Inserted { id, reference });
+                continue;
+            };
+            if !mac.matches(&effect.record.mac(&self.key)) {
+                self.findings.push(Finding::Changed { id, reference });
+                continue;
             }
+            let before = seen.entry(ordinal).or_default();
+            let within = |ranges: &&Vec<(i32, i32)>| {
+                let mut ranges = ranges.iter();
+                ranges.any(|(from, to)| (*from..=*to).contains(&ordinal))
+            };
+            if *before < certain.iter().filter(within).count() {
+                found += 1;
+            } else if *before < copies && (said.is_empty() || uncertain > 0) {
+                uncertain = uncertain.saturating_sub(1);
+                others += 1;
+            } else {
+                self.findings.push(Finding::Inserted { id, reference });
+                continue;
+            }
+            *before += 1;
         }
-        let found = seen.len() as u64;
-        self.verified += found;
+        self.verified += found + others;
         if said.is_empty() {
-            self.unsealed += found;
-        } else if found < certain {
+            self.unsealed += others;
+        } else if found < total {
             self.findings.push(Finding::EffectRemoved {
                 reference: reference.to_owned(),
-                said: certain,
+                said: total,
                 found,
             });
         }

@@ -8,7 +8,7 @@
 
 use proptest::prelude::*;
 use watertight_audit::{
-    AuditKey, CallVerifier, Chain, ChainVerifier, Completion, Effect, Finding, Head,
+    AuditKey, CallVerifier, Chain, ChainVerifier, Completion, Effect, Finding, Floor, Head, Said,
     StoredCompletion, StoredEffect, TenantKey,
 };
 
@@ -20,6 +20,7 @@ fn record(number: i64) -> Completion {
     Completion {
         reference: format!("r{number}"),
         at: 1_000 * number,
+        recorded_at: 1_000 * number,
         tool: Some("list".to_owned()),
         rows: Some(number),
         ..Completion::default()
@@ -111,9 +112,70 @@ fn a_removed_beginning_is_found_unless_it_was_given_up() {
         ),
         "{findings:?}"
     );
-    let mut verifier = ChainVerifier::new(key(), "w1", vec![]).after(&floor);
+    let head = floor;
+    let floor = |before| Floor {
+        head: head.clone(),
+        before,
+    };
+    let mut verifier = ChainVerifier::new(key(), "w1", vec![]).after(&floor(4_000));
     rest.into_iter().for_each(|row| verifier.push(row));
     assert_eq!(verifier.finish(), (6, vec![]));
+    // A head below the floor is of a record that was older than what was given up, or the floor is wrong.
+    let below = |before| {
+        let heads = vec![head.clone()];
+        ChainVerifier::new(key(), "w1", heads)
+            .after(&floor(before))
+            .finish()
+            .1
+    };
+    assert_eq!(below(3_001), []);
+    let given_up = Finding::GivenUp {
+        writer: "w1".to_owned(),
+        published: 3,
+    };
+    assert_eq!(below(3_000), [given_up]);
+}
+
+#[test]
+fn only_a_record_with_a_right_mac_can_become_a_floor() {
+    let (rows, _) = chain(4);
+    let newest = |rows: &[StoredCompletion]| {
+        let mut verifier = ChainVerifier::new(key(), "w1", vec![]);
+        rows.iter().for_each(|row| verifier.push(row.clone()));
+        verifier.newest().map(|(seq, _)| seq)
+    };
+    assert_eq!(newest(&rows), Some(4));
+    // Whoever may insert can give any number and any MAC.
+    let far = StoredCompletion {
+        id: 900,
+        seq: 1_000_000,
+        mac: Some(key_of_nobody()),
+        record: record(9),
+    };
+    assert_eq!(newest(&[rows.clone(), vec![far.clone()]].concat()), Some(4));
+    assert_eq!(newest(&[far]), None);
+    let mut changed = rows;
+    changed[3].record.rows = None;
+    assert_eq!(newest(&changed), Some(3));
+}
+
+fn key_of_nobody() -> watertight_audit::Mac {
+    watertight_audit::Mac::from_bytes(&[9; 32]).unwrap()
+}
+
+#[test]
+fn a_flood_of_forged_rows_is_named_and_does_not_take_for_ever() {
+    let (rows, _) = chain(3);
+    let forged = (0..50_000).map(|number| StoredCompletion {
+        id: 1_000 + number,
+        seq: 1,
+        mac: Some(key_of_nobody()),
+        record: record(number),
+    });
+    let begun = std::time::Instant::now();
+    let (_, findings) = verify(rows.into_iter().chain(forged).collect(), &[]);
+    assert_eq!(findings.len(), 50_000);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
 }
 
 #[test]
@@ -279,27 +341,34 @@ fn effects(count: i32) -> Vec<StoredEffect> {
     (1..=count).map(stored).collect()
 }
 
-fn call(effects: &[StoredEffect], said: &[(i32, i32)]) -> (u64, u64, Vec<Finding>) {
+fn call(effects: &[StoredEffect], said: &[(&str, u64)]) -> (u64, u64, Vec<Finding>) {
     let mut calls = CallVerifier::new(key());
-    calls.push("r1", effects, said);
+    let said: Vec<_> = said
+        .iter()
+        .map(|(ordinals, uncertain)| Said {
+            ordinals: Some(ordinals.to_string()),
+            uncertain: *uncertain,
+        })
+        .collect();
+    calls.push("r1", effects, &said);
     calls.finish()
 }
 
 #[test]
 fn the_effects_of_a_call_are_those_that_it_says() {
-    assert_eq!(call(&effects(2), &[(2, 0)]), (2, 0, vec![]));
+    assert_eq!(call(&effects(2), &[("1-2", 0)]), (2, 0, vec![]));
     assert_eq!(
-        call(&effects(2)[1..], &[(1, 0)]),
+        call(&effects(2)[1..], &[("2", 0)]),
         (1, 0, vec![]),
         "the first one failed"
     );
     assert_eq!(
-        call(&effects(1), &[(1, 1)]),
+        call(&effects(1), &[("1", 1)]),
         (1, 0, vec![]),
         "it may not have committed"
     );
     assert_eq!(
-        call(&effects(2), &[(1, 1)]),
+        call(&effects(2), &[("1", 1)]),
         (2, 0, vec![]),
         "it may have committed"
     );
@@ -310,7 +379,7 @@ fn the_effects_of_a_call_are_those_that_it_says() {
     );
     let twice = [effects(1), effects(1)].concat();
     assert_eq!(
-        call(&twice, &[(1, 0), (1, 0)]),
+        call(&twice, &[("1", 0), ("1", 0)]),
         (2, 0, vec![]),
         "two calls of one reference"
     );
@@ -319,14 +388,27 @@ fn the_effects_of_a_call_are_those_that_it_says() {
         said: 2,
         found: 1,
     };
-    assert_eq!(call(&effects(1), &[(2, 0)]).2, [gone]);
+    assert_eq!(
+        call(&effects(1), &[("1-2", 0)]).2,
+        std::slice::from_ref(&gone)
+    );
+    let other = Finding::EffectRemoved {
+        reference: "r1".to_owned(),
+        said: 1,
+        found: 0,
+    };
+    assert_eq!(
+        call(&effects(2)[1..], &[("1", 1)]).2,
+        [other],
+        "one that may have committed stands for none that did"
+    );
     let inserted = |id| Finding::Inserted {
         id,
         reference: "r1".to_owned(),
     };
-    assert_eq!(call(&twice, &[(2, 0)]).2[0], inserted(1), "a copy");
+    assert_eq!(call(&twice, &[("1-2", 0)]).2[0], inserted(1), "a copy");
     assert_eq!(
-        call(&effects(3), &[(2, 0)]).2,
+        call(&effects(3), &[("1-2", 0)]).2,
         [inserted(3)],
         "one too many"
     );
@@ -336,7 +418,7 @@ fn the_effects_of_a_call_are_those_that_it_says() {
     let mut altered = effects(1);
     altered[0].record.subject = Some("mallory".to_owned());
     assert!(matches!(
-        call(&altered, &[(1, 0)]).2[0],
+        call(&altered, &[("1", 0)]).2[0],
         Finding::Changed { id: 1, .. }
     ));
 }
@@ -361,13 +443,15 @@ fn alter(record: &mut Completion, what: usize) {
         13 => record.probe = true,
         14 => record.effects = 1,
         15 => record.recorded_at = 7,
+        17 => record.agent = other(),
+        18 => record.ordinals = other(),
         _ => record.uncertain = 1,
     }
 }
 
 proptest! {
     #[test]
-    fn any_changed_field_is_found_at_its_record(length in 1_i64..30, at in 0_usize..30, what in 0_usize..17) {
+    fn any_changed_field_is_found_at_its_record(length in 1_i64..30, at in 0_usize..30, what in 0_usize..19) {
         let (mut rows, _) = chain(length);
         let at = at % rows.len();
         let row = &mut rows[at];

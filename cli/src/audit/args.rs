@@ -16,6 +16,7 @@ pub(crate) enum AuditCommand {
     #[command(after_help = RETAIN_HELP)]
     Retain(RetainArgs),
     /// Erase one tenant's trail, when the tenant leaves
+    #[command(after_help = ERASE_HELP)]
     Erase(EraseArgs),
 }
 
@@ -30,22 +31,43 @@ Examples:
 Without --anchor nothing can tell whether the newest records of a chain were cut off; the output says so.
 Writes without a record of their call are counted: it is still under way, or its process ended first.
 
-Exit status: 0 when everything is as it was written; 1 when something is not; 2 when the trail could not
-be read.";
+Each trail is told as it is known; one that can't be read is UNKNOWN, and the others go on. A trail that
+`audit erase` erased under the key is told as erased. Nothing can show that a write without a record of
+its call was removed.
+
+Exit status: 0 when everything is as it was written; 1 when something is not; 2 when something could not
+be read, of a trail or of the anchor.";
 
 const EXPORT_HELP: &str = "\
 Examples:
   cargo watertight audit export --tenant 42 --since 2026-10-01 > review.csv
   cargo watertight audit export --tenant 42 --format jsonl --output review.jsonl
 
-In CSV a text that a spreadsheet would take for a formula is preceded by an apostrophe.";
+In CSV every field is quoted, what a spreadsheet would take for a formula (also behind a separator within
+the text) is preceded by an apostrophe, and control characters are written as escapes; JSON Lines has every
+text as it is. A file that --output makes is readable by its owner alone.";
 
 const RETAIN_HELP: &str = "\
-As the owner of the tables. What is given up of each chain is noted under the key, so that `audit verify`
-goes on from there. Verify before: what was wrong in records that are gone can't be found any more.
+As the owner of the tables. Everything that goes is verified first, in the same transaction, with or without
+--yes; what is wrong is named, and nothing is given up until it is accepted by the name of its tenant. What
+is given up of each chain is noted under the key, so that `audit verify` goes on from there.
+
+Only the months that go are locked meanwhile, and the table for a moment at the end; a lock that somebody
+else holds is waited for five seconds.
+
+Exit status: 0 when it was done, or would be; 1 when something that goes is not as it was written; 2 when it
+could not be done.
 
 Example, monthly:
   cargo watertight audit retain --keep-months 13 --yes";
+
+const ERASE_HELP: &str = "\
+As the owner of the tables. The trail is verified first, in the same snapshot. What stays are the numbers and
+MACs that its chains ended with, under a pseudonym: by these and the key `audit verify` tells the erasure from
+an attacker's. Nothing is locked but the rows.
+
+Exit status: 0 when it was done, or would be; 1 when something is not as it was written, and nothing was
+erased; 2 when it could not be done.";
 
 /// The database.
 #[derive(Args)]
@@ -130,6 +152,12 @@ pub(crate) struct RetainArgs {
     /// How many whole months are kept beside the current one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1200))]
     pub(crate) keep_months: u16,
+    /// Give up this tenant's records although something in them is not as it was written; repeat it for several
+    #[arg(long, value_name = "ID")]
+    pub(crate) despite_findings: Vec<String>,
+    /// Give up records without a MAC, as a server without a key writes them
+    #[arg(long)]
+    pub(crate) accept_unkeyed: bool,
     /// Do it; without, it is only said what would be given up
     #[arg(long)]
     pub(crate) yes: bool,
@@ -142,6 +170,12 @@ pub(crate) struct EraseArgs {
     /// The tenant
     #[arg(long, value_name = "ID")]
     pub(crate) tenant: String,
+    /// A file with the key: 32 bytes in base64 [default: the environment variable AUDIT_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Erase it although something in it is not as it was written
+    #[arg(long)]
+    pub(crate) despite_findings: bool,
     /// Do it; without, it is only said how much would be erased
     #[arg(long)]
     pub(crate) yes: bool,

@@ -4,9 +4,12 @@
 //! would do until they are told `--yes`. Keys and passwords are never shown.
 
 mod access;
+mod anchor;
 mod args;
+mod erase;
 mod export;
 mod retain;
+mod trail;
 mod verify;
 
 use std::process::ExitCode;
@@ -24,8 +27,8 @@ pub(crate) fn run(command: &AuditCommand) -> Result<ExitCode> {
         match command {
             AuditCommand::Verify(args) => verify::run(args).await,
             AuditCommand::Export(args) => export::run(args).await,
-            AuditCommand::Retain(args) => retain::retain(args).await,
-            AuditCommand::Erase(args) => retain::erase(args).await,
+            AuditCommand::Retain(args) => retain::run(args).await,
+            AuditCommand::Erase(args) => erase::run(args).await,
         }
     })
 }

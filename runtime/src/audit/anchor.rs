@@ -1,9 +1,10 @@
 //! Where the heads of chains go, out of the reach of whoever can write to the database.
 //!
-//! Invariant: publishing never fails a call. A head that could not be published is in the log.
+//! Invariant: publishing never fails a call and never delays one. A head that could not be published
+//! is in the log.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,7 +18,7 @@ pub trait AuditAnchor: Send + Sync + 'static {
     /// Keeps these heads. It runs on a thread where it may wait.
     ///
     /// # Errors
-    /// If they are not kept. They are in the log, and the next ones stand for them.
+    /// If they are not kept. They are in the log, and are handed over again with the next ones.
     fn publish(&self, heads: &[Head]) -> io::Result<()>;
 }
 
@@ -32,9 +33,26 @@ impl FileAnchor {
     /// # Errors
     /// If it can't be opened.
     pub fn append(path: impl AsRef<Path>) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let path = path.as_ref();
+        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+        if is_torn(path)? {
+            // What a crash or a full disk left must not take the next line with it.
+            file.write_all(b"\n")?;
+        }
         Ok(Self(Mutex::new(file)))
     }
+}
+
+/// Whether the last line has no end.
+fn is_torn(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 impl AuditAnchor for FileAnchor {
@@ -44,6 +62,7 @@ impl AuditAnchor for FileAnchor {
         for head in heads {
             let line = json!({
                 "at": at, "tenant": head.tenant, "writer": head.writer, "seq": head.seq, "mac": head.mac,
+                "recorded_at": head.recorded_at,
             });
             lines.push_str(&line.to_string());
             lines.push('\n');

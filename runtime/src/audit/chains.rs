@@ -17,7 +17,6 @@ const MOST: usize = 100_000;
 pub(super) struct Chains {
     /// Without a key of the project's, numbers alone mean something.
     key: AuditKey,
-    keyed: bool,
     of_tenants: HashMap<TenantId, Chain>,
     /// Those that grew since they were published.
     grown: HashSet<TenantId>,
@@ -26,16 +25,10 @@ pub(super) struct Chains {
 impl Chains {
     pub(super) fn new(key: Option<AuditKey>) -> Self {
         Self {
-            keyed: key.is_some(),
             key: key.unwrap_or(AuditKey::new([0; 32])),
             of_tenants: HashMap::new(),
             grown: HashSet::new(),
         }
-    }
-
-    /// Whether MACs are stored.
-    pub(super) const fn keyed(&self) -> bool {
-        self.keyed
     }
 
     /// These records at the next places of the tenant's chain, and the chain that they make, to be
@@ -59,16 +52,22 @@ impl Chains {
         (linked.collect(), chain)
     }
 
-    /// The records are in the table.
+    /// The records are in the table. What is returned is published at once: the beginning of a chain,
+    /// without which nobody would miss the whole of it, and chains that are given up.
     pub(super) fn keep(&mut self, tenant: &TenantId, chain: Chain) -> Vec<Head> {
-        let mut given_up = Vec::new();
-        if self.of_tenants.len() >= MOST && !self.of_tenants.contains_key(tenant) {
-            given_up = self.heads();
+        if self.of_tenants.contains_key(tenant) {
+            self.of_tenants.insert(tenant.clone(), chain);
+            self.grown.insert(tenant.clone());
+            return Vec::new();
+        }
+        let mut heads = Vec::new();
+        if self.of_tenants.len() >= MOST {
+            heads = self.heads();
             self.of_tenants.clear();
         }
+        heads.extend(chain.head(&tenant.as_setting()));
         self.of_tenants.insert(tenant.clone(), chain);
-        self.grown.insert(tenant.clone());
-        given_up
+        heads
     }
 
     /// Nobody knows whether the records are in the table.

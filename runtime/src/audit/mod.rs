@@ -8,23 +8,34 @@
 //!
 //! With a key ([`AuditOptions::key`]) the records of each process are a chain in each tenant's trail.
 //! Whoever changes, removes, inserts or reorders records in the table is found by `cargo watertight
-//! audit verify`. What that can't find: records that were never written, because a process ended
-//! within [`AuditLimits::delay`] of a call (a write has its own record nevertheless); a cut-off end,
-//! unless heads are published to an [`AuditAnchor`]; and what somebody with the key writes anew,
-//! unless a head of before was published.
+//! audit verify`. What that can't find:
+//!
+//! - records that were never written, because a process ended while they were in its queue (a write
+//!   has its own record nevertheless; see [`AuditLimits`] for how many);
+//! - the removal of an effect whose completion is not in the table, or says that nobody knows
+//!   whether it committed: effects are in no chain, the completion counts them by their ordinals;
+//! - a cut-off end, unless heads are published to an [`AuditAnchor`]: then what came after the last
+//!   head that was published before a crash;
+//! - what somebody with the key writes anew, unless a head of before was published.
 
 mod anchor;
 mod arguments;
+mod by_hand;
 mod chains;
+mod hurry;
 mod options;
 mod origin;
+mod pending;
+mod publisher;
 mod record;
 mod schema;
+mod task;
 mod trail;
 mod writer;
 
 pub use anchor::{AuditAnchor, FileAnchor, Head};
 pub(crate) use arguments::{kept, shortened};
+pub(crate) use by_hand::{ByHand, HandWriter};
 pub use options::{AuditArguments, AuditLimits, AuditOptions};
 pub(crate) use origin::{Effect, Origin};
 pub use record::{AuditRecord, Outcome};

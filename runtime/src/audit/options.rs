@@ -12,9 +12,13 @@ use watertight_audit::AuditKey;
 use super::anchor::AuditAnchor;
 
 /// How completion records are collected.
+///
+/// What a crash loses is what is in memory then: `delay` and the time of one batch while the database
+/// keeps up, and at most `queue` and one `batch` while it does not, or is away. The effect of a
+/// write is never among that.
 #[derive(Clone, Copy, Debug)]
 pub struct AuditLimits {
-    /// The longest that a record waits for others (200 ms). What a crash may lose.
+    /// The longest that a record waits for others (200 ms).
     pub delay: Duration,
     /// The most records that are written at a time (256).
     pub batch: usize,
@@ -97,7 +101,8 @@ impl AuditOptions {
         self
     }
 
-    /// How often that happens (once a minute), and at an orderly end.
+    /// How often that happens (once a minute), beside the first record of a chain and an orderly end.
+    /// What was written after the last time before a crash can be cut off unseen.
     pub fn publish_every(mut self, interval: Duration) -> Self {
         self.publish_every = Some(interval);
         self
@@ -110,7 +115,7 @@ impl AuditOptions {
     }
 
     /// A call is answered only after its record is stored; if that can't be done, the answer is
-    /// that the service is unavailable. Without, a call that only read is answered at once, and
+    /// that the service is unavailable, after ten seconds at most. Without, a call that only read is answered at once, and
     /// its record follows within [`AuditLimits::delay`].
     ///
     /// The record of a *write* commits with the write in either case, or the write does not commit.

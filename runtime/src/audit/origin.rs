@@ -2,9 +2,10 @@
 //!
 //! Invariant: plain data; it decides nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::by_hand::{HandWriter, Unrecorded};
 use crate::error::Reference;
 use crate::life::Life;
 use crate::session::Session;
@@ -21,29 +22,44 @@ pub(crate) struct Origin {
     trips: Arc<AtomicU64>,
     effects: Arc<Effects>,
     life: Life,
+    by_hand: Option<HandWriter>,
 }
 
 /// The commits of a call.
 #[derive(Debug, Default)]
-struct Effects {
-    sent: AtomicI32,
-    certain: AtomicI32,
-    uncertain: AtomicI32,
+struct Effects(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: i32,
+    /// The ordinals of those that happened.
+    certain: Vec<i32>,
+    uncertain: i32,
+}
+
+impl Effects {
+    fn counts<T>(&self, with: impl FnOnce(&mut Counts) -> T) -> T {
+        // A panic while holding it can't have left anything in it half done.
+        with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A commit on its way. Dropped before its end is known, it stays uncertain.
 #[must_use = "tell how it ended"]
 pub(crate) struct Effect {
     effects: Arc<Effects>,
+    ordinal: i32,
 }
 
 impl Effect {
     /// The commit happened, or it did not.
     pub(crate) fn ended(self, happened: bool) {
-        self.effects.uncertain.fetch_sub(1, Ordering::Relaxed);
-        if happened {
-            self.effects.certain.fetch_add(1, Ordering::Relaxed);
-        }
+        self.effects.counts(|counts| {
+            counts.uncertain -= 1;
+            if happened {
+                counts.certain.push(self.ordinal);
+            }
+        });
     }
 }
 
@@ -72,6 +88,7 @@ impl Origin {
             trips: Arc::default(),
             effects: Arc::default(),
             life: Life::default(),
+            by_hand: None,
         }
     }
 
@@ -108,16 +125,33 @@ impl Origin {
 
     /// A commit is about to be sent: which one of the call it is, and what to tell its end to.
     pub(crate) fn effect(&self) -> (i32, Effect) {
-        self.effects.uncertain.fetch_add(1, Ordering::Relaxed);
-        let ordinal = self.effects.sent.fetch_add(1, Ordering::Relaxed) + 1;
+        let ordinal = self.effects.counts(|counts| {
+            counts.uncertain += 1;
+            counts.sent += 1;
+            counts.sent
+        });
         let effects = Arc::clone(&self.effects);
-        (ordinal, Effect { effects })
+        (ordinal, Effect { effects, ordinal })
     }
 
-    /// How many commits happened, and of how many nobody knows.
-    pub(crate) fn effects(&self) -> (i32, i32) {
-        let load = |number: &AtomicI32| number.load(Ordering::Relaxed);
-        (load(&self.effects.certain), load(&self.effects.uncertain))
+    /// Which commits happened, how many that are, and of how many nobody knows (yet).
+    pub(crate) fn effects(&self) -> (Option<String>, i32, i32) {
+        self.effects.counts(|counts| {
+            let ordinals = watertight_audit::ordinals(counts.certain.clone());
+            let certain = i32::try_from(counts.certain.len()).unwrap_or(i32::MAX);
+            (ordinals, certain, counts.uncertain)
+        })
+    }
+
+    /// Outside of a call: what records a commit.
+    pub(crate) fn recorded_by(mut self, writer: HandWriter) -> Self {
+        self.by_hand = Some(writer);
+        self
+    }
+
+    /// Outside of a call: what records the commit that is about to be sent.
+    pub(crate) fn unrecorded(&self) -> Option<Unrecorded> {
+        self.by_hand.as_ref().map(|by_hand| by_hand.begin(self))
     }
 
     /// How long a transaction on this behalf may go on.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::origin::Origin;
 use crate::error::Reference;
 use crate::id::TenantId;
 use crate::session::Session;
@@ -51,7 +52,7 @@ pub struct AuditRecord {
     pub tenant: TenantId,
     /// The reference that the client was told and the log carries.
     pub reference: String,
-    /// The tool, resource or prompt.
+    /// The tool, resource or prompt. Empty for a write outside of a call.
     pub tool: String,
     /// When the call began.
     pub at: DateTime<Utc>,
@@ -61,8 +62,10 @@ pub struct AuditRecord {
     pub subject: Option<String>,
     /// Where the caller belongs, if it chose the tenant from several that its token grants.
     pub home_tenant: Option<TenantId>,
-    /// The client's own name for itself.
+    /// The client that the token was issued to, or the API key, as it was verified.
     pub client: Option<String>,
+    /// What the caller calls itself. Nobody has verified it.
+    pub agent: Option<String>,
     /// The arguments, as the policy keeps them: a list of names, or an object.
     pub arguments: Option<Value>,
     /// How the call ended.
@@ -79,6 +82,8 @@ pub struct AuditRecord {
     pub probe: bool,
     /// Writes of the call that committed, each with a record of its own.
     pub effects: i32,
+    /// Which ones, of those that the call began, from 1: `1-3,5`.
+    pub ordinals: Option<String>,
     /// Writes of which nobody knows whether they committed, because the connection was lost.
     pub uncertain: i32,
 }
@@ -90,7 +95,14 @@ impl AuditRecord {
         record.issuer = Some(session.issuer().to_owned());
         record.subject = Some(session.subject().to_owned());
         record.home_tenant = session.home_tenant().cloned();
+        record.client = session.client().map(str::to_owned);
         record
+    }
+
+    /// What the call did so far: rows, and its writes.
+    pub(crate) fn count(&mut self, origin: &Origin) {
+        self.rows = origin.rows();
+        (self.ordinals, self.effects, self.uncertain) = origin.effects();
     }
 
     /// A record of a call that begins now and, until told otherwise, was cancelled: so that a call
@@ -106,6 +118,7 @@ impl AuditRecord {
             subject: None,
             home_tenant: None,
             client: None,
+            agent: None,
             arguments: None,
             outcome: Outcome::Cancelled,
             error: None,
@@ -114,6 +127,7 @@ impl AuditRecord {
             protocol: None,
             probe: false,
             effects: 0,
+            ordinals: None,
             uncertain: 0,
         }
     }

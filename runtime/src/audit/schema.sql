@@ -17,15 +17,19 @@ CREATE TABLE IF NOT EXISTS watertight.audit (
                 DEFAULT nullif(pg_catalog.current_setting('{setting}', true), ''),
     kind        text NOT NULL CHECK (kind IN ('effect', 'completion')),
     reference   text NOT NULL,
-    at          timestamptz NOT NULL,
+    at          timestamptz NOT NULL
+                CHECK (at BETWEEN '1970-01-01 00:00:00+00' AND '9999-12-31 00:00:00+00'),
     -- By the writer's clock, so that a batch that is sent again is the same.
-    recorded_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL
+                CHECK (recorded_at BETWEEN '1970-01-01 00:00:00+00' AND '9999-12-31 00:00:00+00'),
     tool        text,
     issuer      text,
     subject     text,
     -- Where a caller belongs that works for several tenants.
     home_tenant text,
+    -- As it was verified, and what the caller calls itself.
     client      text,
+    agent       text,
     -- As the policy keeps them; json and not jsonb, which would write them anew.
     arguments   json,
     outcome     text,
@@ -34,8 +38,9 @@ CREATE TABLE IF NOT EXISTS watertight.audit (
     duration_us bigint,
     protocol    text,
     probe       boolean NOT NULL DEFAULT false,
-    -- Of a completion: how many writes committed, and of how many nobody knows.
+    -- Of a completion: how many writes committed, which ones, and of how many nobody knows.
     effects     integer,
+    ordinals    text,
     uncertain   integer,
     writer      text,
     seq         bigint,
@@ -68,6 +73,13 @@ DROP POLICY IF EXISTS tenant_select ON watertight.audit_floor;
 CREATE POLICY tenant_select ON watertight.audit_floor FOR SELECT TO {application_role}
     USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('{setting}', true), '')));
 
+-- The owner erases a tenant's trail under that tenant's setting, as everybody else reads it: no lock
+-- on the whole table, and one tenant at a time.
+DROP POLICY IF EXISTS owner_tenant ON watertight.audit_floor;
+CREATE POLICY owner_tenant ON watertight.audit_floor TO CURRENT_USER
+    USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('{setting}', true), '')))
+    WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('{setting}', true), '')));
+
 -- This month and the next twelve; whatever finds none is in `audit_other` and loses nothing.
 -- A partition is reached through the table alone: by itself it has no policy, so it shows nothing.
 CREATE TABLE IF NOT EXISTS watertight.audit_other PARTITION OF watertight.audit DEFAULT;
@@ -85,11 +97,18 @@ DROP POLICY IF EXISTS tenant_select ON watertight.audit;
 CREATE POLICY tenant_select ON watertight.audit FOR SELECT TO {application_role}
     USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('{setting}', true), '')));
 
+DROP POLICY IF EXISTS owner_select ON watertight.audit;
+CREATE POLICY owner_select ON watertight.audit FOR SELECT TO CURRENT_USER
+    USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('{setting}', true), '')));
+DROP POLICY IF EXISTS owner_delete ON watertight.audit;
+CREATE POLICY owner_delete ON watertight.audit FOR DELETE TO CURRENT_USER
+    USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('{setting}', true), '')));
+
 REVOKE ALL ON watertight.audit FROM PUBLIC, {application_role};
 GRANT USAGE ON SCHEMA watertight TO {application_role};
 GRANT SELECT ON watertight.audit TO {application_role};
-GRANT INSERT (kind, reference, at, recorded_at, tool, issuer, subject, home_tenant, client, arguments, outcome, error, rows,
-              duration_us, protocol, probe, effects, uncertain, writer, seq, ordinal, mac)
+GRANT INSERT (kind, reference, at, recorded_at, tool, issuer, subject, home_tenant, client, agent, arguments, outcome,
+              error, rows, duration_us, protocol, probe, effects, ordinals, uncertain, writer, seq, ordinal, mac)
     ON watertight.audit TO {application_role};
 
 -- What happens before there is a tenant: every system statement, by the role that ran it.

@@ -34,8 +34,10 @@ pub struct AuditEntry {
     pub subject: Option<String>,
     /// Where the caller belongs, if it chose the tenant from several that its token grants.
     pub home_tenant: Option<String>,
-    /// The client's own name for itself.
+    /// The client that the token was issued to, or the API key, as it was verified.
     pub client: Option<String>,
+    /// What the caller calls itself. Nobody has verified it.
+    pub agent: Option<String>,
     /// The arguments, as the policy keeps them: a list of names, or an object.
     pub arguments: Option<Value>,
     /// How the call ended; `None` for an effect.
@@ -59,7 +61,7 @@ pub(super) fn completion(record: &AuditRecord, recorded_at: i64) -> Completion {
         reference: clean(&record.reference),
         at: record.at.timestamp_micros(),
         recorded_at,
-        tool: Some(clean(&record.tool)),
+        tool: (!record.tool.is_empty()).then(|| clean(&record.tool)),
         issuer: optional(&record.issuer),
         subject: optional(&record.subject),
         home_tenant: record
@@ -67,6 +69,7 @@ pub(super) fn completion(record: &AuditRecord, recorded_at: i64) -> Completion {
             .as_ref()
             .map(|home| home.as_setting().into_owned()),
         client: optional(&record.client),
+        agent: optional(&record.agent),
         arguments: record.arguments.as_ref().map(Value::to_string),
         outcome: Some(record.outcome.as_str().to_owned()),
         error: optional(&record.error),
@@ -75,6 +78,7 @@ pub(super) fn completion(record: &AuditRecord, recorded_at: i64) -> Completion {
         protocol: optional(&record.protocol),
         probe: record.probe,
         effects: record.effects,
+        ordinals: record.ordinals.clone(),
         uncertain: record.uncertain,
     }
 }
@@ -84,18 +88,18 @@ pub(super) fn completion(record: &AuditRecord, recorded_at: i64) -> Completion {
 pub(super) fn insert(records: &[(Completion, Link)], keyed: bool) -> String {
     let rows: Vec<_> = records.iter().map(|record| row(record, keyed)).collect();
     let mut sql = String::from(
-        "INSERT INTO watertight.audit (kind, reference, at, recorded_at, tool, issuer, subject, home_tenant, client, \
-         arguments, outcome, error, rows, duration_us, protocol, probe, effects, uncertain, writer, seq, mac) \
+        "INSERT INTO watertight.audit (kind, reference, at, recorded_at, tool, issuer, subject, home_tenant, client, agent, \
+         arguments, outcome, error, rows, duration_us, protocol, probe, effects, ordinals, uncertain, writer, seq, mac) \
          SELECT 'completion', reference, to_timestamp(0) + at * interval '1 microsecond', \
-         to_timestamp(0) + recorded_at * interval '1 microsecond', tool, issuer, subject, home_tenant, client, arguments::json, outcome, error, rows, duration_us, protocol, probe, effects, \
-         uncertain, writer, seq, pg_catalog.decode(mac, 'hex') \
+         to_timestamp(0) + recorded_at * interval '1 microsecond', tool, issuer, subject, home_tenant, client, agent, \
+         arguments::json, outcome, error, rows, duration_us, protocol, probe, effects, ordinals, uncertain, writer, seq, pg_catalog.decode(mac, 'hex') \
          FROM pg_catalog.jsonb_to_recordset(",
     );
     push_text(&mut sql, &Value::Array(rows).to_string());
     sql.push_str(
         "::pg_catalog.jsonb) AS r(reference text, at bigint, recorded_at bigint, tool text, issuer text, \
-         subject text, home_tenant text, client text, arguments text, outcome text, error text, rows bigint, \
-         duration_us bigint, protocol text, probe boolean, effects integer, uncertain integer, writer text, \
+         subject text, home_tenant text, client text, agent text, arguments text, outcome text, error text, rows bigint, \
+         duration_us bigint, protocol text, probe boolean, effects integer, ordinals text, uncertain integer, writer text, \
          seq bigint, mac text) ORDER BY seq ON CONFLICT DO NOTHING",
     );
     sql
@@ -111,6 +115,7 @@ fn row((record, link): &(Completion, Link), keyed: bool) -> Value {
         "subject": record.subject,
         "home_tenant": record.home_tenant,
         "client": record.client,
+        "agent": record.agent,
         "arguments": record.arguments,
         "outcome": record.outcome,
         "error": record.error,
@@ -119,6 +124,7 @@ fn row((record, link): &(Completion, Link), keyed: bool) -> Value {
         "protocol": record.protocol,
         "probe": record.probe,
         "effects": record.effects,
+        "ordinals": record.ordinals,
         "uncertain": record.uncertain,
         "writer": link.writer,
         "seq": link.seq,
@@ -142,7 +148,7 @@ pub(super) async fn recent(
     let named = tx.names_statements();
     let mut statement = tx.statement(catalog, false, Some(&["watertight.audit"]))?;
     let rows = sqlx::query(
-        "SELECT kind, reference, at, tool, issuer, subject, home_tenant, client, arguments::text, outcome, error, \
+        "SELECT kind, reference, at, tool, issuer, subject, home_tenant, client, agent, arguments::text, outcome, error, \
                 rows, duration_us, protocol, probe \
          FROM watertight.audit ORDER BY id DESC LIMIT $1",
     )
@@ -168,6 +174,7 @@ fn entry(row: &sqlx::postgres::PgRow) -> Result<AuditEntry, sqlx::Error> {
         subject: row.try_get("subject")?,
         home_tenant: row.try_get("home_tenant")?,
         client: row.try_get("client")?,
+        agent: row.try_get("agent")?,
         arguments: arguments.and_then(|text| serde_json::from_str(&text).ok()),
         outcome: row.try_get("outcome")?,
         error: row.try_get("error")?,

@@ -26,9 +26,11 @@ pub(super) async fn run<T, W: Future<Output = ToolResult<T>>>(
     limit: Duration,
     work: impl FnOnce(BackgroundContext) -> W,
 ) -> ToolResult<T> {
-    let (session, _running) = session.for_call();
+    let (session, running) = session.for_call();
     let origin = Origin::new(reference).tool(name).on_behalf_of(&session);
     let mut record = Record::of_background(state, &session, origin.clone(), name);
+    // It ends in front of the record, which then has every commit.
+    let ends_before_the_record = running;
     let context = BackgroundContext::new(session, Arc::clone(state), origin);
     // What makes the future is the user's code as well.
     let work = observe::watch(async move { work(context).await }).instrument(record.span());
@@ -43,6 +45,7 @@ pub(super) async fn run<T, W: Future<Output = ToolResult<T>>>(
             Err(ToolError::unavailable().because("the work took longer than its time limit"))
         }
     };
+    drop(ends_before_the_record);
     let (outcome, error) = match &result {
         Ok(_) => (Outcome::Ok, None),
         Err(error) => (Outcome::Failed, Some(error)),

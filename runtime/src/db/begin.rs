@@ -260,6 +260,7 @@ fn push_effect(text: &mut String, audit: &Auditing, tenant: &TenantId, origin: &
             reference: origin.reference().to_string(),
             ordinal,
             at: at.timestamp_micros(),
+            recorded_at: at.timestamp_micros(),
             tool: origin.tool_name().map(storable),
             issuer: origin.issuer().map(storable),
             subject: origin.subject().map(storable),

@@ -217,6 +217,10 @@ impl Connections {
         (self.pool.size(), self.pool.num_idle())
     }
 
+    pub(super) fn most(&self) -> u32 {
+        self.pool.options().get_max_connections()
+    }
+
     pub(super) async fn close(&self) {
         self.slots.close();
         if timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {

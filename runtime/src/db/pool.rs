@@ -13,7 +13,7 @@ use super::gate::TenantKeys;
 use super::health::{self, Health};
 use super::pooler::Pooler;
 use super::scope::{Scope, Tx, WriteScope};
-use crate::audit::{AuditOptions, Origin};
+use crate::audit::{AuditOptions, AuditRecord, ByHand, HandWriter, Origin};
 use crate::id::TenantId;
 use crate::session::Session;
 use crate::statement::Catalog;
@@ -28,6 +28,7 @@ pub struct TenantPool {
     catalog: Catalog,
     auditing: AuditOptions,
     terms: health::OwnTerms,
+    by_hand: Arc<ByHand>,
 }
 
 /// Settings of a [`TenantPool`]; every one has a default.
@@ -75,11 +76,19 @@ impl TenantPool {
 
     /// Opens a transaction that may change data, bound to the session's tenant.
     ///
+    /// In a tool use `cx.write()`. A write outside of a call leaves a completion of its own in the
+    /// audit trail: by the writer of the server on this pool, or one of the pool's, which
+    /// [`close`](TenantPool::close) waits for.
+    ///
     /// # Errors
     /// As [`read`](TenantPool::read).
     pub async fn write(&self, session: &Session) -> DbResult<WriteScope<'_>> {
-        self.write_as(session.tenant(), Origin::of_session(session))
-            .await
+        let mut origin = Origin::of_session(session);
+        if self.audits() {
+            let record = AuditRecord::of_session(session, origin.reference(), "");
+            origin = origin.recorded_by(HandWriter::new(self.by_hand.writer(self), record));
+        }
+        self.write_as(session.tenant(), origin).await
     }
 
     /// Compares the live database with the catalog again. While it is weaker, the statements over the
@@ -120,7 +129,26 @@ impl TenantPool {
     /// Refuses new scopes, waits for the open ones (ten seconds at most) and closes every
     /// connection. A server flushes its audit trail before.
     pub async fn close(&self) {
+        self.by_hand.flush().await;
         self.connections.close().await;
+    }
+
+    /// Who records what is written by hand.
+    pub(crate) const fn by_hand(&self) -> &Arc<ByHand> {
+        &self.by_hand
+    }
+
+    /// The same connections for the task that records, which does not keep itself alive.
+    pub(crate) fn for_records(&self) -> Self {
+        Self {
+            by_hand: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The most connections that are open at a time.
+    pub(crate) fn most_connections(&self) -> u32 {
+        self.connections.most()
     }
 
     /// How calls are audited.
@@ -334,6 +362,7 @@ impl TenantPoolBuilder {
             connections: Arc::new(connections),
             catalog,
             auditing: self.options.auditing,
+            by_hand: Arc::default(),
             terms: health::OwnTerms {
                 audit: self.options.audit,
                 tenant_role: self.options.tenant_role.as_deref().map(Arc::from),

@@ -90,10 +90,16 @@ impl<'a> WriteScope<'a> {
     pub async fn commit(self) -> DbResult<()> {
         let Self { scope, id, tenant } = self;
         let tx = scope.tx;
-        tx.ready_to_commit(id)?;
         let origin = tx.wrote.then_some(&tx.origin);
+        // Dropped last, so that it finds how the commit ended.
+        let _unrecorded = origin.and_then(Origin::unrecorded);
+        // Counted before the call is asked whether it goes on: when a call has ended, its record has
+        // this commit or there is none.
         let (end, effect) = tx.shared.messages.commit(&tenant, origin);
-        let result = tx.commit(end).await;
+        let result = match tx.ready_to_commit(id) {
+            Ok(()) => tx.commit(end).await,
+            Err(error) => Err(error),
+        };
         let unknown = |error: &DbError| error.kind() == DbErrorKind::CommitUnknown;
         if let Some(effect) = effect
             && !result.as_ref().is_err_and(unknown)

@@ -100,7 +100,9 @@ impl Server {
     /// The server as an axum router, to be merged into a larger application: the MCP endpoint at
     /// the resource's path, behind the guard, and the public metadata.
     ///
-    /// Serve it with `TCP_NODELAY` set, or event streams wait for acknowledgements.
+    /// Serve it with `TCP_NODELAY` set, or event streams wait for acknowledgements. Keep the
+    /// [`guard`](Server::guard), and await its [`flush`](Guard::flush) when yours has stopped: audit
+    /// records that still wait are written then.
     pub fn into_router(self) -> Router {
         self.router()
     }

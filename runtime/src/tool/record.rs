@@ -39,7 +39,7 @@ impl Record {
     ) -> Self {
         let mut record = Self::of_background(caller.state(), caller.session(), origin, tool);
         let audit = &mut record.audit;
-        audit.client = request.client_info().map(|client| shortened(&client.name));
+        audit.agent = request.client_info().map(|client| shortened(&client.name));
         audit.protocol = request
             .protocol_version()
             .map(|version| version.to_string());
@@ -136,8 +136,7 @@ impl Record {
 
     /// The record, now that the call has ended.
     fn completed(&mut self) -> AuditRecord {
-        self.audit.rows = self.origin.rows();
-        (self.audit.effects, self.audit.uncertain) = self.origin.effects();
+        self.audit.count(&self.origin);
         self.audit.duration = self.begun.elapsed();
         let trips = self.origin.trips();
         self.span.end(&self.audit, trips);

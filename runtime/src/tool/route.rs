@@ -141,12 +141,14 @@ pub(crate) async fn serve<R: Trips, W: Future<Output = Result<R, ToolError>>>(
 ) -> Result<R, ToolError> {
     let name = callable.name.as_str();
     Record::admit(caller, request, name, &arguments)?;
-    // To the end of this function, however it comes: a result, a panic, a time-out, a drop.
-    let (ours, _running) = caller.for_call();
+    let (ours, running) = caller.for_call();
     let context = ToolContext::new(ours, Some(name), request);
     let context = context.limited_to_reading(callable.read_only);
     let origin = context.origin().clone();
     let mut record = Record::begin(caller, origin, request, name, &arguments);
+    // To the end of the work, however it comes: a result, a panic, a time-out, a drop. It ends in
+    // front of the record, which then has every commit.
+    let ends_before_the_record = running;
     let result = match admit(callable, caller, arguments, &mut record) {
         Err(error) => {
             record.end(Outcome::Refused, Some(&error));
@@ -154,6 +156,7 @@ pub(crate) async fn serve<R: Trips, W: Future<Output = Result<R, ToolError>>>(
         }
         Ok(arguments) => limited(work(context, arguments), request, &mut record).await,
     };
+    drop(ends_before_the_record);
     let result = result.and_then(|result| withhold(caller, result));
     match &result {
         Ok(_) => record.close(Outcome::Ok, None).await?,

@@ -196,7 +196,7 @@ pub(super) async fn check_audit(
            AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
            AND pg_catalog.has_any_column_privilege(c.oid, 'INSERT') \
            AND (c.relname <> 'audit' OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a \
-                WHERE a.attrelid = c.oid AND a.attname = 'uncertain' AND NOT a.attisdropped)) \
+                WHERE a.attrelid = c.oid AND a.attname = 'ordinals' AND NOT a.attisdropped)) \
            AND EXISTS (SELECT 1 FROM pg_catalog.pg_policy p, unnest(p.polroles) AS r \
                        WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('a', '*') \
                          AND (r = 0 OR pg_catalog.pg_has_role(r, 'USAGE'))))",

@@ -1,6 +1,8 @@
 //! The audit trail in the database: it commits with the write, stays with its tenant, loses nothing.
 
-use std::time::Duration;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use watertight_devdb::Database;
@@ -9,7 +11,9 @@ use super::harness::{
     as_admin, change, database, pool, read, session, session_from, tenant, texts, write,
 };
 use super::proxy::Proxy;
-use crate::audit::{AuditLimits, AuditOptions, AuditRecord, AuditWriter, Outcome};
+use crate::audit::{
+    AuditAnchor, AuditKey, AuditLimits, AuditOptions, AuditRecord, AuditWriter, Head, Outcome,
+};
 use crate::db::DbErrorKind;
 use crate::error::Reference;
 
@@ -44,10 +48,20 @@ async fn the_effect_commits_with_the_write() {
     let mut scope = pool.write(&session(1)).await.unwrap();
     change(&mut scope, INSERT).await.unwrap();
     scope.commit().await.unwrap();
-    let audit = AuditWriter::start(pool);
+    let audit = AuditWriter::start(pool.clone());
+    // Outside of a call too a completion says which writes there were.
+    audit.flush().await;
     let entries = audit.recent(&session(1), 10).await.unwrap();
-    assert_eq!(entries.len(), 1);
-    let entry = &entries[0];
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0].reference, entries[1].reference);
+    let said = as_admin(
+        &database,
+        "SELECT concat_ws(' ', coalesce(tool, '-'), outcome, effects, ordinals, uncertain, rows) \
+         FROM watertight.audit WHERE kind = 'completion'",
+    )
+    .await;
+    assert_eq!(said, ["- ok 1 1 0 0"]);
+    let entry = &entries[1];
     assert_eq!((entry.kind.as_str(), entry.reference.len()), ("effect", 32));
     assert_eq!(entry.issuer.as_deref(), Some("https://issuer.test"));
     assert_eq!(entry.subject.as_deref(), Some("user of 1"));
@@ -67,9 +81,9 @@ async fn both_records_say_where_an_operator_belongs() {
         scope.commit().await.unwrap();
         audit.record(AuditRecord::of_session(&session, Reference::random(), "t"));
         audit.flush().await;
-        let entries = audit.recent(&session, 2).await.unwrap();
+        let entries = audit.recent(&session, 3).await.unwrap();
         let homes = entries.iter().map(|entry| entry.home_tenant.as_deref());
-        assert_eq!(homes.collect::<Vec<_>>(), [expected, expected]);
+        assert_eq!(homes.collect::<Vec<_>>(), [expected; 3]);
     }
     // The trail is the chosen tenant's; the operator's own has nothing.
     assert_eq!(audit.recent(&session(9), 10).await.unwrap(), []);
@@ -208,6 +222,22 @@ async fn the_application_role_can_neither_alter_nor_forge_a_trail() {
     let audit = AuditWriter::start(pool.clone());
     audit.record(record(1, "kept"));
     audit.flush().await;
+    // Times that no verification could read are in no row.
+    for at in ["infinity", "-infinity", "294276-01-01", "0044-03-15 BC"] {
+        for (at, recorded_at) in [(at, "2026-01-01"), ("2026-01-01", at)] {
+            let sql = format!(
+                "INSERT INTO watertight.audit (kind, reference, at, recorded_at) \
+                 VALUES ('effect', 'r', '{at}', '{recorded_at}') RETURNING reference"
+            );
+            let mut scope = write(&pool, 1).await.unwrap();
+            let error = change(&mut scope, sql.leak()).await.unwrap_err();
+            assert_eq!(
+                error.kind(),
+                DbErrorKind::InvalidValue,
+                "{at} {recorded_at}"
+            );
+        }
+    }
     for sql in [
         "UPDATE watertight.audit SET tool = 'forged' RETURNING tool",
         "DELETE FROM watertight.audit RETURNING tool",
@@ -232,4 +262,219 @@ async fn the_application_role_can_neither_alter_nor_forge_a_trail() {
         [""; 0]
     );
     assert_eq!(trail(&database).await, ["1 completion kept"]);
+}
+
+#[tokio::test]
+async fn writes_by_hand_are_recorded_without_a_server_too() {
+    let database = database().await;
+    let pool = pool(database.app_url(), 2).await;
+    let mut scope = pool.write(&session(1)).await.unwrap();
+    change(&mut scope, INSERT).await.unwrap();
+    scope.commit().await.unwrap();
+    // A commit that stored nothing leaves nothing.
+    let mut scope = pool.write(&session(1)).await.unwrap();
+    change(&mut scope, "SELECT 1 / 0").await.unwrap_err();
+    scope.commit().await.unwrap_err();
+    pool.close().await;
+    assert_eq!(
+        trail(&database).await,
+        ["1 effect -", "1 completion -"],
+        "close waits for the record"
+    );
+}
+
+/// What the log says, for one thread.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let lines = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || lines.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_waited_for_is_in_the_table_or_in_the_log_whoever_goes_away() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let database = database().await;
+    let proxy = Proxy::before(database.app_url()).await;
+    let pool = pool(&proxy.url(database.app_url()), 2).await;
+    let limits = AuditLimits {
+        queue: 1,
+        batch: 1,
+        ..AuditLimits::default()
+    };
+    let audit = AuditWriter::with(pool, AuditOptions::new().strict().limits(limits));
+    proxy.cut();
+    // One is on its way to the database, one is in the queue; the others wait for a place there, and
+    // whoever waits for them goes away.
+    let calls = (0..6).map(|number| {
+        let audit = audit.clone();
+        async move {
+            let record = record(1, &format!("call-{number}-"));
+            let _ = tokio::time::timeout(Duration::from_millis(400), audit.store(record)).await;
+        }
+    });
+    futures_util::future::join_all(calls).await;
+    proxy.mend();
+    audit.flush().await;
+    let (log, table) = (lines.text(), trail(&database).await.concat());
+    for number in 0..6 {
+        let name = format!("call-{number}-");
+        assert!(
+            log.contains(&name) || table.contains(&name),
+            "{name} is lost"
+        );
+    }
+    assert!(log.contains("given up before it was stored"), "{log}");
+    // A queue that stays full.
+    proxy.cut();
+    let begun = Instant::now();
+    let calls = (0..4).map(|number| audit.store(record(1, &format!("late-{number}-"))));
+    let results = futures_util::future::join_all(calls).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(17),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(results.iter().all(Result::is_err));
+    drop(audit);
+    sleep(Duration::from_millis(500)).await;
+    proxy.mend();
+}
+
+/// An anchor that answers only when it is told to.
+#[derive(Clone, Default)]
+struct Slow {
+    hangs: Arc<std::sync::atomic::AtomicBool>,
+    published: Arc<Mutex<Vec<Vec<i64>>>>,
+}
+
+impl AuditAnchor for Slow {
+    fn publish(&self, heads: &[Head]) -> io::Result<()> {
+        while self.hangs.load(std::sync::atomic::Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let numbers = heads.iter().map(|head| head.seq).collect();
+        self.published.lock().unwrap().push(numbers);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_anchor_that_hangs_delays_no_record_and_gets_the_latest_heads_later() {
+    use std::sync::atomic::Ordering;
+    let database = database().await;
+    let pool = pool(database.app_url(), 2).await;
+    let slow = Slow::default();
+    slow.hangs.store(true, Ordering::SeqCst);
+    let options = AuditOptions::new()
+        .key(AuditKey::new([7; 32]))
+        .anchor(slow.clone())
+        .publish_every(Duration::from_millis(20))
+        .strict();
+    let audit = AuditWriter::with(pool, options);
+    for _ in 0..5 {
+        let stored = audit.store(record(1, "kept"));
+        let stored = tokio::time::timeout(Duration::from_secs(3), stored).await;
+        assert_eq!(stored.expect("the anchor does not hold it up"), Ok(()));
+        sleep(Duration::from_millis(30)).await;
+    }
+    let begun = Instant::now();
+    audit.flush().await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begun.elapsed()
+    );
+    slow.hangs.store(false, Ordering::SeqCst);
+    for _ in 0..200 {
+        if slow.published.lock().unwrap().len() > 1 {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    // The beginning of the chain was published at once, what came meanwhile by its latest head.
+    assert_eq!(*slow.published.lock().unwrap(), [[1], [5]]);
+}
+
+#[tokio::test]
+async fn a_flush_ends_soon_whatever_is_queued_in_front_of_it() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let database = database().await;
+    let proxy = Proxy::before(database.app_url()).await;
+    let pool = pool(&proxy.url(database.app_url()), 2).await;
+    let limits = AuditLimits {
+        batch: 1,
+        ..AuditLimits::default()
+    };
+    let audit = AuditWriter::with(pool, AuditOptions::new().limits(limits));
+    proxy.cut();
+    // Each would be tried for half a minute.
+    for number in 0..10 {
+        audit.record(record(1, &format!("queued-{number}-")));
+    }
+    sleep(Duration::from_millis(300)).await;
+    let begun = Instant::now();
+    audit.flush().await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(14),
+        "{:?}",
+        begun.elapsed()
+    );
+    let log = lines.text();
+    assert!(
+        (0..10).all(|number| log.contains(&format!("queued-{number}-"))),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_doubtful_attempt_gives_no_number_again() {
+    let database = database().await;
+    let proxy = Proxy::before(database.app_url()).await;
+    let pool = pool(&proxy.url(database.app_url()), 1).await;
+    let audit = AuditWriter::with(pool, AuditOptions::new().key(AuditKey::new([7; 32])));
+    audit.record(record(1, "first"));
+    audit.flush().await;
+    // The answer to the next batch is lost, and then the database refuses for good.
+    proxy.cut();
+    audit.record(record(1, "second"));
+    sleep(Duration::from_millis(500)).await;
+    database
+        .execute_as_owner("REVOKE INSERT (mac) ON watertight.audit FROM app")
+        .await
+        .unwrap();
+    proxy.mend();
+    audit.flush().await;
+    database
+        .execute_as_owner("GRANT INSERT (mac) ON watertight.audit TO app")
+        .await
+        .unwrap();
+    audit.record(record(1, "third"));
+    audit.flush().await;
+    let chains = "SELECT count(DISTINCT writer)::text FROM watertight.audit";
+    assert_eq!(as_admin(&database, chains).await, ["2"]);
 }

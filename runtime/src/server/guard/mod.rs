@@ -189,6 +189,13 @@ impl Guard {
         Background::of_server(&self.shared.state)
     }
 
+    /// Waits until the audit records of what has run so far are in the table or, if the database is
+    /// away, in the log; some ten seconds at most. [`Server::serve`](crate::Server::serve) does so when
+    /// it stops; with a router or a handler of your own call it when yours has stopped.
+    pub async fn flush(&self) {
+        self.state().audit().flush().await;
+    }
+
     pub(crate) fn state(&self) -> &Arc<ServerState> {
         &self.shared.state
     }
