@@ -37,7 +37,7 @@ pub use anchor::{AuditAnchor, FileAnchor, Head};
 pub(crate) use arguments::{kept, shortened};
 pub(crate) use by_hand::{ByHand, HandWriter};
 pub use options::{AuditArguments, AuditLimits, AuditOptions};
-pub(crate) use origin::{Effect, Origin};
+pub(crate) use origin::{Effect, Origin, Work};
 pub use record::{AuditRecord, Outcome};
 pub(crate) use schema::{SCHEMA, SYSTEM_GRANT};
 pub use trail::AuditEntry;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: plain data; it decides nothing.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::by_hand::{HandWriter, Unrecorded};
@@ -18,17 +18,22 @@ pub(crate) struct Origin {
     issuer: Option<Arc<str>>,
     subject: Option<Arc<str>>,
     home_tenant: Option<Arc<str>>,
-    rows: Arc<AtomicU64>,
-    trips: Arc<AtomicU64>,
-    effects: Arc<Effects>,
+    work: Arc<Work>,
     life: Life,
     by_hand: Option<HandWriter>,
 }
 
-/// The commits of a call.
+/// What a call has done so far. All that runs for one request shares it, by whatever way it got its
+/// context: then the record of the call counts what a tool of someone else's committed.
 #[derive(Debug, Default)]
-struct Effects(Mutex<Counts>);
+pub(crate) struct Work {
+    rows: AtomicU64,
+    trips: AtomicU64,
+    effects: Mutex<Counts>,
+    recorded: AtomicBool,
+}
 
+/// The commits of a call.
 #[derive(Debug, Default)]
 struct Counts {
     sent: i32,
@@ -37,24 +42,48 @@ struct Counts {
     uncertain: i32,
 }
 
-impl Effects {
+impl Work {
     fn counts<T>(&self, with: impl FnOnce(&mut Counts) -> T) -> T {
         // A panic while holding it can't have left anything in it half done.
-        with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut self.effects.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Which commits happened, how many that are, and of how many nobody knows (yet).
+    pub(crate) fn effects(&self) -> (Option<String>, i32, i32) {
+        self.counts(|counts| {
+            let ordinals = watertight_audit::ordinals(counts.certain.clone());
+            let certain = i32::try_from(counts.certain.len()).unwrap_or(i32::MAX);
+            (ordinals, certain, counts.uncertain)
+        })
+    }
+
+    /// The rows that the call has read or changed so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Who serves the call sees to its record.
+    pub(crate) fn note_record(&self) {
+        self.recorded.store(true, Ordering::Release);
+    }
+
+    /// The call has a record, now or when it ends.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recorded.load(Ordering::Acquire)
     }
 }
 
 /// A commit on its way. Dropped before its end is known, it stays uncertain.
 #[must_use = "tell how it ended"]
 pub(crate) struct Effect {
-    effects: Arc<Effects>,
+    work: Arc<Work>,
     ordinal: i32,
 }
 
 impl Effect {
     /// The commit happened, or it did not.
     pub(crate) fn ended(self, happened: bool) {
-        self.effects.counts(|counts| {
+        self.work.counts(|counts| {
             counts.uncertain -= 1;
             if happened {
                 counts.certain.push(self.ordinal);
@@ -84,12 +113,21 @@ impl Origin {
             issuer: None,
             subject: None,
             home_tenant: None,
-            rows: Arc::default(),
-            trips: Arc::default(),
-            effects: Arc::default(),
+            work: Arc::default(),
             life: Life::default(),
             by_hand: None,
         }
+    }
+
+    /// The same, with what its request has done so far.
+    pub(crate) fn sharing(mut self, work: &Arc<Work>) -> Self {
+        self.work = Arc::clone(work);
+        self
+    }
+
+    /// The call gets a record.
+    pub(crate) fn note_record(&self) {
+        self.work.note_record();
     }
 
     pub(crate) fn tool(mut self, name: &str) -> Self {
@@ -125,22 +163,18 @@ impl Origin {
 
     /// A commit is about to be sent: which one of the call it is, and what to tell its end to.
     pub(crate) fn effect(&self) -> (i32, Effect) {
-        let ordinal = self.effects.counts(|counts| {
+        let ordinal = self.work.counts(|counts| {
             counts.uncertain += 1;
             counts.sent += 1;
             counts.sent
         });
-        let effects = Arc::clone(&self.effects);
-        (ordinal, Effect { effects, ordinal })
+        let work = Arc::clone(&self.work);
+        (ordinal, Effect { work, ordinal })
     }
 
     /// Which commits happened, how many that are, and of how many nobody knows (yet).
     pub(crate) fn effects(&self) -> (Option<String>, i32, i32) {
-        self.effects.counts(|counts| {
-            let ordinals = watertight_audit::ordinals(counts.certain.clone());
-            let certain = i32::try_from(counts.certain.len()).unwrap_or(i32::MAX);
-            (ordinals, certain, counts.uncertain)
-        })
+        self.work.effects()
     }
 
     /// Outside of a call: what records a commit.
@@ -161,22 +195,22 @@ impl Origin {
 
     /// Adds to the rows that the call has read or changed so far.
     pub(crate) fn count_rows(&self, rows: u64) {
-        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.work.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// One more message to the database was sent whose answer is waited for.
     pub(crate) fn count_trip(&self) {
-        self.trips.fetch_add(1, Ordering::Relaxed);
+        self.work.trips.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The round trips to the database that the call has waited for so far. What the driver sends to
     /// prepare a statement on a connection that has not seen it is not among them.
     pub(crate) fn trips(&self) -> u64 {
-        self.trips.load(Ordering::Relaxed)
+        self.work.trips.load(Ordering::Relaxed)
     }
 
     /// The rows that the call has read or changed so far.
     pub(crate) fn rows(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed)
+        self.work.rows()
     }
 }

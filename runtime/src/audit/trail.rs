@@ -84,7 +84,7 @@ pub(super) fn completion(record: &AuditRecord, recorded_at: i64) -> Completion {
 }
 
 /// The statement that inserts completions; those without a MAC have no key. Their texts come from
-/// clients, so all values travel as one JSON document in hexadecimal digits.
+/// clients, so all values travel as one JSON document.
 pub(super) fn insert(records: &[(Completion, Link)], keyed: bool) -> String {
     let rows: Vec<_> = records.iter().map(|record| row(record, keyed)).collect();
     let mut sql = String::from(

@@ -15,6 +15,12 @@ use tokio::sync::Mutex;
 
 use super::AuthError;
 
+/// A source that hangs is one that is away: requests wait no longer for it.
+const LOADED_WITHIN: Duration = match cfg!(test) {
+    true => Duration::from_millis(200),
+    false => Duration::from_secs(5),
+};
+
 /// What a verified token says about itself, for those who decide whether it was revoked.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifiedToken<'t> {
@@ -194,6 +200,14 @@ impl RevocationList {
 }
 
 impl List {
+    #[cfg(test)]
+    fn age_by(&self, time: Duration) {
+        let mut kept = self.kept.write().unwrap();
+        if let Some((at, _)) = kept.as_mut() {
+            *at -= time;
+        }
+    }
+
     /// The entries, if they are no older than this.
     fn within(&self, age: Duration) -> Option<Arc<Entries>> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
@@ -213,7 +227,8 @@ impl List {
         // Away: one attempt in a tenth of the interval, not one for each request.
         if tried.is_none_or(|at| at.elapsed() >= self.every / 10) {
             *tried = Some(Instant::now());
-            match (self.load)().await {
+            let loaded = tokio::time::timeout(LOADED_WITHIN, (self.load)()).await;
+            match loaded.unwrap_or_else(|_| Err("it took too long".into())) {
                 Ok(revoked) => {
                     let entries = Arc::new(Entries::of(revoked));
                     let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
@@ -314,5 +329,31 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let refused = list.is_revoked(token("t", "s", 0)).await.unwrap_err();
         assert_eq!(refused.kind(), AuthErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_source_that_hangs_is_away() {
+        let calls = Arc::new(std::sync::Mutex::new(0));
+        let list = RevocationList::refreshed(Duration::from_secs(60), move || {
+            let first = {
+                let mut calls = calls.lock().unwrap();
+                *calls += 1;
+                *calls == 1
+            };
+            async move {
+                if !first {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, std::io::Error>(vec![Revoked::Token("t1".into())])
+            }
+        });
+        let asked = tokio::time::timeout(LOADED_WITHIN * 2, async {
+            assert!(list.is_revoked(token("t1", "s", 0)).await.unwrap());
+            list.0.age_by(Duration::from_secs(90));
+            // Away, and what is kept is good for a while.
+            assert!(list.is_revoked(token("t1", "s", 0)).await.unwrap());
+            assert!(!list.is_revoked(token("t2", "s", 0)).await.unwrap());
+        });
+        asked.await.unwrap();
     }
 }

@@ -4,7 +4,7 @@
 //! message's answer was seen.
 
 use std::str::FromStr as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::PgConnection;
@@ -150,7 +150,7 @@ impl Connections {
             shared: Arc::new(Shared {
                 messages,
                 catalog: catalog.id(),
-                tenant_keys: OnceLock::new(),
+                tenant_keys: RwLock::default(),
                 watch: Arc::new(Watch::new()),
             }),
             pooler: options.pooler,
@@ -179,20 +179,31 @@ impl Connections {
         Ok(connection)
     }
 
-    /// Compares the live database with the catalog.
+    /// Compares the live database with the catalog, and takes over which conflicts may be told: a
+    /// constraint may have been made anew under its name. The inner error is a message for a constraint
+    /// that can't have one; then no conflict is told as one.
     pub(super) async fn verify(
         &self,
         catalog: &Catalog,
         terms: Terms<'_>,
-    ) -> Result<Result<TenantKeys, String>, PoolError> {
+    ) -> Result<Result<(), String>, PoolError> {
         let mut connection = self.aside().await?;
         let Inspected { findings, keys } = gate::inspect(&mut connection, catalog, terms)
             .await
             .map_err(PoolError::Connect)?;
         // Its answer does not matter: dropped, the connection is closed as well.
         let _ = connection.close().await;
+        let (keys, told) = match keys {
+            Ok(keys) => (keys, Ok(())),
+            Err(told) => (TenantKeys::default(), Err(told)),
+        };
+        *self
+            .shared
+            .tenant_keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(keys);
         Findings::into_result(findings).map_err(PoolError::Refused)?;
-        Ok(keys)
+        Ok(told)
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -205,12 +216,6 @@ impl Connections {
 
     pub(super) fn messages(&self) -> &Messages {
         &self.shared.messages
-    }
-
-    /// Conflicts on other constraints than these are not told as conflicts.
-    pub(super) fn judge_conflicts(&self, keys: TenantKeys) {
-        // Set once; a second set would come from a second opening of the same pool.
-        let _ = self.shared.tenant_keys.set(keys);
     }
 
     pub(super) fn size(&self) -> (u32, usize) {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::begin::Mode;
 use super::connections::{Connections, Options, PoolError};
 use super::error::{DbError, DbErrorKind, DbResult};
-use super::gate::TenantKeys;
 use super::health::{self, Health};
 use super::pooler::Pooler;
 use super::scope::{Scope, Tx, WriteScope};
@@ -102,7 +101,7 @@ impl TenantPool {
         self.compare().await.map(drop)
     }
 
-    async fn compare(&self) -> Result<Result<TenantKeys, String>, PoolError> {
+    async fn compare(&self) -> Result<Result<(), String>, PoolError> {
         let compared = self
             .connections
             .verify(&self.catalog, self.terms.borrowed())
@@ -370,9 +369,8 @@ impl TenantPoolBuilder {
                 messages: self.options.messages.into(),
             },
         };
-        let keys = pool.compare().await?;
-        pool.connections
-            .judge_conflicts(keys.map_err(PoolError::Configuration)?);
+        let messages = pool.compare().await?;
+        messages.map_err(PoolError::Configuration)?;
         if let Some(every) = self.options.verify_every {
             tokio::spawn(health::watch(
                 Arc::downgrade(&pool.connections),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use sqlx::PgConnection;
 
@@ -150,8 +150,9 @@ impl fmt::Debug for WriteScope<'_> {
 pub(crate) struct Shared {
     pub(crate) messages: Messages,
     pub(crate) catalog: &'static str,
-    /// Set by a tenant's pool before its first scope; a system pool tells conflicts as they are.
-    pub(crate) tenant_keys: OnceLock<TenantKeys>,
+    /// Of a tenant's pool, as its database was when it was last compared; a system pool has none and
+    /// tells conflicts as they are.
+    pub(crate) tenant_keys: RwLock<Option<TenantKeys>>,
     pub(crate) watch: Arc<Watch>,
 }
 
@@ -159,7 +160,10 @@ impl Shared {
     /// Classifies an error of a statement or a commit.
     fn classify(&self, error: sqlx::Error) -> DbError {
         self.watch.suspect(&error);
-        let judged = self.tenant_keys.get().map(|keys| keys.judge(&error));
+        let keys = self.tenant_keys.read();
+        let keys = keys.unwrap_or_else(PoisonError::into_inner);
+        let judged = keys.as_ref().map(|keys| keys.judge(&error));
+        drop(keys);
         let error = DbError::from(error);
         // A system pool has no list: it tells conflicts as they are.
         let Some(judged) = judged else { return error };

@@ -18,7 +18,7 @@ use watertight_analysis::words::{Extra, Tier, classify};
 use super::caller::Caller;
 use super::foreign::Foreign;
 use super::guard::GuardBuilder;
-use crate::audit::{Origin, Outcome};
+use crate::audit::Outcome;
 use crate::error::ToolError;
 use crate::subscription::{Hub, Notifier, follow, listen};
 use crate::tool::{Callable, ExceptionKind, Record};
@@ -339,10 +339,8 @@ impl Beyond {
             _ => false,
         };
         if !admitted {
-            let record = record(caller, &request, "completion/complete", &JsonObject::new());
-            let error = ToolError::denied().because("a scope is not granted");
-            record.end(Outcome::Refused, Some(&error));
-            return Err(error);
+            let none = JsonObject::new();
+            return Err(denied(caller, &request, "completion/complete", &none));
         }
         self.completions.complete(&wanted, caller, request).await
     }
@@ -367,6 +365,7 @@ impl Beyond {
         context: &SubscriptionContext,
     ) -> Result<(), ToolError> {
         let request = context.request_context();
+        Record::admit(caller, request, "subscriptions/listen", &JsonObject::new())?;
         record(caller, request, "subscriptions/listen", &JsonObject::new()).end(Outcome::Ok, None);
         listen(&self.hub, caller, context).await
     }
@@ -379,6 +378,7 @@ impl Beyond {
         uri: &str,
         on: bool,
     ) -> Result<(), ToolError> {
+        Record::admit(caller, request, "resources/subscribe", &JsonObject::new())?;
         let over_http = request.extensions.get::<http::request::Parts>().is_some();
         if over_http && !self.follows {
             return Err(ToolError::denied().because("there are no legacy sessions to be told in"));
@@ -411,8 +411,7 @@ pub(super) fn record(
     method: &str,
     given: &JsonObject,
 ) -> Record {
-    let origin = Origin::new(caller.reference()).tool(method);
-    let origin = origin.on_behalf_of(caller.session());
+    let origin = caller.origin().tool(method);
     Record::begin(caller, origin, request, method, given)
 }
 
@@ -423,14 +422,42 @@ fn nothing(
     method: &str,
     given: &JsonObject,
 ) -> ToolError {
-    if let Err(busy) = Record::admit(caller, request, method, given) {
-        return busy;
+    match unknown(caller, request, method, given) {
+        Ok(()) => ToolError::not_found(),
+        Err(busy) => busy,
     }
+}
+
+/// Records a request for what is not there, or in a form that nothing here has.
+///
+/// # Errors
+/// That the tenant makes too many calls.
+pub(super) fn unknown(
+    caller: &Caller,
+    request: &RequestContext<RoleServer>,
+    method: &str,
+    given: &JsonObject,
+) -> Result<(), ToolError> {
+    Record::admit(caller, request, method, given)?;
     let mut record = record(caller, request, method, given);
     record.audit.probe = given.keys().any(|name| {
         classify(name, caller.state().extra()).is_some_and(|found| found.tier == Tier::First)
     });
-    let error = ToolError::not_found();
-    record.end(Outcome::Refused, Some(&error));
+    record.end(Outcome::Refused, Some(&ToolError::not_found()));
+    Ok(())
+}
+
+/// The answer to a call that lacks a scope, and its record.
+pub(super) fn denied(
+    caller: &Caller,
+    request: &RequestContext<RoleServer>,
+    name: &str,
+    given: &JsonObject,
+) -> ToolError {
+    if let Err(busy) = Record::admit(caller, request, name, given) {
+        return busy;
+    }
+    let error = ToolError::denied().because("a scope is not granted");
+    record(caller, request, name, given).end(Outcome::Refused, Some(&error));
     error
 }

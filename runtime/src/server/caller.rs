@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use watertight_analysis::words::Extra;
 
-use crate::audit::AuditWriter;
+use crate::audit::{AuditWriter, Origin, Work};
 use crate::auth::ScopeRules;
 use crate::db::TenantPool;
 use crate::error::Reference;
@@ -178,6 +178,7 @@ pub(crate) struct Caller {
     session: Session,
     state: Arc<ServerState>,
     reference: Reference,
+    work: Arc<Work>,
 }
 
 impl Caller {
@@ -187,6 +188,7 @@ impl Caller {
             session: session.under(&state.scope_rules),
             state,
             reference,
+            work: Arc::default(),
         }
     }
 
@@ -223,6 +225,17 @@ impl Caller {
     /// What this request is called in its answer, in the log and in the audit trail.
     pub(crate) const fn reference(&self) -> Reference {
         self.reference
+    }
+
+    /// What the request has done so far.
+    pub(crate) const fn work(&self) -> &Arc<Work> {
+        &self.work
+    }
+
+    /// On whose behalf the work of this request is done.
+    pub(crate) fn origin(&self) -> Origin {
+        let origin = Origin::new(self.reference).sharing(&self.work);
+        origin.on_behalf_of(&self.session)
     }
 
     /// What looks for this caller's tenant in what leaves the server.

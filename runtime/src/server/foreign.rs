@@ -284,7 +284,10 @@ async fn settled<T>(
             record.close(Outcome::Ok, None).await?;
             return Ok(answer);
         }
-        Ok(Ok(Err(error))) => (Outcome::Failed, in_our_words(&error)),
+        Ok(Ok(Err(error))) => (
+            Outcome::Failed,
+            in_our_words(&error, &record.audit.reference),
+        ),
         Ok(Err(panicked)) => (Outcome::Panicked, ToolError::internal(panicked)),
         Err(_) => {
             let error = ToolError::unavailable().because("it took longer than its time limit");
@@ -295,13 +298,17 @@ async fn settled<T>(
     Err(error)
 }
 
-fn in_our_words(error: &ErrorData) -> ToolError {
-    let ours = match error.code {
+/// Its own words may be anything, a database's message with values among them.
+fn in_our_words(error: &ErrorData, reference: &str) -> ToolError {
+    tracing::debug!(target: "watertight::cause", reference, whole = %error.message);
+    let cause = "a mounted handler failed; its words are under the target `watertight::cause`";
+    match error.code {
         // Since 2026-07-28 the two are one code; whose it is must not show.
-        ErrorCode::RESOURCE_NOT_FOUND | ErrorCode::INVALID_PARAMS => ToolError::not_found(),
-        _ => return ToolError::internal(error.message.to_string()),
-    };
-    ours.because(error.message.to_string())
+        ErrorCode::RESOURCE_NOT_FOUND | ErrorCode::INVALID_PARAMS => {
+            ToolError::not_found().because(cause)
+        }
+        _ => ToolError::internal(cause),
+    }
 }
 
 fn schema(names: Vec<String>) -> Map<String, Value> {

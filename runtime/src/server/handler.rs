@@ -21,7 +21,7 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 
-use super::beyond::Beyond;
+use super::beyond::{self, Beyond};
 use super::caller::Caller;
 use super::pages::page;
 use crate::error::{Reference, ToolError};
@@ -305,13 +305,18 @@ impl ServerHandler for McpServer {
         let reference = caller.reference();
         let Some(tool) = self.get_tool(&request.name) else {
             tracing::info!(%reference, "call of an unknown tool");
+            let given = request.arguments.unwrap_or_default();
+            if let Err(busy) = beyond::unknown(&caller, &context, "tools/call", &given) {
+                return Ok(busy.into_result(reference, &request.name).into());
+            }
             let text = format!("unknown tool (reference {reference})");
             return Err(ErrorData::invalid_params(text, None));
         };
         // Tools of ours check their scopes themselves, and record a refusal. This is for the
         // others, and for a transport without the guard's own check.
         if !self.may_call(&tool.name, caller.session()) {
-            let denied = ToolError::denied().because("a scope is not granted");
+            let given = request.arguments.unwrap_or_default();
+            let denied = beyond::denied(&caller, &context, &tool.name, &given);
             return Ok(denied.into_result(reference, &tool.name).into());
         }
         let call = self
@@ -335,10 +340,16 @@ impl ServerHandler for McpServer {
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let reference = caller(&context)?.reference();
+        let caller = caller(&context)?;
+        let reference = caller.reference();
         let method = request.method.as_str();
         let removed = REMOVED.contains(&method) && is_stateless(&context);
         let known = KNOWN.contains(&method) && !removed;
+        if known
+            && let Err(busy) = beyond::unknown(&caller, &context, method, &serde_json::Map::new())
+        {
+            return Err(busy.into_protocol(reference, method));
+        }
         tracing::info!(%reference, known, "a request of unknown form");
         let (code, text) = match known {
             true => (ErrorCode::INVALID_PARAMS, "invalid parameters"),
@@ -387,6 +398,8 @@ fn safe(error: ErrorData, reference: Reference, tool: &str) -> ErrorData {
         ErrorCode::RESOURCE_NOT_FOUND => "not found",
         _ => "internal error",
     };
-    tracing::error!(%reference, tool, code = error.code.0, cause = %error.message, "tool call failed");
+    tracing::error!(%reference, tool, code = error.code.0, "a mounted tool failed");
+    // Its own words may be anything, a database's message with values among them.
+    tracing::debug!(target: "watertight::cause", %reference, whole = %error.message);
     ErrorData::new(error.code, format!("{text} (reference {reference})"), None)
 }

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use super::caller::Caller;
 use super::handler::{McpServer, caller};
 use super::round_trip::Rounds;
-use crate::audit::{Origin, Outcome};
+use crate::audit::Outcome;
 use crate::error::ToolError;
 use crate::observe;
 use crate::tool::{InvalidTool, Record, Validator, close, published_by_us};
@@ -123,8 +123,7 @@ impl Admitted {
         if let Err(error) = Record::admit(&caller, context, &tool, arguments) {
             return Ok(Err(error.into_result(reference, &tool).into()));
         }
-        let origin = Origin::new(reference).tool(&tool);
-        let origin = origin.on_behalf_of(caller.session());
+        let origin = caller.origin().tool(&tool);
         let mut record = Record::begin(&caller, origin, context, &tool, arguments);
         if let Err(refusal) = validator.check(arguments, || caller.state().extra().clone()) {
             record.audit.probe = refusal.probe;

@@ -41,7 +41,7 @@ impl ToolContext {
         tool: Option<&str>,
         request: &RequestContext<RoleServer>,
     ) -> Self {
-        let origin = Origin::new(caller.reference()).on_behalf_of(caller.session());
+        let origin = caller.origin();
         Self {
             origin: match tool {
                 Some(tool) => origin.tool(tool),

@@ -56,6 +56,7 @@ impl Record {
         name: &str,
     ) -> Self {
         let reference = origin.reference();
+        origin.note_record();
         Self {
             audit: AuditRecord::of_session(session, reference, name),
             state: Arc::clone(state),
@@ -80,6 +81,7 @@ impl Record {
         name: &str,
         arguments: &JsonObject,
     ) -> Result<(), ToolError> {
+        caller.work().note_record();
         let Err(refused) = caller.state().admit(caller.session()) else {
             return Ok(());
         };
@@ -87,7 +89,7 @@ impl Record {
             .retry_after(refused.retry_after)
             .because("the tenant makes more calls per second than it may");
         if refused.tell {
-            let origin = Origin::new(caller.reference()).on_behalf_of(caller.session());
+            let origin = caller.origin();
             let record = Self::begin(caller, origin, request, name, arguments);
             record.end(Outcome::Refused, Some(&error));
         }

@@ -69,16 +69,16 @@ impl Failures {
             || parts.headers.contains_key("forwarded") || forwarded.iter().next().is_some();
         let address = match self.limit.proxies {
             Some(0) => peer.ip(),
-            Some(proxies) => {
-                // Each proxy appends whom it saw; what is further to the left anyone may have written.
-                let mut seen: Vec<&str> = Vec::new();
-                for value in forwarded {
-                    seen.extend(value.to_str().ok()?.split(','));
-                }
-                let nth = seen.iter().rev().nth(proxies - 1);
-                nth?.trim().parse().ok()?
-            }
-            None if proxied() => {
+            // Each proxy appends whom it saw; what is further to the left anyone may have written, in
+            // whatever bytes. A request that has passed fewer proxies came from its peer.
+            Some(proxies) => forwarded
+                .iter()
+                .rev()
+                .flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','))
+                .nth(proxies - 1)
+                .and_then(appended)
+                .unwrap_or_else(|| peer.ip()),
+            None if proxied() && is_internal(peer.ip()) => {
                 if !self.warned.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         "requests come through a proxy: failed authentications are not limited; say \
@@ -87,6 +87,7 @@ impl Failures {
                 }
                 return None;
             }
+            // A header alone makes no proxy: any client can send one.
             None => peer.ip(),
         };
         Some(of_one_client(address))
@@ -120,6 +121,27 @@ impl Failures {
             *entry = fresh;
         }
         entry.failures = entry.failures.saturating_add(1);
+    }
+}
+
+/// What a proxy has appended: an address, some with a port.
+fn appended(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?.trim();
+    let bare = entry.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().ok();
+    address.or_else(|| entry.parse::<SocketAddr>().ok().map(|it| it.ip()))
+}
+
+/// Where reverse proxies stand: this machine, its private network, or one shared with its provider.
+fn is_internal(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(it) => {
+            let [first, second, ..] = it.octets();
+            // RFC 6598: 100.64.0.0/10.
+            let shared = first == 100 && second & 0xc0 == 64;
+            it.is_loopback() || it.is_private() || it.is_link_local() || shared
+        }
+        IpAddr::V6(it) => it.is_loopback() || it.is_unique_local() || it.is_unicast_link_local(),
     }
 }
 
@@ -173,8 +195,32 @@ mod tests {
         assert_eq!(at(Some(0), &told).as_deref(), Some("10.0.0.9"));
         assert_eq!(at(Some(1), &told).as_deref(), Some("3.3.3.3"));
         assert_eq!(at(Some(2), &told).as_deref(), Some("2.2.2.2"));
-        assert_eq!(at(Some(4), &told), None);
-        assert_eq!(at(Some(1), &[("x-forwarded-for", "unknown")]), None);
+        // Past fewer proxies than there are, or with what is no address: whoever is at the other end.
+        assert_eq!(at(Some(4), &told).as_deref(), Some("10.0.0.9"));
+        let unknown = [("x-forwarded-for", "unknown")];
+        assert_eq!(at(Some(1), &unknown).as_deref(), Some("10.0.0.9"));
+        for (entry, expected) in [
+            ("4.4.4.4:5678", "4.4.4.4"),
+            (" 4.4.4.4 ", "4.4.4.4"),
+            ("[2001:db8:0:1::7]:443", "2001:db8:0:1::"),
+            ("[2001:db8:0:1::7]", "2001:db8:0:1::"),
+            ("2001:db8:0:1::7", "2001:db8:0:1::"),
+            ("\u{e4}, 4.4.4.4", "4.4.4.4"),
+        ] {
+            let sent = [("x-forwarded-for", entry)];
+            assert_eq!(at(Some(1), &sent).as_deref(), Some(expected), "{entry}");
+        }
+        // Nobody said that there is a proxy, and from outside nothing but the header says so.
+        let outside = address(&failures(3, None), "203.0.113.7:5000", &told);
+        assert_eq!(outside.as_deref(), Some("203.0.113.7"));
+        for inside in [
+            "127.0.0.1:1",
+            "100.64.0.1:1",
+            "[fd00::1]:1",
+            "[::ffff:10.1.1.1]:1",
+        ] {
+            assert_eq!(address(&failures(3, None), inside, &told), None, "{inside}");
+        }
         assert_eq!(address(&failures(0, Some(0)), "10.0.0.9:1", &[]), None);
         let of = |peer| address(&failures(3, None), peer, &[]).unwrap();
         assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff]:2"));

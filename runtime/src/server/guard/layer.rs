@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use tower_layer::Layer;
@@ -23,9 +23,10 @@ use super::incoming::{self, Asked};
 use super::outgoing::Outgoing;
 use super::refusal::{INVALID_REQUEST, Refusal, json_response, rpc_error};
 use super::sessions::{self, Presented};
-use crate::audit::{AuditRecord, Outcome};
+use super::unrecorded::Unrecorded;
+use crate::audit::Outcome;
 use crate::auth::{AuthError, AuthErrorKind, AuthRequest, TenantChoice};
-use crate::error::{Reference, ToolErrorKind};
+use crate::error::Reference;
 use crate::life::Running;
 use crate::server::caller::Caller;
 use crate::session::Session;
@@ -99,7 +100,20 @@ struct Admitted {
     reference: Reference,
     /// To the end of the answer.
     running: Option<Running>,
+    /// The same, if it is a call.
+    unrecorded: Option<Unrecorded>,
 }
+
+/// The methods that are calls. What only lists, and what opens a session, has no record.
+const CALLS: [&str; 7] = [
+    "tools/call",
+    "prompts/get",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+    "completion/complete",
+];
 
 impl Shared {
     /// Where a client that is refused learns which tokens are wanted.
@@ -121,10 +135,33 @@ impl Shared {
         B: http_body::Body,
         B::Error: Into<BoxError>,
     {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         self.hosts.check(&parts).map_err(Refusal::Forbidden)?;
         let session = self.verified(&parts).await?;
         let caller = Caller::new(session, Arc::clone(&self.state), reference);
+        let whose = caller.clone();
+        let admitted = self.admit_caller(caller, parts, body).await;
+        admitted.map_err(|(refusal, asked)| {
+            // It does not reach what it asks for, which would have recorded it.
+            let name = asked.and_then(|asked| self.recorded_as(&asked));
+            let name = name.unwrap_or_else(|| refusal.word().to_owned());
+            Unrecorded::new(&whose, name, Outcome::Refused).denied(&refusal);
+            refusal
+        })
+    }
+
+    async fn admit_caller<B>(
+        self: &Arc<Self>,
+        caller: Caller,
+        mut parts: Parts,
+        body: B,
+    ) -> Result<Admitted, (Refusal, Option<Asked>)>
+    where
+        B: http_body::Body,
+        B::Error: Into<BoxError>,
+    {
+        let unread = |refusal| (refusal, None);
+        let reference = caller.reference();
         // What runs behind the guard may use the session until the answer has ended. Within a legacy
         // session a client may come back for the answer, so there the token alone says how long.
         let (caller, running) = match self.sessions.is_some() {
@@ -135,11 +172,12 @@ impl Shared {
             }
         };
         let session = caller.session().clone();
-        let session_id = self.session_id(&parts, &session)?;
+        let session_id = self.session_id(&parts, &session).map_err(unread)?;
         let (body, asked) = if parts.method == Method::POST {
-            let body = incoming::read(&parts, body, self.max_body_bytes).await?;
-            let asked = is_json(&parts).then(|| Asked::read(&body)).transpose()?;
-            (body, asked)
+            let body = incoming::read(&parts, body, self.max_body_bytes);
+            let body = body.await.map_err(unread)?;
+            let asked = is_json(&parts).then(|| Asked::read(&body)).transpose();
+            (body, asked.map_err(unread)?)
         } else {
             (Bytes::new(), None)
         };
@@ -147,8 +185,7 @@ impl Shared {
             .as_ref()
             .and_then(|asked| self.missing_scopes(asked, &session))
         {
-            self.record_refusal(asked.as_ref(), &session, reference);
-            return Err(Refusal::Scopes(missing));
+            return Err((Refusal::Scopes(missing), asked));
         }
         // Tokens are for this server alone: what runs behind it can't hand them on.
         parts.headers.remove(AUTHORIZATION);
@@ -158,6 +195,10 @@ impl Shared {
         }
         // What was compressed behind the guard could not be looked at.
         parts.headers.remove(ACCEPT_ENCODING);
+        let unrecorded = asked
+            .as_ref()
+            .and_then(|asked| self.recorded_as(asked))
+            .map(|name| Unrecorded::new(&caller, name, Outcome::Cancelled));
         parts.extensions.insert(caller);
         parts.extensions.insert(session.clone());
         let request = Request::from_parts(parts, Body::from(body));
@@ -168,18 +209,16 @@ impl Shared {
             asked,
             reference,
             running,
+            unrecorded,
         })
     }
 
-    /// A call that lacks a scope does not reach its tool, which would have recorded it.
-    fn record_refusal(&self, asked: Option<&Asked>, session: &Session, reference: Reference) {
-        let called = asked
-            .and_then(|asked| self.called(asked))
-            .unwrap_or_default();
-        let mut record = AuditRecord::of_session(session, reference, &called);
-        record.outcome = Outcome::Refused;
-        record.error = Some(ToolErrorKind::Denied.as_str().to_owned());
-        self.state.audit().record(record);
+    /// What a record names a call of what is behind the guard; nothing for what is no call, such as a
+    /// list.
+    fn recorded_as(&self, asked: &Asked) -> Option<String> {
+        let method = asked.method.as_deref()?;
+        let method = CALLS.iter().find(|call| **call == method)?;
+        Some(self.called(asked).unwrap_or_else(|| (*method).to_owned()))
     }
 
     /// The session of the credentials, unless their sender has failed too often.
@@ -250,7 +289,7 @@ impl Shared {
 }
 
 impl Admitted {
-    async fn run<S, A>(self, mut inner: S, shared: &Shared) -> Result<Response<Body>, Refusal>
+    async fn run<S, A>(mut self, mut inner: S, shared: &Shared) -> Result<Response<Body>, Refusal>
     where
         S: Service<Request<Body>, Response = Response<A>, Error = Infallible>,
         A: http_body::Body<Data = Bytes> + Send + 'static,
@@ -266,15 +305,29 @@ impl Admitted {
                 "refused: its arguments could name a tenant"
             );
             let body = rpc_error(asked.id.clone(), -32603, "internal error", self.reference);
+            if let Some(unrecorded) = &mut self.unrecorded {
+                unrecorded.ended(Outcome::Refused);
+            }
             return Ok(json_response(StatusCode::OK, &body));
         }
+        // What ends another session of the same principal, should this open one too many.
+        let sessions = shared.sessions.as_ref();
+        let sessions = sessions.map(|sessions| (sessions, ended_like(&self.request)));
         let Ok(()) = std::future::poll_fn(|cx| inner.poll_ready(cx)).await;
         let Ok(response) = inner.call(self.request).await;
         let response = response.map(Body::new);
+        if let Some(unrecorded) = &mut self.unrecorded {
+            unrecorded.ended(match response.status().is_success() {
+                true => Outcome::Ok,
+                false => Outcome::Failed,
+            });
+        }
 
-        if let Some(sessions) = &shared.sessions {
-            if let Some(opened) = response.headers().get(sessions::HEADER) {
-                sessions.bind(opened, &self.session);
+        if let Some((sessions, ending)) = sessions {
+            if let Some(opened) = response.headers().get(sessions::HEADER)
+                && let Some(oldest) = sessions.bind(opened, &self.session)
+            {
+                end_session(inner, oldest, ending).await;
             }
             let ended = deletes && response.status().is_success();
             if let Some(id) = &self.session_id
@@ -304,9 +357,40 @@ impl Admitted {
             is_tool_call: self.asked.as_ref().is_some_and(Asked::is_tool_call),
             until: self.session.expires_at(),
             _running: self.running,
+            _unrecorded: self.unrecorded,
         };
         Ok(outgoing.pass(response).await)
     }
+}
+
+/// A `DELETE` by the same caller to the same place.
+fn ended_like(request: &Request<Body>) -> Request<Body> {
+    let mut ending = Request::new(Body::empty());
+    *ending.method_mut() = Method::DELETE;
+    *ending.uri_mut() = request.uri().clone();
+    for name in [HOST.as_str(), "mcp-protocol-version"] {
+        if let (Ok(name), Some(value)) = (HeaderName::try_from(name), request.headers().get(name)) {
+            ending.headers_mut().insert(name, value.clone());
+        }
+    }
+    if let Some(caller) = request.extensions().get::<Caller>() {
+        ending.extensions_mut().insert(caller.clone());
+        ending.extensions_mut().insert(caller.session().clone());
+    }
+    ending
+}
+
+/// Has the transport end a session that nobody is let into any more: it would keep it for a while.
+async fn end_session<S, A>(mut inner: S, id: String, mut ending: Request<Body>)
+where
+    S: Service<Request<Body>, Response = Response<A>, Error = Infallible>,
+{
+    let Ok(id) = HeaderValue::try_from(id) else {
+        return;
+    };
+    ending.headers_mut().insert(sessions::HEADER, id);
+    let Ok(()) = std::future::poll_fn(|cx| inner.poll_ready(cx)).await;
+    let Ok(_) = inner.call(ending).await;
 }
 
 /// The token of the one `Authorization` header.

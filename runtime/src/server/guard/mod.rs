@@ -12,6 +12,7 @@ mod outgoing;
 mod refusal;
 mod resource;
 mod sessions;
+mod unrecorded;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -404,8 +405,9 @@ impl GuardBuilder {
     ///
     /// The address is the connection's, which [`Server::serve`](crate::Server::serve) knows. An axum
     /// application of your own hands it on with `into_make_service_with_connect_info::<SocketAddr>()`;
-    /// without, nothing is limited. Nor is it where requests come through a proxy that nobody told of:
-    /// see [`behind_proxies`](GuardBuilder::behind_proxies).
+    /// without, nothing is limited. Nor is it where requests come through a proxy that nobody told of,
+    /// from an internal address and with `X-Forwarded-For` or `Forwarded`: see
+    /// [`behind_proxies`](GuardBuilder::behind_proxies).
     pub fn failed_authentications(mut self, most: u32, period: Duration) -> Self {
         self.failures.most = most;
         self.failures.period = period;

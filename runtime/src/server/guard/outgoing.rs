@@ -20,6 +20,7 @@ use tokio::time::Sleep;
 
 use super::listing::Listing;
 use super::refusal::{json_response, withheld};
+use super::unrecorded::Unrecorded;
 use crate::error::Reference;
 use crate::life::Running;
 use crate::tripwire::Tripwire;
@@ -38,6 +39,8 @@ pub(super) struct Outgoing {
     pub(super) until: Option<SystemTime>,
     /// What the request was given ends when the answer has: a stream keeps this to its end.
     pub(super) _running: Option<Running>,
+    /// And then the call has its record.
+    pub(super) _unrecorded: Option<Unrecorded>,
 }
 
 impl Outgoing {
@@ -273,6 +276,7 @@ mod tests {
             is_tool_call,
             until,
             _running: None,
+            _unrecorded: None,
         }
     }
 

@@ -61,8 +61,8 @@ impl Refusal {
         }
     }
 
-    /// The word that metrics have for it.
-    fn word(&self) -> &'static str {
+    /// The word that metrics and records have for it.
+    pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::Unauthorized(error) => match error.kind() {
                 AuthErrorKind::Missing => "missing_credentials",

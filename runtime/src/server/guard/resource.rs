@@ -132,7 +132,7 @@ impl Resource {
             ];
             std::future::ready((headers, body).into_response())
         };
-        Router::new().route(&self.metadata_path(), get(answer))
+        Router::new().route(self.metadata_path(), get(answer))
     }
 
     /// Where the metadata for this request is; nothing where its path is no tenant's.

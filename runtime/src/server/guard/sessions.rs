@@ -66,9 +66,10 @@ impl Sessions {
         }
     }
 
-    /// Ties a newly issued id to its principal. Called before the id leaves the server.
-    pub(super) fn bind(&self, id: &HeaderValue, session: &Session) {
-        let Ok(id) = id.to_str() else { return };
+    /// Ties a newly issued id to its principal, and returns the one that had to make room, which the
+    /// transport is to end as well. Called before the id leaves the server.
+    pub(super) fn bind(&self, id: &HeaderValue, session: &Session) -> Option<String> {
+        let id = id.to_str().ok()?;
         let (principal, now) = (session.principal(), Instant::now());
         let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bound.retain(|_, entry| now.duration_since(entry.last_used) < IDLE);
@@ -77,13 +78,14 @@ impl Sessions {
                 .iter()
                 .filter(|(_, entry)| entry.principal == principal)
         };
-        if own().count() >= PER_PRINCIPAL {
-            let oldest = own()
+        let oldest = match own().count() >= PER_PRINCIPAL {
+            true => own()
                 .min_by_key(|(_, entry)| entry.last_used)
-                .map(|(id, _)| id.clone());
-            if let Some(oldest) = oldest {
-                bound.remove(&oldest);
-            }
+                .map(|(id, _)| id.clone()),
+            false => None,
+        };
+        if let Some(oldest) = &oldest {
+            bound.remove(oldest);
         }
         bound.insert(
             id.to_owned(),
@@ -92,6 +94,7 @@ impl Sessions {
                 last_used: now,
             },
         );
+        oldest
     }
 
     /// The transport does not know the session any more.
@@ -139,7 +142,9 @@ mod tests {
         sessions.bind(&HeaderValue::from_static("other"), &session("t", 1));
         for number in 0..=PER_PRINCIPAL {
             let id = HeaderValue::try_from(format!("s{number}")).unwrap();
-            sessions.bind(&id, &session("s", 1));
+            let made_room = sessions.bind(&id, &session("s", 1));
+            let expected = (number == PER_PRINCIPAL).then_some("s0");
+            assert_eq!(made_room.as_deref(), expected);
         }
         assert!(!sessions.accepts("s0", &session("s", 1)));
         assert!(sessions.accepts("s1", &session("s", 1)));
