@@ -56,7 +56,7 @@ impl Drop for Unrecorded {
         if self.work.is_recorded() {
             return;
         }
-        (record.effects, record.uncertain) = self.work.effects();
+        (record.ordinals, record.effects, record.uncertain) = self.work.effects();
         // A flood of calls is no flood of records; what changed data is always recorded.
         let changed = record.effects > 0 || record.uncertain > 0;
         let told = match self.state.admit(&self.session) {
