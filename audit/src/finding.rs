@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-/// The most letters of a text from the table that are shown.
-const LONGEST: usize = 64;
+/// The most letters of a text from the table that are shown: as long as a tenant's identifier may be.
+const LONGEST: usize = 128;
 
 /// A text from the table, for people: nothing in it acts on a terminal or begins a line.
 #[derive(Clone, Copy, Debug)]
@@ -197,7 +197,7 @@ mod tests {
         let shown = finding.to_string();
         assert!(!shown.contains(char::is_control), "{shown}");
         assert!(!shown.contains('\u{202e}'), "{shown}");
-        assert!(shown.ends_with('…') && shown.len() < 200, "{shown}");
+        assert!(shown.ends_with('…') && shown.len() < 240, "{shown}");
         assert_eq!(Shown("0190f3b2-7c1e").to_string(), "0190f3b2-7c1e");
     }
 }

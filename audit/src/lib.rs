@@ -19,7 +19,7 @@ pub use canonical::{Completion, Effect, ordinals};
 pub use chain::{Chain, Floor, Head, Link};
 pub use finding::{Finding, Shown};
 pub use key::{AuditKey, ERASED, InvalidAuditKey, Mac, TenantKey};
-pub use verify::{CallVerifier, ChainVerifier, Said, StoredCompletion, StoredEffect};
+pub use verify::{CallVerifier, ChainVerifier, Newest, Said, StoredCompletion, StoredEffect};
 
 /// The SQL that adds the partitions of the months to come to `watertight.audit`, as its owner.
 /// `{application_role}` is to be replaced by the quoted name of the role that tools log in as.

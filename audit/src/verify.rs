@@ -23,6 +23,17 @@ pub struct StoredCompletion {
     pub record: Completion,
 }
 
+/// Up to where a chain is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// The number of the record.
+    pub seq: i64,
+    /// Its MAC.
+    pub mac: Mac,
+    /// When it was stored, in microseconds since 1970; `None` for a floor.
+    pub recorded_at: Option<i64>,
+}
+
 /// Follows one chain, whose rows come in the order of their numbers, equal ones by id.
 #[derive(Debug)]
 pub struct ChainVerifier {
@@ -43,7 +54,7 @@ pub struct ChainVerifier {
     /// There were too many suspects to find out about each.
     crowded: bool,
     /// The last record whose MAC was right where it stood.
-    newest: Option<(i64, Mac)>,
+    newest: Option<Newest>,
     verified: u64,
     findings: Vec<Finding>,
 }
@@ -79,7 +90,11 @@ impl ChainVerifier {
     pub fn after(mut self, floor: &Floor) -> Self {
         self.seq = floor.head.seq;
         self.last = Some(floor.head.mac);
-        self.newest = Some((floor.head.seq, floor.head.mac));
+        self.newest = Some(Newest {
+            seq: floor.head.seq,
+            mac: floor.head.mac,
+            recorded_at: None,
+        });
         self.published.retain(|head| {
             let below = head.seq <= floor.head.seq;
             if below && head.recorded_at.is_some_and(|at| at >= floor.before) {
@@ -93,10 +108,10 @@ impl ChainVerifier {
         self
     }
 
-    /// The number and the MAC of the last record that is good where it stands, or of the floor. Only
+    /// The last record that is good where it stands, or the floor. Only
     /// this may become a floor: whoever has no key can write any number and any MAC.
     #[must_use]
-    pub const fn newest(&self) -> Option<(i64, Mac)> {
+    pub const fn newest(&self) -> Option<Newest> {
         self.newest
     }
 
@@ -149,7 +164,11 @@ impl ChainVerifier {
             self.suspect(row, &[before, mac, expected]);
             return;
         }
-        self.newest = Some((row.seq, mac));
+        self.newest = Some(Newest {
+            seq: row.seq,
+            mac,
+            recorded_at: Some(row.record.recorded_at),
+        });
         self.verified += 1;
         if row.id < self.last_id {
             self.findings.push(Finding::Moved {

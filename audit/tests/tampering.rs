@@ -142,7 +142,7 @@ fn only_a_record_with_a_right_mac_can_become_a_floor() {
     let newest = |rows: &[StoredCompletion]| {
         let mut verifier = ChainVerifier::new(key(), "w1", vec![]);
         rows.iter().for_each(|row| verifier.push(row.clone()));
-        verifier.newest().map(|(seq, _)| seq)
+        verifier.newest().map(|newest| newest.seq)
     };
     assert_eq!(newest(&rows), Some(4));
     // Whoever may insert can give any number and any MAC.

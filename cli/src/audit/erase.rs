@@ -67,6 +67,10 @@ pub(super) async fn run(args: &EraseArgs) -> Result<ExitCode> {
         let key = key.tenant(tenant);
         let pseudonym = key.pseudonym();
         reader.enter(&pseudonym).await?;
+        // No earlier than what it stands for, whatever this machine's clock says.
+        let now = Utc::now().timestamp_micros();
+        let stored = tombstones.iter().filter_map(|newest| newest.recorded_at);
+        let before = stored.map(|at| at.saturating_add(1)).fold(now, i64::max);
         for newest in tombstones {
             let floor = Floor {
                 head: Head {
@@ -76,7 +80,7 @@ pub(super) async fn run(args: &EraseArgs) -> Result<ExitCode> {
                     mac: newest.mac,
                     recorded_at: None,
                 },
-                before: Utc::now().timestamp_micros(),
+                before,
             };
             store(&mut reader, &floor, floor.tombstone(&key)).await?;
         }

@@ -31,21 +31,23 @@ pub(super) struct Verdict {
     pub(super) writes: u64,
     /// Writes without a record of their call.
     pub(super) unsealed: u64,
-    /// Chains without MACs, and how many records they have.
+    /// Chains without MACs, and how many records they have; under no name the effects of writes.
     pub(super) unkeyed: BTreeMap<String, u64>,
     pub(super) findings: Vec<Finding>,
     /// When the tenant's trail was erased, in microseconds since 1970.
     pub(super) erased: Option<i64>,
     /// Up to where each chain is good.
-    pub(super) newest: Vec<Newest>,
+    pub(super) newest: Vec<End>,
 }
 
 /// The last record of a chain that is good where it stands.
 #[derive(Debug)]
-pub(super) struct Newest {
+pub(super) struct End {
     pub(super) writer: String,
     pub(super) seq: i64,
     pub(super) mac: Mac,
+    /// When it was stored, in microseconds since 1970, unless it is a floor's.
+    pub(super) recorded_at: Option<i64>,
     /// The chain has records, and not only a floor.
     pub(super) has_records: bool,
 }
@@ -56,11 +58,12 @@ impl Verdict {
     }
 
     fn add(&mut self, writer: &str, chain: ChainVerifier, has_records: bool) {
-        if let Some((seq, mac)) = chain.newest() {
-            self.newest.push(Newest {
+        if let Some(newest) = chain.newest() {
+            self.newest.push(End {
                 writer: writer.to_owned(),
-                seq,
-                mac,
+                seq: newest.seq,
+                mac: newest.mac,
+                recorded_at: newest.recorded_at,
                 has_records,
             });
         }
@@ -243,6 +246,10 @@ async fn calls(
             (reference, effects, said) = (own, Vec::new(), Vec::new());
         }
         match row.try_get::<&str, _>("kind")? {
+            "effect" if row.try_get::<Option<&[u8]>, _>("mac")?.is_none() => {
+                // If it had one once, the record of the call misses it.
+                *verdict.unkeyed.entry(String::new()).or_default() += 1;
+            }
             "effect" => effects.push(effect(&row)?),
             _ => said.push(says(&row, before)?),
         }

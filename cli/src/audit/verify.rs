@@ -123,10 +123,13 @@ fn number(of: u64, what: &str) -> String {
 }
 
 fn unkeyed(writer: &str, records: u64) -> String {
+    let of = match writer {
+        "" => "of writes, or of no writer".to_owned(),
+        writer => format!("of writer {}", Shown(writer)),
+    };
     format!(
-        "without a MAC: {} of writer {}; written by a server without a key, or inserted",
+        "without a MAC: {} {of}; written by a server without a key, or inserted",
         number(records, "record"),
-        Shown(writer),
     )
 }
 

@@ -188,16 +188,26 @@ async fn a_lock_of_somebody_else_is_told_and_dry_runs_lock_nothing_that_servers_
 /// Five records of one chain, three of them stored in January 2020.
 async fn old_chain(database: &Database) -> String {
     let writer = "0123456789abcdef0123456789abcdef";
+    let times = (1..=5_i64).map(|number| match number {
+        1..=3 => 1_577_836_800_000_000 + number,
+        _ => 1_000_000 * chrono::Utc::now().timestamp() + number,
+    });
+    chain(database, writer, times).await;
+    writer.to_owned()
+}
+
+/// A chain of records that were stored at these times, under the key.
+async fn chain(
+    database: &Database,
+    writer: &str,
+    times: impl Iterator<Item = i64>,
+) -> watertight_audit::Chain {
     let mut chain = watertight_audit::Chain::new(key().tenant(ACME), writer);
-    for number in 1..=5_i64 {
-        let january = 1_577_836_800_000_000 + number;
-        let recorded_at = match number {
-            1..=3 => january,
-            _ => 1_000_000 * chrono::Utc::now().timestamp() + number,
-        };
+    for recorded_at in times {
+        let at = 1_577_836_800_000_000;
         let record = watertight_audit::Completion {
-            reference: format!("old-{number}"),
-            at: january,
+            reference: format!("old-{recorded_at}"),
+            at,
             recorded_at,
             outcome: Some("ok".to_owned()),
             ..Default::default()
@@ -207,14 +217,72 @@ async fn old_chain(database: &Database) -> String {
             database,
             &format!(
                 "INSERT INTO watertight.audit (tenant_id, kind, reference, at, recorded_at, outcome, writer, seq, mac, effects, uncertain) \
-                 VALUES ('{ACME}', 'completion', '{}', to_timestamp(0) + {january} * interval '1 us', \
+                 VALUES ('{ACME}', 'completion', '{}', to_timestamp(0) + {at} * interval '1 us', \
                  to_timestamp(0) + {recorded_at} * interval '1 us', 'ok', '{writer}', {}, '\\x{}', 0, 0)",
                 record.reference, link.seq, link.mac
             ),
         )
         .await;
     }
-    writer.to_owned()
+    chain
+}
+
+#[tokio::test]
+async fn an_erased_trail_is_told_as_erased_whatever_the_clocks_say() {
+    let (database, anchor) = World::used().await;
+    let ahead = 1_000_000 * (chrono::Utc::now().timestamp() + 3600);
+    let chain = chain(&database, "ahead", [ahead].into_iter()).await;
+    let heads = anchor.path().join("heads.jsonl");
+    let mut text = std::fs::read_to_string(&heads).unwrap();
+    text.push_str(&serde_json::to_string(&chain.head(ACME).unwrap()).unwrap());
+    std::fs::write(&heads, text + "\n").unwrap();
+    let erase = ["erase", "--tenant", ACME, "--yes"];
+    assert_eq!(audit(database.owner_url(), &erase).0, 0);
+    let (status, text) = verify(&database, &anchor);
+    assert!(
+        status == 0 && text.contains(&format!("erased   tenant {ACME}")),
+        "{text}"
+    );
+    // Records that were changed are not erased as if nothing had been.
+    tamper(
+        &database,
+        &format!(
+            "UPDATE watertight.audit SET outcome = 'x' WHERE tenant_id = '{BETA}' AND seq = 2"
+        ),
+    )
+    .await;
+    let erase = ["erase", "--tenant", BETA, "--yes"];
+    let (status, text) = audit(database.owner_url(), &erase);
+    assert!(
+        status == 1 && text.contains("changed: ") && text.contains("nothing was erased"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn records_from_before_there_was_a_key_go_when_that_is_accepted() {
+    let (database, _anchor) = World::used().await;
+    tamper(
+        &database,
+        &format!(
+            "INSERT INTO watertight.audit (tenant_id, kind, reference, at, recorded_at, writer, seq, effects) VALUES \
+             ('{ACME}', 'effect', 'r', '2020-01-01', '2020-01-01', NULL, NULL, NULL), \
+             ('{ACME}', 'completion', 'r', '2020-01-01', '2020-01-01', 'keyless', 1, NULL)"
+        ),
+    )
+    .await;
+    let retain = ["retain", "--keep-months", "1", "--yes"];
+    let (status, text) = audit(database.owner_url(), &retain);
+    assert!(
+        status == 1 && text.contains("without a MAC: 1 record of writer keyless"),
+        "{text}"
+    );
+    let (status, text) = audit(
+        database.owner_url(),
+        &[&retain[..], &["--accept-unkeyed"]].concat(),
+    );
+    assert!(status == 0 && text.starts_with("2 records"), "{text}");
+    assert_eq!(audit(database.admin_url(), &["verify"]).0, 0);
 }
 
 #[tokio::test]
