@@ -69,12 +69,14 @@ fn route<T: Send + Sync + 'static>(
                 if let Err(error) = rounds.open(&mut request.request_state) {
                     return Err(admitted.refuse_state(error));
                 }
-                // To the end of this call: what the handler takes from the request ends with it.
-                let (ours, _running) = admitted.caller.for_call();
+                // To the end of this call: what the handler takes from the request ends with it, and in
+                // front of the record, which then has every commit.
+                let (ours, life) = admitted.caller.for_call();
                 context.extensions.insert(ours);
                 let running = call(ToolCallContext::new(&**handler, request, context));
                 let span = admitted.record.span();
                 let ended = observe::watch(running).instrument(span).await;
+                drop(life);
                 admitted.finish(ended, &rounds).await
             })
         },
