@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use crate::paint::Color;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Proves that SQL statements stay within one tenant, from the migrations alone.
+/// Finds what lets one tenant reach another's data: in source, migrations, databases and servers.
 ///
-/// No database is needed. The migrations and `watertight.toml` are found from the current
-/// directory upward; `--migrations` and `--config` name others.
+/// `check`, `prove`, `catalog` and `lock` read files alone; `doctor` and `attack` look at a live
+/// database, `scan` at a running MCP server in any language. Where a project has a `watertight.toml`
+/// or migrations, they are found from the current directory upward.
 #[derive(Debug, Parser)]
 #[command(name = "cargo watertight", bin_name = "cargo watertight", version)]
 pub(crate) struct Cli {

@@ -149,6 +149,7 @@ pub(crate) fn found(source: &Source) -> Result<Found> {
 }
 
 /// The configuration, and the folder that its paths are relative to.
+#[cfg(feature = "database")]
 pub(crate) fn config(named: Option<&Path>) -> Result<(Config, PathBuf)> {
     config_at(config_file(named)?.as_deref())
 }
