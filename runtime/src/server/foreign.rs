@@ -26,6 +26,7 @@ use super::caller::Caller;
 use super::round_trip::Rounds;
 use crate::audit::Outcome;
 use crate::error::ToolError;
+use crate::life::Running;
 use crate::observe;
 use crate::tool::Record;
 use crate::walk::{Texts, texts_of_prompt, texts_of_template};
@@ -195,13 +196,17 @@ impl Foreign {
             return Some(denied(record));
         }
         let params = ReadResourceRequestParams::new(uri);
-        let (ours, _running) = caller.for_call();
+        let (ours, life) = caller.for_call();
         request.extensions.insert(ours);
         let running = self.handler.read(params, request);
-        Some(settled(running, record).await.and_then(|read| match read {
-            ReadResourceResponse::Complete(result) => Ok(result),
-            _ => Err(ToolError::internal("a mounted resource asks for input")),
-        }))
+        Some(
+            settled(running, life, record)
+                .await
+                .and_then(|read| match read {
+                    ReadResourceResponse::Complete(result) => Ok(result),
+                    _ => Err(ToolError::internal("a mounted resource asks for input")),
+                }),
+        )
     }
 
     /// Makes a prompt; `None` if it has none of this name.
@@ -245,10 +250,10 @@ impl Foreign {
             record.end(Outcome::Refused, Some(&error));
             return Some(Err(error));
         }
-        let (ours, _running) = caller.for_call();
+        let (ours, life) = caller.for_call();
         request.extensions.insert(ours);
         let running = self.handler.prompt(params, request);
-        Some(settled(running, record).await.and_then(|made| {
+        Some(settled(running, life, record).await.and_then(|made| {
             match made {
                 GetPromptResponse::InputRequired(asked) => rounds
                     .seal_state(asked)
@@ -276,10 +281,14 @@ fn denied<T>(record: Record) -> Result<T, ToolError> {
 /// Ends the work in time, and puts its failures into fixed words.
 async fn settled<T>(
     running: BoxFuture<'_, Result<T, ErrorData>>,
+    life: Running,
     record: Record,
 ) -> Result<T, ToolError> {
     let running = observe::watch(running).instrument(record.span());
-    let (outcome, error) = match tokio::time::timeout(TIME_LIMIT, running).await {
+    let ended = tokio::time::timeout(TIME_LIMIT, running).await;
+    // Nothing that the handler left running writes any more once the record counts what was written.
+    drop(life);
+    let (outcome, error) = match ended {
         Ok(Ok(Ok(answer))) => {
             record.close(Outcome::Ok, None).await?;
             return Ok(answer);

@@ -271,7 +271,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Verified<T> {
                     return Some(message);
                 }
                 Err(error) => {
-                    tracing::warn!(%reference, reason = %error, "message without valid credentials");
+                    tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", reason = %error, "message without valid credentials");
                     if let RxJsonRpcMessage::<RoleServer>::Request(request) = message {
                         let answer = failure(Some(request.id), "the token is not valid", reference);
                         // A client that is gone is noticed by the next read.

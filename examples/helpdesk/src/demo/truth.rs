@@ -59,6 +59,40 @@ impl Truth {
         Ok(truth)
     }
 
+    /// One number, as the superuser sees it.
+    ///
+    /// # Errors
+    /// If the statement fails.
+    pub async fn count_of(&self, sql: String) -> anyhow::Result<i64> {
+        let number = sqlx::query_scalar(AssertSqlSafe(sql));
+        Ok(number.fetch_one(&self.pool).await?)
+    }
+
+    /// What the application's role gets from a statement in an organisation's context; the inner error
+    /// is the database's. Nothing stays.
+    ///
+    /// # Errors
+    /// If the context can't be made.
+    pub async fn as_application(
+        &self,
+        tenant: Uuid,
+        sql: String,
+    ) -> anyhow::Result<Result<i64, sqlx::Error>> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("SELECT set_config('app.tenant_id', $1, true)")
+            .bind(tenant.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("SET LOCAL SESSION AUTHORIZATION app")
+            .execute(&mut *transaction)
+            .await?;
+        let rows = sqlx::query_scalar(AssertSqlSafe(sql))
+            .fetch_all(&mut *transaction)
+            .await;
+        transaction.rollback().await?;
+        Ok(rows.map(|rows| rows.first().copied().unwrap_or_default()))
+    }
+
     /// Reads the marks again, after rows were added.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// A request without a tenant has no trail; its record is the log's, under the audit's target.
     pub(super) fn log(&self, reference: Reference) {
         Meter::refuse(self.word());
         match self {
@@ -47,16 +48,19 @@ impl Refusal {
             }
             Self::Unauthorized(error) if error.kind() == AuthErrorKind::Forbidden => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(%reference, reason = %error, cause, "request for a tenant that its credentials do not grant");
+                tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", reason = %error, cause, "request for a tenant that its credentials do not grant");
             }
             Self::Unauthorized(error) => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(%reference, reason = %error, cause, "request without valid credentials");
+                tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", reason = %error, cause, "request without valid credentials");
             }
             Self::Scopes(scopes) => {
                 tracing::warn!(%reference, ?scopes, "request without the scopes that the tool needs");
             }
             Self::Unreadable(cause) => tracing::info!(%reference, cause, "request refused"),
+            Self::TooManyFailures(_) => {
+                tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", reason = self.reason(), "request refused");
+            }
             other => tracing::warn!(%reference, reason = other.reason(), "request refused"),
         }
     }

@@ -12,6 +12,7 @@ mod records;
 mod scopes;
 mod sessions;
 mod tokens;
+mod trail;
 mod unfiltered;
 mod weakened;
 
@@ -122,6 +123,13 @@ pub(super) async fn all(world: &World, show: &mut impl FnMut(Row)) {
         run(
             "Row-level security switched off on a table",
             weakened::table(world),
+        )
+        .await,
+    );
+    show(
+        run(
+            "The audit trail, by the application's own role",
+            trail::removed(world),
         )
         .await,
     );
