@@ -4,6 +4,7 @@
 //! or may not run is applied so that every outcome is at least as strict as the model says, or its
 //! objects become unknown.
 
+mod doubt;
 mod perhaps;
 mod rows;
 pub(super) mod server;
@@ -455,7 +456,7 @@ impl Builder {
             }
             ddl if run.sure && run.guarded => {
                 // What the model does not have may be there: an index, a table of a tool.
-                run.doubtful |= !perhaps::raises_no_duplicate(&ddl);
+                run.doubtful |= !doubt::raises_no_duplicate(&ddl);
                 match self.is_there(&ddl) {
                     Some(true) => {
                         run.raised = true;
@@ -473,7 +474,7 @@ impl Builder {
                 Ok(())
             }
             ddl => {
-                run.doubtful |= !perhaps::raises_no_duplicate(&ddl);
+                run.doubtful |= !doubt::raises_no_duplicate(&ddl);
                 self.perhaps(ddl)
             }
         }

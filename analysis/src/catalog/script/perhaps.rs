@@ -4,6 +4,7 @@
 //! left out unless it certainly happens; what loosens it, or adds work to a write, is applied; and
 //! an object for which neither will do becomes unknown.
 
+use super::doubt::{has_constraint, in_doubt, name_of, perhaps_constraint, touched};
 use super::value::{FOREIGN, HOLE};
 use crate::catalog::build::Builder;
 use crate::catalog::model::{Relation, RelationId};
@@ -510,32 +511,6 @@ impl Builder {
     }
 }
 
-/// Whether a statement makes nothing, so that nothing of its name can be there already.
-pub(super) fn raises_no_duplicate(ddl: &Ddl) -> bool {
-    match ddl {
-        Ddl::AlterTable { actions, .. } => actions.iter().all(|action| {
-            matches!(
-                action,
-                Action::RowSecurity { .. }
-                    | Action::Owner(_)
-                    | Action::SetNotNull { .. }
-                    | Action::DropColumn { .. }
-                    | Action::DropConstraint { .. }
-                    | Action::SetDefault { default: None, .. }
-            )
-        }),
-        Ddl::Drop { .. } | Ddl::CommentOnTable { .. } | Ddl::Grants { .. } => true,
-        _ => false,
-    }
-}
-
-/// Keys that may have gone find no single row: they count as those of a part of the table.
-fn in_doubt(relation: &mut Relation, constraints: bool) {
-    for key in &mut relation.keys {
-        key.partial |= key.constraint == constraints;
-    }
-}
-
 /// The key of something that may or may not be there.
 pub(super) fn mark(kind: &str, name: &str) -> String {
     format!("{kind} {name}")
@@ -544,68 +519,4 @@ pub(super) fn mark(kind: &str, name: &str) -> String {
 /// The same for something of a table.
 pub(super) fn mark_of(kind: &str, id: RelationId, name: &str) -> String {
     format!("{kind} {} {name}", id.0)
-}
-
-fn name_of(constraint: &ConstraintSpec) -> Option<&str> {
-    match constraint {
-        ConstraintSpec::Key { name, .. }
-        | ConstraintSpec::Foreign { name, .. }
-        | ConstraintSpec::Check { name, .. } => name.as_deref(),
-        _ => None,
-    }
-}
-
-fn has_constraint(relation: &crate::catalog::Relation, name: &str) -> bool {
-    relation.keys.iter().any(|key| key.name == name)
-        || relation.foreign_keys.iter().any(|key| key.name == name)
-        || relation.checks.iter().any(|check| check.name == name)
-}
-
-/// A primary key that may not be there says nothing about NULL: it is taken as a unique one.
-fn perhaps_constraint(constraint: ConstraintSpec) -> ConstraintSpec {
-    match constraint {
-        ConstraintSpec::Key {
-            name,
-            kind: crate::catalog::KeyKind::Primary,
-            columns,
-            operators,
-            partial,
-            expressions,
-            index,
-        } => ConstraintSpec::Key {
-            name,
-            kind: crate::catalog::KeyKind::Unique,
-            columns,
-            operators,
-            partial,
-            expressions,
-            index,
-        },
-        ConstraintSpec::NotNull { .. } => ConstraintSpec::Attribute,
-        other => other,
-    }
-}
-
-/// The tables that a statement changes; nothing where it may be more than tables.
-fn touched(ddl: &Ddl) -> Option<Vec<Ref>> {
-    Some(match ddl {
-        Ddl::CreateTable(table) => vec![table.name.clone()],
-        Ddl::CreateView(view) => vec![view.name.clone()],
-        Ddl::AlterPolicy(policy) => vec![policy.table.clone()],
-        Ddl::RenameColumn { table, .. } | Ddl::RenameConstraint { table, .. } => {
-            vec![table.clone()]
-        }
-        Ddl::CreateTrigger(trigger) => vec![trigger.table.clone()],
-        Ddl::CreateRule(rule) => vec![rule.table.clone()],
-        Ddl::Drop {
-            kind: Kind::Policy | Kind::Trigger | Kind::Rule,
-            objects,
-            cascade: false,
-            ..
-        } => objects
-            .iter()
-            .map(|object| object.table.clone())
-            .collect::<Option<Vec<_>>>()?,
-        _ => return None,
-    })
 }

@@ -1,89 +1,22 @@
-//! The server that the official conformance suite is run against: its fixture tools, written with
-//! `#[mcp_tool]` and with rmcp side by side, behind the guard. `tests/conformance/run` starts it.
-//!
-//! The suite can't send a token, so a layer in front adds one, as a proxy would; the guard verifies it
-//! with every request like any other.
+//! The fixture tools of the suite, written with rmcp alone, beside ours in one router.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use axum::Router;
-use axum::extract::Request;
-use axum::http::HeaderValue;
-use axum::http::header::AUTHORIZATION;
-use futures_util::future::BoxFuture;
-use rmcp::handler::server::router::tool::{ToolRoute, ToolRouter};
-use rmcp::handler::server::tool::ToolCallContext;
-use rmcp::model::*;
-use rmcp::service::{RequestContext, SubscriptionContext};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{RoleServer, ServerHandler};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::sync::broadcast;
-use watertight::auth::JwtAuthenticator;
-use watertight::{
-    ForeignParts, Guard, Reply, Server, ToolContext, ToolError, ToolResult, mcp_resource, mcp_tool,
-    resources, route, tools,
-};
-use watertight_e2e::identity::{ISSUER, SigningKey, claims, jwk_set};
-
-const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
-const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEARKwAAIhYAQACABAAZGF0YQAAAAA=";
-
-/// Returns a text.
-#[mcp_tool]
-async fn test_simple_text() -> ToolResult<Reply> {
-    Ok(Reply::text("This is a simple text response for testing."))
-}
-
-/// Returns an image.
-#[mcp_tool]
-async fn test_image_content() -> ToolResult<Reply> {
-    Ok(Reply::image(PNG, "image/png"))
-}
-
-/// Always fails.
-#[mcp_tool]
-async fn test_error_handling() -> ToolResult<Reply> {
-    Err(ToolError::conflict(
-        "this tool intentionally returns an error for testing",
-    ))
-}
-
-/// Tells how far it is.
-#[mcp_tool]
-async fn test_tool_with_progress(cx: ToolContext) -> ToolResult<Reply> {
-    for done in [0.0, 50.0, 100.0] {
-        cx.progress(done, Some(100.0), None).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(Reply::text("done"))
-}
-
-/// A resource of ours, which can be followed.
-#[mcp_resource("test://watched-resource", title = "watched", mime_type = "text/plain")]
-async fn watched() -> ToolResult<String> {
-    Ok("watched".to_owned())
-}
+use super::*;
 
 /// What has changed, for those who listen.
 #[derive(Clone, Copy)]
-enum Change {
+pub(super) enum Change {
     Tools,
     Prompts,
 }
 
 #[derive(Clone)]
-struct Fixture {
-    router: ToolRouter<Self>,
-    changes: broadcast::Sender<Change>,
+pub(super) struct Fixture {
+    pub(super) router: ToolRouter<Self>,
+    pub(super) changes: broadcast::Sender<Change>,
 }
 
 /// One call of a tool that is written with rmcp alone.
-struct Call {
+pub(super) struct Call {
     arguments: JsonObject,
     /// What the client answered to what it was asked.
     answers: Value,
@@ -116,25 +49,25 @@ impl Call {
     }
 }
 
-type Answer = Result<Value, ErrorData>;
+pub(super) type Answer = Result<Value, ErrorData>;
 
-fn text(text: impl Into<String>) -> Value {
+pub(super) fn text(text: impl Into<String>) -> Value {
     json!({ "content": [{ "type": "text", "text": text.into() }] })
 }
 
-fn form(message: &str, properties: Value) -> Value {
+pub(super) fn form(message: &str, properties: Value) -> Value {
     let required: Vec<&String> = properties.as_object().unwrap().keys().collect();
     let schema = json!({ "type": "object", "properties": properties, "required": required });
     json!({ "method": "elicitation/create", "params": { "mode": "form", "message": message,
         "requestedSchema": schema } })
 }
 
-fn sampling(prompt: &str) -> Value {
+pub(super) fn sampling(prompt: &str) -> Value {
     let message = json!({ "role": "user", "content": { "type": "text", "text": prompt } });
     json!({ "method": "sampling/createMessage", "params": { "messages": [message], "maxTokens": 100 } })
 }
 
-fn asked(requests: Value, state: Option<String>) -> Answer {
+pub(super) fn asked(requests: Value, state: Option<String>) -> Answer {
     let mut asked = json!({ "resultType": "input_required", "inputRequests": requests });
     if let Some(state) = state {
         asked["requestState"] = state.into();
@@ -142,18 +75,18 @@ fn asked(requests: Value, state: Option<String>) -> Answer {
     Ok(asked)
 }
 
-fn read<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
+pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
     serde_json::from_value(value)
         .map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
 /// A whole result says so since 2026-07-28; rmcp leaves it out for the older protocols.
-fn whole<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
+pub(super) fn whole<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
     value["resultType"] = "complete".into();
     read(value)
 }
 
-fn tool_answer(value: Value) -> Result<CallToolResponse, ErrorData> {
+pub(super) fn tool_answer(value: Value) -> Result<CallToolResponse, ErrorData> {
     if value["resultType"] == "input_required" {
         return Ok(read::<InputRequiredResult>(value)?.into());
     }
@@ -161,7 +94,7 @@ fn tool_answer(value: Value) -> Result<CallToolResponse, ErrorData> {
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut fixture = Self {
             router: ToolRouter::new()
                 .with_route(route!(test_simple_text))
@@ -463,327 +396,4 @@ impl Fixture {
             });
         }
     }
-}
-
-fn listed() -> [Value; 3] {
-    let resource = |name: &str, mime: &str| json!({ "uri": format!("test://{name}"), "name": name, "description": name, "mimeType": mime });
-    [
-        resource("static-text", "text/plain"),
-        resource("static-binary", "image/png"),
-        resource("watched-resource", "text/plain"),
-    ]
-}
-
-fn template() -> Value {
-    json!({ "uriTemplate": "test://template/{id}/data", "name": "template", "description": "by id",
-        "mimeType": "application/json" })
-}
-
-fn prompts() -> [Value; 5] {
-    let prompt = |name: &str, arguments: &[&str]| {
-        let arguments: Vec<Value> = arguments
-            .iter()
-            .map(|name| json!({ "name": name, "description": name, "required": true }))
-            .collect();
-        json!({ "name": name, "description": name, "arguments": arguments })
-    };
-    [
-        prompt("test_simple_prompt", &[]),
-        prompt("test_prompt_with_arguments", &["arg1", "arg2"]),
-        prompt("test_prompt_with_embedded_resource", &["resourceUri"]),
-        prompt("test_prompt_with_image", &[]),
-        prompt("test_input_required_result_prompt", &[]),
-    ]
-}
-
-/// Lists and what is read depend on the caller, so nobody else may keep them.
-fn private(mut result: Value) -> Value {
-    result["ttlMs"] = 0.into();
-    result["cacheScope"] = "private".into();
-    result
-}
-
-impl ServerHandler for Fixture {
-    fn get_info(&self) -> ServerConfig {
-        let capabilities = json!({ "tools": { "listChanged": true }, "prompts": { "listChanged": true },
-            "resources": { "subscribe": true }, "completions": {}, "logging": {} });
-        ServerConfig::new(serde_json::from_value(capabilities).unwrap())
-            .with_server_info(Implementation::new("watertight-conformance", "1.0.0"))
-    }
-
-    async fn list_tools(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        watertight::list_tools(&self.router, &context)
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.router.get(name).cloned()
-    }
-
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        self.router
-            .call(ToolCallContext::new(self, request, context))
-            .await
-    }
-
-    async fn list_resources(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        whole(private(json!({ "resources": listed() })))
-    }
-
-    async fn list_resource_templates(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        whole(private(json!({ "resourceTemplates": [template()] })))
-    }
-
-    async fn read_resource(
-        &self,
-        request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResponse, ErrorData> {
-        let uri = request.uri.as_str();
-        let id = uri
-            .strip_prefix("test://template/")
-            .and_then(|rest| rest.strip_suffix("/data"));
-        let contents = match (uri, id) {
-            ("test://static-text", _) => json!({ "uri": uri, "mimeType": "text/plain",
-                "text": "This is the content of the static text resource." }),
-            ("test://static-binary", _) => {
-                json!({ "uri": uri, "mimeType": "image/png", "blob": PNG })
-            }
-            ("test://watched-resource", _) => {
-                json!({ "uri": uri, "mimeType": "text/plain", "text": "watched" })
-            }
-            (_, Some(id)) => {
-                let text =
-                    json!({ "id": id, "templateTest": true, "data": format!("Data for ID: {id}") });
-                json!({ "uri": uri, "mimeType": "application/json", "text": text.to_string() })
-            }
-            _ => {
-                return Err(ErrorData::invalid_params(
-                    "not found",
-                    Some(json!({ "uri": uri })),
-                ));
-            }
-        };
-        Ok(whole::<ReadResourceResult>(private(json!({ "contents": [contents] })))?.into())
-    }
-
-    async fn list_prompts(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListPromptsResult, ErrorData> {
-        whole(private(json!({ "prompts": prompts() })))
-    }
-
-    async fn get_prompt(
-        &self,
-        request: GetPromptRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<GetPromptResponse, ErrorData> {
-        let argument = |name: &str| {
-            let given = request.arguments.as_ref().and_then(|all| all.get(name));
-            given.and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let said = |text: &str| json!({ "type": "text", "text": text });
-        let contents = match request.name.as_str() {
-            "test_simple_prompt" => vec![said("This is a simple prompt for testing.")],
-            "test_prompt_with_arguments" => vec![said(&format!(
-                "Prompt with arguments: arg1='{}', arg2='{}'",
-                argument("arg1"),
-                argument("arg2")
-            ))],
-            "test_prompt_with_embedded_resource" => vec![
-                json!({ "type": "resource", "resource": { "uri": argument("resourceUri"),
-                    "mimeType": "text/plain", "text": "Embedded resource content for testing." } }),
-                said("Please process the embedded resource above."),
-            ],
-            "test_prompt_with_image" => vec![
-                json!({ "type": "image", "data": PNG, "mimeType": "image/png" }),
-                said("Please analyze the image above."),
-            ],
-            "test_input_required_result_prompt" => {
-                let answers = serde_json::to_value(&request.input_responses).unwrap_or_default();
-                if !answers["user_context"].is_object() {
-                    let context = json!({ "context": { "type": "string" } });
-                    let form = form("What context should the prompt use?", context);
-                    let required = asked(json!({ "user_context": form }), None)?;
-                    return Ok(read::<InputRequiredResult>(required)?.into());
-                }
-                vec![said("With the context that you gave.")]
-            }
-            _ => return Err(ErrorData::invalid_params("not found", None)),
-        };
-        let messages: Vec<Value> = contents
-            .into_iter()
-            .map(|content| json!({ "role": "user", "content": content }))
-            .collect();
-        Ok(whole::<GetPromptResult>(json!({ "messages": messages }))?.into())
-    }
-
-    async fn complete(
-        &self,
-        _: CompleteRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<CompleteResult, ErrorData> {
-        whole(json!({ "completion": { "values": ["test"], "total": 1, "hasMore": false } }))
-    }
-
-    #[allow(deprecated, reason = "of the older protocol")]
-    async fn set_level(
-        &self,
-        _: SetLevelRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        Ok(())
-    }
-
-    async fn subscribe(
-        &self,
-        _: SubscribeRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        Ok(())
-    }
-
-    async fn unsubscribe(
-        &self,
-        _: UnsubscribeRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        Ok(())
-    }
-
-    fn accepted_subscription_filter(
-        &self,
-        requested: &SubscriptionFilter,
-    ) -> Option<SubscriptionFilter> {
-        Some(requested.clone())
-    }
-
-    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.changes.subscribe();
-        loop {
-            let change = tokio::select! {
-                () = context.cancelled() => return Ok(()),
-                change = changes.recv() => change,
-            };
-            // What was not asked for is refused by the sink itself.
-            let _ = match change {
-                Ok(Change::Tools) => context.sink().notify_tool_list_changed().await,
-                Ok(Change::Prompts) => context.sink().notify_prompt_list_changed().await,
-                Err(_) => return Ok(()),
-            };
-        }
-    }
-}
-
-/// The fixture as an rmcp server of its own, behind the guard.
-fn guarded(auth: JwtAuthenticator, url: &str, port: u16, sessions: bool) -> Router {
-    let fixture = Fixture::new();
-    let guard = Guard::builder()
-        .authenticator(auth)
-        .resource(url)
-        .allow_host(format!("localhost:{port}"))
-        .tools(&fixture.router)
-        .legacy_sessions(sessions)
-        .build()
-        .unwrap();
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(sessions)
-        .disable_allowed_hosts();
-    let manager = Arc::<LocalSessionManager>::default();
-    let mcp = StreamableHttpService::new(move || Ok(fixture.clone()), manager, config);
-    Router::new().route_service("/mcp", guard.protect(mcp))
-}
-
-/// The same tools, resources and prompts mounted in a `Server`.
-fn whole_server(auth: JwtAuthenticator, url: &str, port: u16, sessions: bool) -> Router {
-    let mut fixture = Fixture::new();
-    for ours in [
-        "test_simple_text",
-        "test_image_content",
-        "test_error_handling",
-        "test_tool_with_progress",
-    ] {
-        fixture.router.remove_route(ours);
-    }
-    let parts = ForeignParts::new()
-        .resources(
-            listed()
-                .into_iter()
-                .take(2)
-                .map(|it| read::<Resource>(it).unwrap()),
-        )
-        .templates([read::<ResourceTemplate>(template()).unwrap()])
-        .prompts(prompts().map(|it| read::<Prompt>(it).unwrap()));
-    let router = fixture.router.clone();
-    Server::builder()
-        .name("watertight-conformance")
-        .tools(tools![
-            test_simple_text,
-            test_image_content,
-            test_error_handling,
-            test_tool_with_progress
-        ])
-        .resources(resources![watched])
-        .mount(fixture.clone(), router)
-        .mount_foreign(
-            fixture,
-            parts,
-            "fixtures of the suite, the same for everyone",
-        )
-        .authenticator(auth)
-        .resource(url)
-        .allow_host(format!("localhost:{port}"))
-        .legacy_sessions(sessions)
-        .build()
-        .unwrap()
-        .into_router()
-}
-
-#[tokio::main]
-async fn main() {
-    // With or without sessions for the older protocols.
-    let argument = |wanted: &str| std::env::args().any(|argument| argument == wanted);
-    let sessions = argument("--sessions");
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let url = format!("http://{address}/mcp");
-    let key = SigningKey::ec();
-    let auth = JwtAuthenticator::builder()
-        .issuer(ISSUER)
-        .audience(&url)
-        .jwk_set(jwk_set(&[&key]))
-        .tenant_claim("org_id")
-        .build()
-        .unwrap();
-    let app = match argument("--server") {
-        true => whole_server(auth, &url, address.port(), sessions),
-        false => guarded(auth, &url, address.port(), sessions),
-    };
-    let token = key.sign(&claims(&url, "conformance"));
-    let bearer = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
-    let app = app.layer(axum::middleware::map_request(
-        move |mut request: Request| {
-            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
-            async { request }
-        },
-    ));
-    println!("{url}");
-    axum::serve(listener, app).await.unwrap();
 }
