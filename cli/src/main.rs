@@ -27,9 +27,10 @@ mod report;
 mod scan;
 mod shell;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Command};
 
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|first| first == "watertight") {
         arguments.remove(1);
     }
-    let cli = Cli::parse_from(arguments);
+    let cli = parse(&arguments);
     paint::Paint::choose(cli.color);
     let result = match cli.command {
         Command::Init(args) => init::run(&args),
@@ -72,8 +73,37 @@ fn main() -> ExitCode {
             {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("{error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::from(UNREADABLE)
         }
     }
+}
+
+/// What is wrong with the command line is told in the colours that it asks for.
+fn parse(arguments: &[std::ffi::OsString]) -> Cli {
+    let said = |word: &str| {
+        let joined = format!("--color={word}");
+        let apart = arguments
+            .windows(2)
+            .any(|two| matches!(two, [flag, value] if flag == "--color" && value == word));
+        apart || arguments.iter().any(|it| it.to_str() == Some(&joined))
+    };
+    let color = match (said("always"), said("never")) {
+        (true, _) => clap::ColorChoice::Always,
+        (_, true) => clap::ColorChoice::Never,
+        _ => clap::ColorChoice::Auto,
+    };
+    let matches = Cli::command().color(color).get_matches_from(arguments);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Says on standard error why there is no result. A standard error that is closed is nobody's.
+fn complain(text: &str) {
+    // What the analysis says begins so by itself.
+    let text = output::clean::clean(text.trim_end());
+    let head = match text.starts_with("error") {
+        true => String::new(),
+        false => format!("{} ", paint::Paint::stderr().red("error:")),
+    };
+    let _ = writeln!(std::io::stderr(), "{head}{text}");
 }

@@ -1,5 +1,7 @@
-//! Colours: only on a terminal, and not where `NO_COLOR` is set.
+//! Colours: only on a terminal, and not where `NO_COLOR` is set. What counts, the first first: `--color`,
+//! `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR=0`, `TERM=dumb`, whether there is a terminal.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
@@ -11,7 +13,7 @@ static CHOSEN: OnceLock<Color> = OnceLock::new();
 /// When there are colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal, unless `NO_COLOR` is set; `CLICOLOR_FORCE` stands for a terminal
     #[default]
     Auto,
     /// Always
@@ -35,28 +37,40 @@ impl Paint {
 
     /// For standard output, as the command line said.
     pub(crate) fn stdout() -> Self {
-        Self::chosen(CHOSEN.get().copied().unwrap_or_default())
+        Self::for_output(&std::io::stdout())
     }
 
-    /// On a terminal, where nothing says otherwise.
-    fn automatic() -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            on: !plain && std::io::stdout().is_terminal(),
+    /// For standard error, as the command line said.
+    pub(crate) fn stderr() -> Self {
+        Self::for_output(&std::io::stderr())
+    }
+
+    fn for_output(output: &impl IsTerminal) -> Self {
+        match CHOSEN.get().copied().unwrap_or_default() {
+            Color::Auto => Self {
+                on: automatic(|name| std::env::var_os(name), output.is_terminal()),
+            },
+            chosen => Self::chosen(chosen),
         }
     }
 
-    /// As chosen.
+    /// As chosen; where nothing is, without.
     pub(crate) fn chosen(color: Color) -> Self {
-        match color {
-            Color::Auto => Self::automatic(),
-            Color::Always => Self { on: true },
-            Color::Never => Self { on: false },
+        Self {
+            on: color == Color::Always,
         }
     }
 
-    pub(crate) fn blue(self, text: &str) -> String {
-        self.wrap("34", text)
+    /// Whether there are colours.
+    pub(crate) fn is_on(self) -> bool {
+        self.on
+    }
+
+    /// The columns of the terminal; where there is none, as many as a wide one has.
+    pub(crate) fn width(self) -> usize {
+        let terminal = std::io::stdout().is_terminal();
+        let known = terminal.then(terminal_size::terminal_size).flatten();
+        known.map_or(140, |(width, _)| usize::from(width.0))
     }
 
     pub(crate) fn cyan(self, text: &str) -> String {
@@ -85,5 +99,47 @@ impl Paint {
         } else {
             text.to_owned()
         }
+    }
+}
+
+/// What the environment says, where the command line says nothing.
+fn automatic<V: AsRef<OsStr>>(variable: impl Fn(&str) -> Option<V>, terminal: bool) -> bool {
+    let is = |name: &str, value: &str| {
+        let found = variable(name);
+        found.is_some_and(|found| found.as_ref() == value)
+    };
+    let given = |name: &str| variable(name).is_some_and(|found| !found.as_ref().is_empty());
+    if given("NO_COLOR") {
+        return false;
+    }
+    if given("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0") {
+        return true;
+    }
+    terminal && !is("CLICOLOR", "0") && !is("TERM", "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::automatic;
+
+    fn on(variables: &[(&str, &'static str)], terminal: bool) -> bool {
+        let find = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| *value)
+        };
+        automatic(find, terminal)
+    }
+
+    #[test]
+    fn the_environment_says_when_there_are_colours() {
+        assert!(on(&[], true) && !on(&[], false));
+        assert!(!on(&[("NO_COLOR", "1")], true));
+        // An empty one is none, as its convention has it.
+        assert!(on(&[("NO_COLOR", "")], true));
+        assert!(on(&[("CLICOLOR_FORCE", "1")], false));
+        assert!(!on(&[("CLICOLOR_FORCE", "0")], false));
+        assert!(!on(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], true));
+        assert!(!on(&[("CLICOLOR", "0")], true));
+        assert!(!on(&[("TERM", "dumb")], true));
     }
 }

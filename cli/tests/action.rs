@@ -40,7 +40,7 @@ fn look(fixture: &str, more: &[(&str, &str)]) -> (String, Option<serde_json::Val
     let real = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let shim = format!(
         "#!/bin/sh\nexport CARGO='{real}'\nexec '{}' \"$@\"\n",
-        env!("CARGO_BIN_EXE_cargo-watertight")
+        common::program().display()
     );
     std::fs::write(&cargo, shim).unwrap();
     std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -13,9 +13,9 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use common::{Folder, run, stderr, stdout};
+use common::{Folder, command, run, stderr, stdout};
 use serde_json::Value;
 
 fn fixture(name: &str) -> PathBuf {
@@ -25,10 +25,8 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cargo-watertight"))
+    command(folder)
         .args(arguments)
-        .current_dir(folder)
-        .env_remove("NO_COLOR")
         .envs(variables.iter().copied())
         .output()
         .unwrap()
@@ -59,10 +57,7 @@ fn every_format_says_the_same() {
     assert!(problems.is_empty(), "{problems:#?}");
     let run_ = &sarif["runs"][0];
     let results = run_["results"].as_array().unwrap();
-    let open = results
-        .iter()
-        .filter(|it| it["suppressions"].as_array().unwrap().is_empty());
-    assert_eq!(open.count(), count);
+    assert_eq!(results.len(), count);
     let rules = run_["tool"]["driver"]["rules"].as_array().unwrap();
     for rule in rules {
         let tags: BTreeSet<&str> = rule["properties"]["tags"]
@@ -94,7 +89,12 @@ fn every_format_says_the_same() {
             !file.starts_with('/'),
             "code scanning wants paths of the repository: {file}"
         );
-        let lines = std::fs::read_to_string(folder.join(file))
+        // From the root of the repository, where the sources are in one.
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let known = [root.join(file), folder.join(file)];
+        let path = known.iter().find(|it| it.exists());
+        // A file that is missing may be what was found.
+        let lines = std::fs::read_to_string(path.unwrap_or(&known[0]))
             .map_or(1, |text| text.lines().count().max(1));
         let line = place["region"]["startLine"].as_u64().unwrap();
         assert!(line >= 1 && line <= lines as u64, "{file}:{line}");

@@ -10,9 +10,11 @@
 )]
 #![cfg(feature = "database")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 use watertight_analysis::migrations::{SourceFile, order};
@@ -23,12 +25,7 @@ fn fixtures() -> PathBuf {
 }
 
 fn run(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cargo-watertight"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("DATABASE_URL")
-        .output()
-        .unwrap()
+    common::run(folder, args, "")
 }
 
 /// The class of each command and call, by object.

@@ -422,8 +422,28 @@ fn nothing_is_called_that_is_not_marked_unless_it_is_named() {
         report.to_string().contains("tool stir was not looked at"),
         "{report:#}"
     );
-    told(&url, &["--allow-tool", "stir"]);
-    assert!(called.load(Ordering::Relaxed) > 0);
+    // A rule that is allowed is no tool.
+    told(&url, &["--allow", "W1303"]);
+    assert_eq!(called.load(Ordering::Relaxed), 0);
+    // A name that nothing has is told before anything is called.
+    for flag in ["--allow", "--allow-tool", "--skip-tool"] {
+        let output = scan(
+            &url,
+            &[&BOTH[..], &["--allow", "stir", flag, "sitr"]].concat(),
+        );
+        assert_eq!(output.status.code(), Some(2));
+        let told = stderr(&output);
+        assert!(
+            told.contains("there is no tool `sitr`: the server offers stir"),
+            "{flag}: {told}"
+        );
+        assert_eq!(called.load(Ordering::Relaxed), 0, "{flag}");
+    }
+    for flag in ["--allow-tool", "--allow"] {
+        let before = called.load(Ordering::Relaxed);
+        told(&url, &[flag, "stir"]);
+        assert!(called.load(Ordering::Relaxed) > before, "{flag}");
+    }
 }
 
 #[test]

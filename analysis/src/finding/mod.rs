@@ -106,6 +106,10 @@ pub struct Finding {
     pub place: Place,
     /// One lower-case sentence with backticked names.
     pub message: String,
+    /// A few words under the place, where it is in a file.
+    pub label: Option<String>,
+    /// Further places of the same file that explain the first: byte offsets, each with a few words.
+    pub also: Vec<((usize, usize), String)>,
     /// Facts that explain.
     pub notes: Vec<String>,
     /// What to do, in sentences; SQL that a person must adapt among them.
@@ -127,6 +131,8 @@ impl Finding {
             verdict: Verdict::Finding,
             place,
             message: message.into(),
+            label: None,
+            also: Vec::new(),
             notes: Vec::new(),
             help: Vec::new(),
             mend: Vec::new(),
@@ -141,6 +147,10 @@ impl Finding {
         let mut finding = Self::new(diagnostic.code, place, diagnostic.message.clone());
         if !diagnostic.is_error() {
             finding.level = Level::Low;
+        }
+        finding.label.clone_from(&diagnostic.label);
+        for (span, label) in &diagnostic.secondary {
+            finding = finding.also(span.clone(), label.clone());
         }
         finding.notes.clone_from(&diagnostic.notes);
         finding.help.clone_from(&diagnostic.help);
@@ -162,6 +172,18 @@ impl Finding {
     /// Tells it apart from others of its rule in its place.
     pub fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = subject.into();
+        self
+    }
+
+    /// Says a few words under the place.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Points at a further place of the same file.
+    pub fn also(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
+        self.also.push(((span.start, span.end), label.into()));
         self
     }
 

@@ -118,6 +118,7 @@ fn look(
         findings,
         clear,
         sources,
+        root: workspace.root.clone(),
         ..Report::default()
     };
     Ok((report, base))

@@ -8,6 +8,7 @@ mod fix;
 mod read;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -28,7 +29,9 @@ const LIVE: &str = "the live database";
 pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode> {
     let (report, base) = examine(&args.database_url, &args.source, args.role.clone())?;
     if args.fix {
-        print!("{}", fix::migration(&report.findings));
+        let mut out = std::io::stdout().lock();
+        out.write_all(fix::migration(&report.findings).as_bytes())?;
+        out.flush()?;
         return Ok(ExitCode::SUCCESS);
     }
     args.manners.finish(report, &base)

@@ -6,6 +6,7 @@ use anyhow::Result;
 use watertight_analysis::finding::{Level, Verdict};
 
 use super::Report;
+use super::clean::{clean, one_line};
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
     for finding in &report.findings {
@@ -14,23 +15,31 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
             (_, Level::Low) => "notice",
             _ => "warning",
         };
-        let (file, line, column) = report.anchor(finding);
-        let column = column
-            .map(|column| format!(",col={column}"))
-            .unwrap_or_default();
+        let anchor = report.anchor(finding);
+        let mut place = format!(
+            "file={},line={}",
+            property(&one_line(&anchor.file)),
+            anchor.line
+        );
+        // The runner takes columns on one line only.
+        if let Some((column, end_line, end_column)) = anchor.columns {
+            place.push_str(&format!(",endLine={end_line}"));
+            if end_line == anchor.line {
+                place.push_str(&format!(",col={column},endColumn={end_column}"));
+            }
+        }
         let title = format!(
             "{} {} {}",
             finding.code,
             finding.level,
             finding.verdict.word()
         );
-        let mut text = vec![format!("{} ({})", finding.message, finding.place)];
-        text.extend(finding.help.iter().cloned());
-        text.extend(finding.mend.iter().map(|sql| format!("{sql};")));
+        let place_of = one_line(&finding.place.to_string());
+        let mut text = vec![format!("{} ({place_of})", clean(&finding.message))];
+        text.extend(report.told(finding));
         writeln!(
             out,
-            "::{command} file={},line={line}{column},title={}::{}",
-            property(&file),
+            "::{command} {place},title={}::{}",
             property(&title),
             data(&text.join("\n"))
         )?;

@@ -1,4 +1,5 @@
-//! One JSON object, for scripts: the same members whatever the command.
+//! One JSON object, for scripts: the same members whatever the command. `docs/findings.schema.json` is
+//! its schema.
 
 use std::io::Write;
 
@@ -6,6 +7,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 use watertight_analysis::finding::{Clear, Finding, Place, rule};
 
+use super::clean::escaped;
 use super::{Report, position};
 
 /// Raised when a member changes its meaning or goes.
@@ -44,8 +46,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
         "clear": told(&report.clear),
         "not_applicable": told(&report.skipped),
     });
-    serde_json::to_writer_pretty(&mut *out, &whole)?;
-    writeln!(out)?;
+    writeln!(out, "{}", escaped(&serde_json::to_string_pretty(&whole)?))?;
     Ok(())
 }
 
@@ -60,6 +61,8 @@ fn finding(report: &Report, finding: &Finding) -> Value {
         "message": finding.message,
         "place": place(report, &finding.place),
         "subject": finding.subject,
+        "label": finding.label,
+        "related": related(report, finding),
         "notes": finding.notes,
         "help": finding.help,
         "mend": finding.mend,
@@ -69,20 +72,35 @@ fn finding(report: &Report, finding: &Finding) -> Value {
     })
 }
 
+/// Further places of the same file.
+fn related(report: &Report, finding: &Finding) -> Vec<Value> {
+    let Place::Source { path, .. } = &finding.place else {
+        return Vec::new();
+    };
+    let text = report.sources.get(path).map_or("", String::as_str);
+    let also = finding.also.iter();
+    also.map(|((start, end), label)| {
+        json!({ "start": at(text, *start), "end": at(text, *end), "label": label })
+    })
+    .collect()
+}
+
+/// Line and column, from one.
+fn at(text: &str, offset: usize) -> Value {
+    let (line, column) = position(text, offset);
+    json!({ "line": line, "column": column })
+}
+
 fn place(report: &Report, place: &Place) -> Value {
     match place {
         Place::Object { kind, name } => json!({ "kind": kind, "name": name }),
         Place::Source { path, span } => {
             let text = report.sources.get(path).map_or("", String::as_str);
-            let at = |offset: usize| {
-                let (line, column) = position(text, offset);
-                json!({ "line": line, "column": column })
-            };
             json!({
                 "kind": "file",
                 "name": path,
-                "start": span.map(|(start, _)| at(start)),
-                "end": span.map(|(_, end)| at(end)),
+                "start": span.map(|(start, _)| at(text, start)),
+                "end": span.map(|(_, end)| at(text, end)),
             })
         }
     }

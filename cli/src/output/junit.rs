@@ -1,10 +1,13 @@
 //! JUnit's XML: a test case for each finding, which fails, and for each place that is clear.
+//!
+//! The members are those that Jenkins', GitLab's and Azure's readers share.
 
 use std::io::Write;
 
 use anyhow::Result;
 
 use super::Report;
+use super::clean::{clean, number};
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
     let failures = report.findings.len();
@@ -14,24 +17,22 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(
         out,
-        "<testsuites tests=\"{tests}\" failures=\"{failures}\">"
+        "<testsuites name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"0\">"
     )?;
     writeln!(
         out,
-        "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\">"
+        "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"0\">"
     )?;
     let case = |class: &str, name: &str| {
         format!(
-            "    <testcase classname=\"{}\" name=\"{}\"",
+            "    <testcase classname=\"{}\" name=\"{}\" time=\"0\"",
             escape(class),
             escape(name)
         )
     };
     for finding in &report.findings {
         let mut text = vec![finding.place.to_string()];
-        text.extend(finding.notes.iter().cloned());
-        text.extend(finding.help.iter().cloned());
-        text.extend(finding.mend.iter().map(|sql| format!("{sql};")));
+        text.extend(report.told(finding));
         let class = format!("{}.{}", finding.code.name(), finding.code);
         let name = format!("{} {}", finding.place, finding.subject);
         let kind = format!("{} {}", finding.verdict.word(), finding.level);
@@ -41,7 +42,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
             "      <failure type=\"{}\" message=\"{}\">{}</failure>\n    </testcase>",
             escape(&kind),
             escape(&finding.message),
-            escape(&text.join("\n"))
+            content(&text.join("\n"))
         )?;
     }
     for (finding, reason) in &report.suppressed {
@@ -69,10 +70,15 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Text as XML holds it; control characters, which it can't, are left out.
+/// Text in the value of an attribute, where a reader takes a bare newline for a space.
 fn escape(text: &str) -> String {
+    content(text).replace('\n', "&#10;").replace('\t', "&#9;")
+}
+
+/// Text in an element. What acts on a terminal, and what XML can't hold, is written as its number.
+fn content(text: &str) -> String {
+    let text = clean(text);
     text.chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
         .fold(String::with_capacity(text.len()), |mut out, c| {
             match c {
                 '&' => out.push_str("&amp;"),
@@ -80,6 +86,7 @@ fn escape(text: &str) -> String {
                 '>' => out.push_str("&gt;"),
                 '"' => out.push_str("&quot;"),
                 '\'' => out.push_str("&apos;"),
+                '\u{fffe}' | '\u{ffff}' => out.push_str(&number(c)),
                 other => out.push(other),
             }
             out

@@ -3,10 +3,12 @@
 //! Stages: a command fills a `Report`; `manners` takes out what is allowed, suppressed or in the
 //! baseline; a format writes what is left. Invariant: no format says more or less than another.
 
+pub(crate) mod clean;
 mod github;
 mod json;
 mod junit;
 mod markdown;
+mod repository;
 mod sarif;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -61,6 +64,19 @@ pub(crate) struct Report {
     pub(crate) partial: bool,
     /// For objects of a database, the file that makes them: where a review shows the finding.
     pub(crate) anchors: BTreeMap<String, String>,
+    /// The folder that paths are relative to; empty is the current one.
+    pub(crate) root: PathBuf,
+}
+
+/// Where a review shows a finding.
+#[derive(Debug, PartialEq, Eq)]
+struct Anchor {
+    /// Relative to the root of the repository, which is where hosts look for it.
+    file: String,
+    /// From one.
+    line: usize,
+    /// The column, the line and the column of the end, from one, where a place in the file is known.
+    columns: Option<(usize, usize, usize)>,
 }
 
 /// How many there are of each kind.
@@ -99,23 +115,61 @@ impl Report {
         }
     }
 
-    /// The file in which a review shows the finding, and the line from one.
-    fn anchor(&self, finding: &Finding) -> (String, usize, Option<usize>) {
-        match &finding.place {
-            Place::Source { path, span } => {
-                let text = self.sources.get(path).map_or("", String::as_str);
-                let start = span.map_or(0, |(start, _)| start);
-                let (line, column) = position(text, start);
-                (path.clone(), line, Some(column))
-            }
+    /// The place in the repository where a review shows the finding.
+    fn anchor(&self, finding: &Finding) -> Anchor {
+        let of = |path: &str| repository::path(&self.root, path);
+        let (path, span) = match &finding.place {
+            Place::Source { path, span } => (path, span),
             Place::Object { name, .. } => {
-                let file = self
-                    .anchors
-                    .get(name)
-                    .map_or("watertight.toml", String::as_str);
-                (file.to_owned(), 1, None)
+                let file = self.anchors.get(name);
+                return Anchor {
+                    file: of(file.map_or("watertight.toml", String::as_str)),
+                    line: 1,
+                    columns: None,
+                };
+            }
+        };
+        let known = self.sources.get(path).zip(*span);
+        let Some((text, (start, end))) = known else {
+            return Anchor {
+                file: of(path),
+                line: 1,
+                columns: None,
+            };
+        };
+        let ((line, column), (end_line, end_column)) = (position(text, start), position(text, end));
+        Anchor {
+            file: of(path),
+            line,
+            columns: Some((column, end_line, end_column)),
+        }
+    }
+
+    /// What is told of a finding beside its message, for formats that have one text for all of it.
+    fn told(&self, finding: &Finding) -> Vec<String> {
+        let mut told = Vec::new();
+        if let Place::Source {
+            path,
+            span: Some((start, _)),
+        } = &finding.place
+        {
+            let text = self.sources.get(path).map_or("", String::as_str);
+            let label = finding.label.iter().map(|label| (*start, label));
+            let also = finding.also.iter().map(|((at, _), label)| (*at, label));
+            for (at, label) in label.chain(also).filter(|(_, label)| !label.is_empty()) {
+                let (line, column) = position(text, at);
+                told.push(format!("{line}:{column}: {}", clean::clean(label)));
             }
         }
+        let mut add = |kind: &str, text: &str| {
+            told.push(format!("{kind}: {}", clean::clean(text.trim_end())));
+        };
+        finding.notes.iter().for_each(|note| add("note", note));
+        finding.help.iter().for_each(|help| add("help", help));
+        if !finding.mend.is_empty() {
+            add("mend", &format!("{};", finding.mend.join(";\n")));
+        }
+        told
     }
 
     /// Writes the report.

@@ -1,7 +1,11 @@
 //! SARIF 2.1.0: rules with their pages as help, CWE and OWASP MCP as taxonomies, fingerprints that
 //! stay. Code scanning shows only what has a file, so an object of a database is anchored in the
 //! migration that makes it, and named as a logical location beside.
+//!
+//! GitHub shows every result as an open alert, whatever its `kind` or `suppressions` say, so what is
+//! suppressed or not applicable is a notification of the run.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use anyhow::Result;
@@ -10,17 +14,15 @@ use watertight_analysis::Code;
 use watertight_analysis::explain;
 use watertight_analysis::finding::{Finding, Level, Owasp, Place, Verdict, rule};
 
+use super::clean::{clean, escaped, one_line};
+use super::repository::uri;
 use super::{Report, position};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
-    let all = || {
-        let suppressed = report.suppressed.iter().map(|(finding, _)| finding);
-        report.findings.iter().chain(suppressed)
-    };
-    let mut codes: Vec<Code> = all().map(|finding| finding.code).collect();
+    let mut codes: Vec<Code> = report.findings.iter().map(|it| it.code).collect();
     codes.sort();
     codes.dedup();
     let mut cwes: Vec<u32> = codes
@@ -31,22 +33,30 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
     cwes.sort_unstable();
     cwes.dedup();
     let rules: Vec<Value> = codes.iter().map(|code| descriptor(*code)).collect();
-    let mut results: Vec<Value> = report
+    // The same finding twice in a file is told apart by its turn, as GitHub's own fingerprints do.
+    let mut turns: HashMap<String, usize> = HashMap::new();
+    let results: Vec<Value> = report
         .findings
         .iter()
-        .map(|finding| result(report, finding, &codes, None))
-        .collect();
-    let hidden = report.suppressed.iter();
-    results.extend(hidden.map(|(finding, reason)| result(report, finding, &codes, Some(reason))));
-    // A result would be shown as an alert, whatever its kind.
-    let skipped: Vec<Value> = report
-        .skipped
-        .iter()
-        .map(|one| {
-            let text = format!("{}: {}", one.place, one.reason);
-            json!({ "level": "none", "message": { "text": text } })
+        .map(|finding| {
+            let turn = turns.entry(finding.fingerprint()).or_default();
+            *turn += 1;
+            result(report, finding, &codes, *turn)
         })
         .collect();
+    let skipped = report.skipped.iter().map(|one| {
+        let text = format!("{}: {}", one.place, one.reason);
+        json!({ "level": "none", "message": { "text": one_line(&text) } })
+    });
+    let suppressed = report.suppressed.iter().map(|(finding, reason)| {
+        let text = format!("{} {}: suppressed: {reason}", finding.code, finding.place);
+        json!({
+            "level": "none",
+            "message": { "text": one_line(&text) },
+            "properties": { "rule": finding.code.number(), "fingerprint": finding.fingerprint() },
+        })
+    });
+    let notifications: Vec<Value> = skipped.chain(suppressed).collect();
     let whole = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -58,7 +68,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
                 "supportedTaxonomies": [{ "name": "CWE" }, { "name": "OWASP MCP Top 10" }],
             }},
             "automationDetails": { "id": format!("watertight/{}/", report.command) },
-            "invocations": [{ "executionSuccessful": true, "toolExecutionNotifications": skipped }],
+            "invocations": [{ "executionSuccessful": true, "toolExecutionNotifications": notifications }],
             "taxonomies": [
                 {
                     "name": "CWE",
@@ -78,8 +88,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
             "columnKind": "unicodeCodePoints",
         }],
     });
-    serde_json::to_writer_pretty(&mut *out, &whole)?;
-    writeln!(out)?;
+    writeln!(out, "{}", escaped(&serde_json::to_string_pretty(&whole)?))?;
     Ok(())
 }
 
@@ -131,31 +140,16 @@ fn descriptor(code: Code) -> Value {
     })
 }
 
-fn result(
-    report: &Report,
-    finding: &Finding,
-    codes: &[Code],
-    suppressed: Option<&String>,
-) -> Value {
-    let mut text = vec![finding.message.clone()];
-    text.extend(finding.notes.iter().map(|note| format!("note: {note}")));
-    text.extend(finding.help.iter().map(|help| format!("help: {help}")));
-    if !finding.mend.is_empty() {
-        text.push(format!("mend: {};", finding.mend.join(";\n")));
-    }
-    let (file, line, _) = report.anchor(finding);
-    let mut region = json!({ "startLine": line });
-    if let Place::Source {
-        path,
-        span: Some((start, end)),
-    } = &finding.place
-        && let Some(source) = report.sources.get(path)
-    {
-        let ((line, column), (last, after)) = (position(source, *start), position(source, *end));
-        region = json!({ "startLine": line, "startColumn": column, "endLine": last, "endColumn": after });
+fn result(report: &Report, finding: &Finding, codes: &[Code], turn: usize) -> Value {
+    let mut text = vec![clean(&finding.message).into_owned()];
+    text.extend(report.told(finding));
+    let anchor = report.anchor(finding);
+    let mut region = json!({ "startLine": anchor.line });
+    if let Some((column, last, after)) = anchor.columns {
+        region = json!({ "startLine": anchor.line, "startColumn": column, "endLine": last, "endColumn": after });
     }
     let mut location = json!({
-        "physicalLocation": { "artifactLocation": { "uri": file }, "region": region }
+        "physicalLocation": { "artifactLocation": { "uri": uri(&anchor.file) }, "region": region }
     });
     if let Place::Object { kind, name } = &finding.place
         && let Some(object) = location.as_object_mut()
@@ -172,10 +166,7 @@ fn result(
         Verdict::Finding => level(finding.level),
         Verdict::NeedsReview => "none",
     };
-    let suppressions: Vec<Value> = suppressed
-        .map(|reason| json!({ "kind": "external", "status": "accepted", "justification": reason }))
-        .into_iter()
-        .collect();
+    let print = finding.fingerprint();
     json!({
         "ruleId": finding.code.number(),
         "ruleIndex": codes.iter().position(|code| *code == finding.code),
@@ -183,8 +174,36 @@ fn result(
         "level": level,
         "message": { "text": text.join("\n") },
         "locations": [location],
-        "partialFingerprints": { "watertight/v1": finding.fingerprint() },
-        "suppressions": suppressions,
+        "relatedLocations": related(report, finding, &anchor.file),
+        // The second is the one that GitHub goes by; its own, of the line's text, would take two objects
+        // that are made in one file for the same.
+        "partialFingerprints": {
+            "watertight/v1": print,
+            "primaryLocationLineHash": format!("{print}:{turn}"),
+        },
         "properties": { "severity": finding.level.to_string(), "axis": finding.axis.to_string() },
     })
+}
+
+/// Further places of the same file.
+fn related(report: &Report, finding: &Finding, file: &str) -> Vec<Value> {
+    let Place::Source { path, .. } = &finding.place else {
+        return Vec::new();
+    };
+    let Some(source) = report.sources.get(path) else {
+        return Vec::new();
+    };
+    let also = finding.also.iter().enumerate();
+    also.map(|(number, ((start, end), label))| {
+        let ((line, column), (last, after)) = (position(source, *start), position(source, *end));
+        json!({
+            "id": number,
+            "message": { "text": clean(label) },
+            "physicalLocation": {
+                "artifactLocation": { "uri": uri(file) },
+                "region": { "startLine": line, "startColumn": column, "endLine": last, "endColumn": after },
+            },
+        })
+    })
+    .collect()
 }

@@ -5,6 +5,8 @@
 
 use std::fmt::Display;
 
+use crate::output::clean::{acts, number};
+
 /// A page that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Page {
@@ -29,10 +31,7 @@ impl Page {
                 '\'' => self.text.push_str("&#39;"),
                 '\n' | '\t' => self.text.push(c),
                 // What changes the order of letters, or can't be seen, is shown by its number.
-                c if c.is_control() || is_hidden(c) => {
-                    self.text
-                        .push_str(&format!("\u{2997}U+{:04X}\u{2998}", u32::from(c)));
-                }
+                c if acts(c) => self.text.push_str(&number(c)),
                 c => self.text.push(c),
             }
         }
@@ -62,20 +61,6 @@ impl Page {
     pub(super) fn finish(self) -> String {
         self.text
     }
-}
-
-fn is_hidden(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{e0000}'..='\u{e01ef}'
-    )
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ What only one of them may see can be named with --canary and --other-canary. Wit
 same for both can't be told from a shared one, and the report says so. Where a token is a JWT, the tenant,
 subject and address in it are such texts already.
 
-A tool that is not marked as read-only is never called, unless --allow-tool names it.
+A tool that is not marked as read-only is never called, unless --allow names it. --allow takes a rule,
+which is then left out, or a tool; where a tool is called as a rule is, --allow-tool names the tool.
 
 Verdicts: a finding was seen, and seen again; what needs review can't be told from outside; the rest is
 clear. What was not looked at is listed (W1320). Suppressions name the tool, prompt or resource, and its
@@ -43,6 +44,10 @@ pub(crate) enum EraChoice {
 }
 
 #[derive(Args)]
+#[command(mut_arg("allow", |it| it
+    .value_parser(crate::manners::rule_or_tool)
+    .value_name("CODE|TOOL")
+    .help("Leave this rule out, or call this tool although it is not marked as read-only; repeat it for several")))]
 pub(crate) struct ScanArgs {
     /// The server's MCP endpoint
     #[arg(value_name = "URL", required_unless_present = "stdio")]
@@ -57,7 +62,7 @@ pub(crate) struct ScanArgs {
     /// Speak this revision of the protocol
     #[arg(long, value_enum, default_value_t = EraChoice::Auto)]
     pub(crate) era: EraChoice,
-    /// Call this tool although it is not marked as read-only; repeat it for several
+    /// Call this tool although it is not marked as read-only, as --allow does; repeat it for several
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_tool: Vec<String>,
     /// Never call this tool; repeat it for several
@@ -138,6 +143,17 @@ pub(crate) struct Limits {
     /// Seconds to wait for one answer
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) timeout: u64,
+}
+
+impl ScanArgs {
+    /// The tools that may be called although they are not marked as read-only.
+    pub(crate) fn allowed_tools(&self) -> Vec<String> {
+        let allowed = self.manners.allow.iter().filter_map(|it| match it {
+            crate::manners::Allowed::Tool(name) => Some(name),
+            crate::manners::Allowed::Rule(_) => None,
+        });
+        self.allow_tool.iter().chain(allowed).cloned().collect()
+    }
 }
 
 impl std::fmt::Debug for ScanArgs {

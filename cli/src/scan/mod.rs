@@ -36,7 +36,7 @@ pub(crate) use args::{SCAN_HELP, ScanArgs};
 use client::{About, Client, Era, line_of};
 use http::Endpoint;
 use identity::Identity;
-use inventory::{Inventory, LISTS};
+use inventory::{Inventory, LISTS, Listed};
 use pace::Pace;
 use probe::{Out, Scene};
 use progress::Progress;
@@ -98,6 +98,8 @@ async fn scan(args: &ScanArgs, extra: &Extra) -> Result<Report> {
     let offered = inventory::read(&client, &about)
         .await
         .map_err(|failure| unreached(&place, &failure))?;
+    let allowed = args.allowed_tools();
+    let named: Vec<&String> = allowed.iter().chain(&args.skip_tool).collect();
     let mut looked = look::look(&offered, &about.instructions, extra);
     let mut out = Out::default();
     let mut lines = vec![
@@ -110,6 +112,7 @@ async fn scan(args: &ScanArgs, extra: &Extra) -> Result<Report> {
         let theirs = inventory::read(&second, &about_second)
             .await
             .map_err(|failure| unreached(&place, &failure))?;
+        are_offered(&named, &[&offered, &theirs])?;
         // What is offered to the second alone is looked at as well.
         let more = look::look(&theirs, &about_second.instructions, extra);
         merge(&mut looked, more);
@@ -141,7 +144,7 @@ async fn scan(args: &ScanArgs, extra: &Extra) -> Result<Report> {
             nobody,
             extra,
             limits: &args.limits,
-            allowed: &args.allow_tool,
+            allowed: &allowed,
             skipped: &args.skip_tool,
             completes: about.offers("completions"),
             subscribes: about.capabilities.pointer("/resources/subscribe")
@@ -162,6 +165,7 @@ async fn scan(args: &ScanArgs, extra: &Extra) -> Result<Report> {
         }
         second.close().await;
     } else {
+        are_offered(&named, &[&offered])?;
         tell_incomplete(&[&offered], &mut out);
         let why = if args.no_probe {
             "--no-probe was given"
@@ -177,6 +181,31 @@ async fn scan(args: &ScanArgs, extra: &Extra) -> Result<Report> {
         out.unseen(format!("the limit {limit} is reached"), "the rest");
     }
     Ok(report(lines, looked, out))
+}
+
+/// A tool that is named has to be there: a name that is misspelt would leave out what it was meant for.
+fn are_offered(named: &[&String], inventories: &[&Inventory]) -> Result<()> {
+    let lists: Vec<&Listed> = inventories.iter().filter_map(|it| it.first()).collect();
+    // What was not listed may be there.
+    if lists.iter().any(|listed| listed.incomplete.is_some()) {
+        return Ok(());
+    }
+    let entries = lists.iter().flat_map(|listed| &listed.entries);
+    let offered: BTreeSet<&str> = entries
+        .filter_map(|tool| tool.get("name").and_then(Value::as_str))
+        .collect();
+    let Some(missing) = named.iter().find(|name| !offered.contains(name.as_str())) else {
+        return Ok(());
+    };
+    let tools: Vec<String> = offered.iter().take(40).map(|name| shown(name)).collect();
+    let tools = match tools.is_empty() {
+        true => "the server offers none".to_owned(),
+        false => format!("the server offers {}", tools.join(", ")),
+    };
+    Err(anyhow!(
+        "there is no tool `{}`: {tools}; `cargo watertight explain` lists the rules that --allow takes too",
+        shown(missing)
+    ))
 }
 
 fn report(lines: Vec<(&'static str, String)>, looked: look::Looked, mut out: Out) -> Report {

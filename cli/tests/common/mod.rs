@@ -1,9 +1,10 @@
-//! A folder of a test and the command line run in it.
+//! A folder of a test and the command line run in it: the one way in which tests start the program.
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
+
+use assert_cmd::Command;
 
 /// A folder that is removed with its value.
 pub struct Folder(pub PathBuf);
@@ -44,19 +45,41 @@ CREATE FUNCTION everything(q text) RETURNS bigint LANGUAGE sql SECURITY DEFINER
     AS $$ SELECT count(*) FROM notes WHERE body = q $$;
 ";
 
+/// The path of the program.
+pub fn program() -> &'static Path {
+    assert_cmd::cargo::cargo_bin!("cargo-watertight")
+}
+
+/// The program in a folder, with nothing of the environment that changes what it says.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.current_dir(folder);
+    for name in [
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "DATABASE_URL",
+        "PGPASSWORD",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// The command line in a folder, with a standard input.
 pub fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_cargo-watertight"))
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A program that ends before it reads closes the pipe; its status is what counts.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    let mut command = command(folder);
+    command.args(arguments);
+    if input.is_empty() {
+        return command.output().unwrap();
+    }
+    match command.write_stdin(input).output() {
+        // A program that ends before it reads closes the pipe; its status is what counts.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            self::command(folder).args(arguments).output().unwrap()
+        }
+        output => output.unwrap(),
+    }
 }
 
 pub fn stdout(output: &Output) -> String {

@@ -17,6 +17,7 @@ use super::super::literal::is_sql;
 use super::super::schema::Schema;
 use super::ask::{Answers, Outcome, judge, likely, lists_tenants};
 use super::origin::Callers;
+use super::parameters::Named;
 use super::pool::Hooks;
 use super::setting::GAP;
 use super::texts::{Candidate, Resolved};
@@ -397,11 +398,16 @@ pub(super) struct Placed<'a> {
 }
 
 impl Placed<'_> {
-    fn place(&self, span: Option<std::ops::Range<usize>>) -> Place {
+    /// Where a part of the statement stands in its file.
+    fn range(&self, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
         let literal = &self.candidate.literal;
+        literal.place(&(self.offset + span.start..self.offset + span.end))
+    }
+
+    fn place(&self, span: Option<std::ops::Range<usize>>) -> Place {
         let range = match span {
-            Some(span) => literal.place(&(self.offset + span.start..self.offset + span.end)),
-            None => literal.span.clone(),
+            Some(span) => self.range(&span),
+            None => self.candidate.literal.span.clone(),
         };
         let path = match &self.candidate.elsewhere {
             Some((path, _)) => path.clone(),
@@ -423,7 +429,10 @@ impl Placed<'_> {
             .value
             .get(self.offset..)
             .unwrap_or_default();
-        let told = described(told, problem).about(format!("{} {}", key(text), problem.message));
+        let mut told = described(told, problem).about(format!("{} {}", key(text), problem.message));
+        for (span, label) in &problem.secondary {
+            told = told.also(self.range(span), Named::in_numbers(label));
+        }
         let told = match &self.candidate.elsewhere {
             Some(_) => told.note(format!("it is sent in {}", self.file.shown)),
             None => told,

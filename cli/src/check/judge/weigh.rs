@@ -42,6 +42,7 @@ pub(super) const UNSURE: [Code; 16] = [
 pub(super) fn described(mut told: Finding, problem: &Diagnostic) -> Finding {
     let words = |text: &String| Named::in_numbers(text);
     told.message = Named::in_numbers(&told.message);
+    told.label = problem.label.as_ref().map(words);
     told.notes = problem.notes.iter().map(words).collect();
     told.help = problem.help.iter().map(words).collect();
     told

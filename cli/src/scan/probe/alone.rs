@@ -70,7 +70,7 @@ impl Scene<'_> {
             let why = if self.skipped.contains(&name) {
                 "--skip-tool names it"
             } else {
-                "it is not marked as read-only (`readOnlyHint`); --allow-tool NAME calls it all the same"
+                "it is not marked as read-only (`readOnlyHint`); --allow NAME calls it all the same"
             };
             self.out.unseen(why, format!("tool {name}"));
         }

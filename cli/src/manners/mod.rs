@@ -4,17 +4,19 @@
 //! Invariant: what is not told has a reason that is, and a suppression that suppresses nothing, has
 //! expired or gives no reason is itself a finding.
 
-use std::collections::BTreeMap;
+mod baseline;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use watertight_analysis::Code;
 use watertight_analysis::finding::{Finding, Place, sort};
+use watertight_analysis::words::reason_problem;
 
 use crate::output::{Format, Report};
 use crate::paint::Paint;
@@ -34,8 +36,8 @@ pub(crate) struct Manners {
     #[arg(long, value_name = "CODE", value_parser = code)]
     pub(crate) deny: Vec<Code>,
     /// Leave this rule out; repeat it for several
-    #[arg(long, value_name = "CODE", value_parser = code)]
-    pub(crate) allow: Vec<Code>,
+    #[arg(long, value_name = "CODE", value_parser = allowed_rule)]
+    pub(crate) allow: Vec<Allowed>,
     /// Tell only what is not in this file
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,
@@ -48,9 +50,31 @@ pub(crate) struct Manners {
     pub(crate) suppressions: Option<PathBuf>,
 }
 
+/// What `--allow` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Allowed {
+    /// A rule, which is left out.
+    Rule(Code),
+    /// For `scan` alone: a tool, which may be called.
+    Tool(String),
+}
+
 fn code(text: &str) -> Result<Code, String> {
     Code::find(text)
         .ok_or_else(|| format!("there is no rule `{text}`; `cargo watertight explain` lists them"))
+}
+
+fn allowed_rule(text: &str) -> Result<Allowed, String> {
+    code(text).map(Allowed::Rule)
+}
+
+/// A rule where there is one of that name; else a tool, which only the server can tell.
+#[cfg(feature = "scan")]
+pub(crate) fn rule_or_tool(text: &str) -> Result<Allowed, String> {
+    Ok(match Code::find(text) {
+        Some(code) => Allowed::Rule(code),
+        None => Allowed::Tool(text.to_owned()),
+    })
 }
 
 /// `watertight-suppressions.toml`.
@@ -72,16 +96,29 @@ struct Suppression {
     /// Why it is accepted.
     #[serde(default)]
     reason: String,
-    /// The last day on which it counts, as `2027-06-30`.
-    expires: Option<String>,
+    /// The last day on which it counts, as `2027-06-30`; a date of TOML or a text.
+    expires: Option<Day>,
 }
 
-/// A baseline: what was there when it was written.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Baseline {
-    version: u32,
-    /// Fingerprints, each with what it stands for.
-    findings: BTreeMap<String, String>,
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Day {
+    Text(String),
+    Date(toml::value::Datetime),
+}
+
+impl Day {
+    /// The day as text that sorts as days do.
+    fn text(&self) -> Result<String> {
+        let text = match self {
+            Day::Text(text) => text.clone(),
+            Day::Date(date) => date.to_string(),
+        };
+        if !is_day(&text) {
+            bail!("`{text}` is no day of the calendar; write it as \"2027-06-30\"");
+        }
+        Ok(text)
+    }
 }
 
 impl Manners {
@@ -89,14 +126,21 @@ impl Manners {
     pub(crate) fn finish(&self, mut report: Report, base: &Path) -> Result<ExitCode> {
         report
             .findings
-            .retain(|finding| !self.allow.contains(&finding.code));
+            .retain(|finding| !self.allow.contains(&Allowed::Rule(finding.code)));
         accept(&mut report, self.suppressions.as_deref(), base)?;
         if let Some(file) = &self.write_baseline {
-            write_baseline(&report.findings, file)?;
+            baseline::write(&report.findings, file)?;
             eprintln!("wrote {}", file.display());
         }
         if let Some(file) = &self.baseline {
-            apply_baseline(&mut report, file)?;
+            let gone = baseline::apply(&mut report, file)?;
+            if gone > 0 && !report.partial {
+                eprintln!(
+                    "{gone} of `{}` {} gone; --write-baseline writes it without",
+                    file.display(),
+                    if gone == 1 { "is" } else { "are" }
+                );
+            }
         }
         sort(&mut report.findings);
         let mut out = std::io::stdout().lock();
@@ -124,8 +168,8 @@ pub(crate) fn accept(report: &mut Report, file: Option<&Path>, base: &Path) -> R
 /// Takes out what is suppressed, and tells of suppressions that are not as they should be.
 fn suppress(report: &mut Report, file: &Path, today: String) -> Result<()> {
     let text = project::read(file)?;
-    let given: Suppressions = toml::from_str(&text)
-        .map_err(|error| anyhow::anyhow!("`{}`: {}", file.display(), error.message()))?;
+    let given: Suppressions =
+        toml::from_str(&text).map_err(|error| anyhow::anyhow!("`{}`: {error}", file.display()))?;
     let shown = file.file_name().map_or_else(
         || file.display().to_string(),
         |name| name.to_string_lossy().into_owned(),
@@ -133,7 +177,11 @@ fn suppress(report: &mut Report, file: &Path, today: String) -> Result<()> {
     let mut problems = Vec::new();
     for one in &given.suppress {
         let Some(code) = Code::find(&one.code) else {
-            bail!("`{}`: there is no rule `{}`", file.display(), one.code);
+            bail!(
+                "`{}`: there is no rule `{}`; `cargo watertight explain` lists them",
+                file.display(),
+                one.code
+            );
         };
         let mut problem = |what: String| {
             let place = Place::source(shown.clone(), None);
@@ -144,18 +192,18 @@ fn suppress(report: &mut Report, file: &Path, today: String) -> Result<()> {
                     .review(),
             );
         };
-        if one.reason.trim().is_empty() {
-            problem("gives no reason, so it does not count".to_owned());
+        if let Some(why) = reason_problem(&one.reason) {
+            problem(match why {
+                "is empty" => "gives no reason, so it does not count".to_owned(),
+                why => format!("gives a reason that {why}, so it does not count"),
+            });
             continue;
         }
         if let Some(day) = &one.expires {
-            if !is_day(day) {
-                bail!(
-                    "`{}`: `expires = \"{day}\"` is no day such as 2027-06-30",
-                    file.display()
-                );
-            }
-            if *day < today {
+            let day = day
+                .text()
+                .with_context(|| format!("`{}`: `expires` of {code}", file.display()))?;
+            if day < today {
                 problem(format!("expired on {day}, so it does not count"));
                 continue;
             }
@@ -211,39 +259,28 @@ fn matches(pattern: &str, name: &str) -> bool {
     rest.ends_with(last)
 }
 
-fn write_baseline(findings: &[Finding], file: &Path) -> Result<()> {
-    let baseline = Baseline {
-        version: 1,
-        findings: findings
-            .iter()
-            .map(|finding| {
-                let what = format!("{} {} {}", finding.code, finding.place, finding.subject);
-                (finding.fingerprint(), what.trim_end().to_owned())
-            })
-            .collect(),
-    };
-    let text = serde_json::to_string_pretty(&baseline)?;
-    std::fs::write(file, format!("{text}\n"))
-        .with_context(|| format!("`{}` can't be written", file.display()))
-}
-
-fn apply_baseline(report: &mut Report, file: &Path) -> Result<()> {
-    let baseline: Baseline = serde_json::from_str(&project::read(file)?)
-        .with_context(|| format!("`{}` is no baseline", file.display()))?;
-    let (old, new): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut report.findings)
-        .into_iter()
-        .partition(|finding| baseline.findings.contains_key(&finding.fingerprint()));
-    report.findings = new;
-    let reason = |finding| (finding, "in the baseline".to_owned());
-    report.suppressed.extend(old.into_iter().map(reason));
-    Ok(())
-}
-
 fn is_day(text: &str) -> bool {
     let digits = |part: &str, length: usize| {
         part.len() == length && part.bytes().all(|b| b.is_ascii_digit())
     };
-    matches!(text.split('-').collect::<Vec<_>>().as_slice(), [y, m, d] if digits(y, 4) && digits(m, 2) && digits(d, 2))
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, date] = parts.as_slice() else {
+        return false;
+    };
+    if !digits(year, 4) || !digits(month, 2) || !digits(date, 2) {
+        return false;
+    }
+    let number = |part: &str| part.parse::<u64>().unwrap_or_default();
+    let (year, month, date) = (number(year), number(month), number(date));
+    let leap = year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let days = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&date)
 }
 
 /// Today in UTC, as `2027-06-30`.
@@ -280,6 +317,80 @@ mod tests {
         assert_eq!(day(0), "1970-01-01");
         assert_eq!(day(11_016), "2000-02-29");
         assert_eq!(day(20_819), "2027-01-01");
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        assert!(is_day("2027-06-30") && is_day("2028-02-29") && is_day("2000-02-29"));
+        for text in [
+            "2027-02-29",
+            "2027-06-31",
+            "2027-13-01",
+            "2027-00-10",
+            "2027-6-30",
+            "1900-02-29",
+            "soon",
+        ] {
+            assert!(!is_day(text), "{text}");
+        }
+    }
+
+    /// What the file says of one finding, on this day: how many are left, and what is told of the file.
+    fn suppressed(text: &str, today: &str) -> Result<(usize, Vec<String>)> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(SUPPRESSIONS);
+        std::fs::write(&file, text).unwrap();
+        let place = Place::object("table", "public.plans");
+        let mut report = Report {
+            command: "doctor",
+            findings: vec![Finding::new(Code::RLS_OFF, place, "m")],
+            ..Report::default()
+        };
+        suppress(&mut report, &file, today.to_owned())?;
+        let (of_file, left): (Vec<_>, Vec<_>) = report
+            .findings
+            .into_iter()
+            .partition(|it| it.code == Code::SUPPRESSION);
+        Ok((
+            left.len(),
+            of_file.into_iter().map(|it| it.message).collect(),
+        ))
+    }
+
+    #[test]
+    fn a_suppression_counts_to_the_end_of_its_last_day() {
+        for expires in ["\"2027-06-30\"", "2027-06-30"] {
+            let text = format!(
+                "[[suppress]]\ncode = \"W1010\"\nat = \"public.plans\"\nreason = \"the price list\"\nexpires = {expires}\n"
+            );
+            assert_eq!(suppressed(&text, "2027-06-29").unwrap(), (0, Vec::new()));
+            assert_eq!(suppressed(&text, "2027-06-30").unwrap(), (0, Vec::new()));
+            let (left, told) = suppressed(&text, "2027-07-01").unwrap();
+            assert_eq!(left, 1);
+            assert!(told[0].contains("expired on 2027-06-30"), "{told:?}");
+        }
+        let never = "[[suppress]]\ncode = \"W1010\"\nat = \"public.plans\"\nreason = \"the price list\"\nexpires = \"2027-02-30\"\n";
+        let error = suppressed(never, "2027-01-01").unwrap_err();
+        assert!(
+            format!("{error:#}").contains("no day of the calendar"),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn a_placeholder_is_no_reason() {
+        for (reason, wanted) in [
+            ("", "no reason"),
+            ("…", "no reason"),
+            ("TODO", "placeholder"),
+            ("false positive", "placeholder"),
+        ] {
+            let text =
+                format!("[[suppress]]\ncode = \"rls-off\"\nat = \"*\"\nreason = \"{reason}\"\n");
+            let (left, told) = suppressed(&text, "2027-01-01").unwrap();
+            assert_eq!(left, 1, "{reason}");
+            assert!(told[0].contains(wanted), "{reason}: {told:?}");
+        }
     }
 
     #[test]
