@@ -258,6 +258,35 @@ impl Connections {
         self.send(deadline, &slot, None, &text).await.map(drop)
     }
 
+    /// Whether the database answers within a time. Where every connection of the pool is in use, which
+    /// says nothing of the database, one beside it asks.
+    pub(super) async fn answers(&self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        let asked = async {
+            match self.slot(Instant::now() + within / 4, None).await {
+                Ok(slot) => self.send(deadline, &slot, None, "SELECT 1").await.is_ok(),
+                Err(error) if error.kind() == DbErrorKind::Busy => self.answers_aside().await,
+                Err(_) => false,
+            }
+        };
+        timeout_at(deadline, asked).await.unwrap_or(false)
+    }
+
+    async fn answers_aside(&self) -> bool {
+        let asked = async {
+            let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await?;
+            sqlx::raw_sql("SELECT 1").execute(&mut connection).await?;
+            connection.close().await
+        };
+        match asked.await {
+            Ok(()) => true,
+            // "Too many connections" is an answer.
+            Err(error) => error
+                .as_database_error()
+                .is_some_and(|it| it.code().as_deref() == Some("53300")),
+        }
+    }
+
     async fn slot(&self, deadline: Instant, tenant: Option<&TenantId>) -> DbResult<Arc<Slot>> {
         let tenant = tenant.map(TenantId::as_setting);
         match timeout_at(deadline, self.slots.acquire(tenant.as_deref())).await {

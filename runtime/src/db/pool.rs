@@ -117,12 +117,9 @@ impl TenantPool {
         self.connections.watch().health()
     }
 
-    /// Whether the database answers. A pool whose connections are all in use does, as far as one knows.
-    pub(crate) async fn answers(&self) -> bool {
-        match self.connections.run_whole("SELECT 1".to_owned()).await {
-            Ok(()) => true,
-            Err(error) => error.kind() == DbErrorKind::Busy,
-        }
+    /// Whether the database answers within a time, also where every connection is in use.
+    pub(crate) async fn answers(&self, within: Duration) -> bool {
+        self.connections.answers(within).await
     }
 
     /// Refuses new scopes, waits for the open ones (ten seconds at most) and closes every

@@ -12,7 +12,6 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::StatusCode;
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::db::{Finding, Findings, Health, TenantPool};
 
@@ -48,7 +47,7 @@ async fn health(State(pool): State<TenantPool>) -> impl IntoResponse {
 
 async fn ready(State(pool): State<TenantPool>) -> impl IntoResponse {
     let health = pool.health();
-    let answers = timeout(PATIENCE, pool.answers()).await.unwrap_or(false);
+    let answers = pool.answers(PATIENCE).await;
     let status = match answers && health.opens_scopes() {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,

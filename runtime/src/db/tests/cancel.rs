@@ -183,7 +183,7 @@ async fn a_panic_rolls_back_and_leaves_nothing() {
 async fn a_leaked_scope_costs_its_slot_and_nothing_else() {
     let database = database().await;
     let pool = builder(database.app_url(), 2)
-        .acquire_timeout(Duration::from_millis(300))
+        .acquire_timeout(Duration::from_secs(3))
         .connect(super::harness::CATALOG)
         .await
         .unwrap();

@@ -259,7 +259,7 @@ async fn scopes_within_scopes() {
 
     // Each scope has a connection of its own; one that finds none waits for its time and no longer.
     let pool = builder(database.app_url(), 2)
-        .acquire_timeout(Duration::from_millis(300))
+        .acquire_timeout(Duration::from_secs(2))
         .connect(CATALOG)
         .await
         .unwrap();
@@ -270,7 +270,7 @@ async fn scopes_within_scopes() {
     assert_eq!(texts(&mut inner, BODIES).await.unwrap(), ["two"]);
     let start = Instant::now();
     assert_eq!(read(&pool, 1).await.unwrap_err().kind(), DbErrorKind::Busy);
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(start.elapsed() < Duration::from_secs(20));
     let insert = "INSERT INTO notes (body) VALUES ('inner') RETURNING body";
     change(&mut inner, insert).await.unwrap();
     inner.commit().await.unwrap();
@@ -369,16 +369,19 @@ async fn a_statement_that_nobody_waits_for_any_more() {
     let slow = texts(&mut scope, "SELECT pg_sleep(30)::text");
     assert!(timeout(Duration::from_millis(100), slow).await.is_err());
     drop(scope);
-    let mut next = timeout(Duration::from_secs(2), read(&pool, 2))
+    let mut next = timeout(Duration::from_secs(20), read(&pool, 2))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(texts(&mut next, BODIES).await.unwrap(), ["two"]);
     // The server itself has ended the statement.
-    sleep(Duration::from_millis(800)).await;
     let running = "SELECT query FROM pg_stat_activity WHERE datname = current_database() \
                    AND usename = 'app' AND state = 'active'";
-    assert_eq!(as_admin(&database, running).await, [""; 0]);
+    let start = Instant::now();
+    while !as_admin(&database, running).await.is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it goes on");
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

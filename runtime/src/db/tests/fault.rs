@@ -20,7 +20,7 @@ async fn terminate(database: &watertight_devdb::Database, pid: &str) {
 async fn a_slow_statement_is_stopped_by_the_server() {
     let database = database().await;
     let pool = builder(database.app_url(), 1)
-        .statement_timeout(Duration::from_millis(100))
+        .statement_timeout(Duration::from_millis(500))
         .connect(CATALOG)
         .await
         .unwrap();
@@ -109,14 +109,14 @@ async fn idle_connections_that_died_are_not_the_callers_problem() {
 async fn an_exhausted_pool_is_busy() {
     let database = database().await;
     let pool = builder(database.app_url(), 1)
-        .acquire_timeout(Duration::from_millis(200))
+        .acquire_timeout(Duration::from_secs(2))
         .connect(CATALOG)
         .await
         .unwrap();
     let held = read(&pool, 1).await.unwrap();
     let start = Instant::now();
     assert_eq!(read(&pool, 2).await.unwrap_err().kind(), DbErrorKind::Busy);
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(start.elapsed() < Duration::from_secs(20));
     drop(held);
     drop(read(&pool, 2).await.unwrap());
 }
@@ -143,7 +143,7 @@ async fn a_server_that_goes_away_is_unavailable_and_comes_back() {
             read(&pool, 1).await.unwrap_err().kind(),
             DbErrorKind::Unavailable
         );
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
     proxy.mend();
     let mut scope = read(&pool, 2).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_server_that_stops_answering_does_not_hold_a_call_for_ever() {
     let database = database().await;
     let proxy = Proxy::before(database.app_url()).await;
     let pool = builder(&proxy.url(database.app_url()), 2)
-        .acquire_timeout(Duration::from_millis(300))
+        .acquire_timeout(Duration::from_secs(1))
         .connect(CATALOG)
         .await
         .unwrap();
@@ -165,7 +165,7 @@ async fn a_server_that_stops_answering_does_not_hold_a_call_for_ever() {
         read(&pool, 1).await.unwrap_err().kind(),
         DbErrorKind::Unavailable
     );
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]
