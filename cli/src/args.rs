@@ -329,16 +329,36 @@ pub(crate) struct CheckArgs {
     pub(crate) manners: crate::manners::Manners,
 }
 
+/// A database, by its place or by the option that other commands have.
 #[cfg(feature = "database")]
 #[derive(Args)]
-pub(crate) struct DoctorArgs {
-    /// The database; it is only read
+pub(crate) struct DatabaseUrl {
+    /// The database: postgres://user:password@host:port/database
     #[arg(
         value_name = "DATABASE_URL",
         env = "DATABASE_URL",
-        hide_env_values = true
+        hide_env_values = true,
+        required_unless_present = "named"
     )]
-    pub(crate) database_url: String,
+    given: Option<String>,
+    #[arg(long = "database-url", id = "named", value_name = "URL", hide = true)]
+    named: Option<String>,
+}
+
+#[cfg(feature = "database")]
+impl DatabaseUrl {
+    /// What was said last counts: an option more than the environment.
+    pub(crate) fn url(&self) -> &str {
+        let url = self.named.as_ref().or(self.given.as_ref());
+        url.map_or("", String::as_str)
+    }
+}
+
+#[cfg(feature = "database")]
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseUrl,
     #[command(flatten)]
     pub(crate) source: Source,
     /// The role that the application connects as [default: `application-role` of the configuration,
@@ -370,13 +390,8 @@ Exit status: 0 when everything held; 1 when something leaked; 2 when it could no
 #[cfg(feature = "database")]
 #[derive(Args)]
 pub(crate) struct AttackArgs {
-    /// The database
-    #[arg(
-        value_name = "DATABASE_URL",
-        env = "DATABASE_URL",
-        hide_env_values = true
-    )]
-    pub(crate) database_url: String,
+    #[command(flatten)]
+    pub(crate) database: DatabaseUrl,
     /// The configuration [default: `watertight.toml` in this directory or above]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

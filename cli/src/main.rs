@@ -3,6 +3,8 @@
 //! Works as `cargo watertight …` and as `cargo-watertight …`. Standard output holds results only;
 //! everything else goes to standard error.
 
+#[cfg(feature = "database")]
+mod address;
 mod args;
 #[cfg(feature = "database")]
 mod attack;

@@ -297,10 +297,20 @@ fn a_password_is_in_no_output() {
         // No URL at all, with a secret in it.
         "postgres//reader:hunter2-in-the-url@127.0.0.1:1/crm",
         "postgres://reader:hunter2-in-the-url@127.0.0.1:port/crm",
+        // Letters that end a part of a URL, as somebody writes them who does not know it.
+        "postgres://reader:a@hunter2-in-the-url/b@127.0.0.1:1/crm",
+        "postgres://reader:1/hunter2-in-the-url@127.0.0.1:1/crm",
+        "postgres://reader:1?hunter2-in-the-url@127.0.0.1:1/crm",
+        "postgres://reader:1#hunter2-in-the-url@127.0.0.1:1/crm",
+        "postgres://reader@127.0.0.1:1/crm?options=-c%20a.b%3Dhunter2-in-the-url&sslmode=hunter2-in-the-url",
+        // What libpq takes, and we don't.
+        "host=127.0.0.1 port=1 user=reader password=hunter2-in-the-url",
     ];
     for url in urls {
         let server = url.replacen("postgres", "http", 1);
-        let commands: [&[&str]; 7] = [
+        let commands: [&[&str]; 9] = [
+            &["doctor", "--database-url", url],
+            &["doctor", url, "--no-such-option"],
             &[
                 "scan",
                 &server,
@@ -333,7 +343,8 @@ fn a_password_is_in_no_output() {
             &["doctor", "--help"],
             &["attack", "--help"],
         ] {
-            let output = with(&folder.0, command, &[("DATABASE_URL", url)]);
+            let password = ("PGPASSWORD", "hunter2-in-the-url");
+            let output = with(&folder.0, command, &[("DATABASE_URL", url), password]);
             let out = stdout(&output) + &stderr(&output);
             for secret in secrets {
                 assert!(!out.contains(secret), "{command:?}: {out}");

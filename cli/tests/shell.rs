@@ -14,6 +14,16 @@ use std::process::{Command, Stdio};
 
 use common::{Folder, run, stderr, stdout};
 
+/// What is typed, and what a shell makes of it: commands, commands below others, options and their values, by
+/// the program's own name and behind cargo.
+const TYPED: &[(&str, &str)] = &[
+    ("cargo-watertight doct", "doctor"),
+    ("cargo-watertight doctor --fi", "--fix"),
+    ("cargo watertight doct", "doctor"),
+    ("cargo watertight catalog pu", "pull"),
+    ("cargo watertight check --format sar", "sarif"),
+];
+
 /// Every command, below others too, by what `--help` lists.
 fn commands(folder: &Folder, path: &[&str], found: &mut Vec<String>) {
     let arguments: Vec<&str> = path.iter().copied().chain(["--help"]).collect();
@@ -154,6 +164,106 @@ fn completions_are_for_both_spellings() {
             Some("other"),
             "{words}: cargo's own completion is gone"
         );
+    }
+}
+
+fn installed(shell: &str) -> bool {
+    let there = Command::new(shell).arg("--version").output().is_ok();
+    if !there {
+        eprintln!("skipped: {shell} is not installed");
+    }
+    there
+}
+
+#[test]
+fn zsh_completes_what_is_typed() {
+    if !installed("zsh") {
+        return;
+    }
+    let folder = Folder::new("shell-zsh");
+    let script = stdout(&run(&folder.0, &["completions", "zsh"], ""));
+    std::fs::write(folder.0.join("_cargo-watertight"), script).unwrap();
+    // As a file of `fpath`, where the part behind cargo comes with the first completion, and sourced.
+    for sourced in ["", "yes"] {
+        let out = folder.0.join(format!("out{sourced}"));
+        let ask = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shell/ask.zsh");
+        let output = Command::new("zsh")
+            .args(["-f", ask])
+            .args([&folder.0, &out])
+            .args(TYPED.iter().map(|(typed, _)| typed))
+            .env("SOURCED", sourced)
+            .env("ZDOTDIR", &folder.0)
+            .env("TERM", "xterm")
+            .output()
+            .unwrap();
+        let told = std::fs::read_to_string(&out).unwrap_or_default();
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), TYPED.len(), "{told}{}", stderr(&output));
+        for ((typed, wanted), line) in TYPED.iter().zip(lines) {
+            let last = line.split_whitespace().last();
+            assert_eq!(last, Some(*wanted), "{sourced} {typed}: {line}");
+        }
+    }
+}
+
+#[test]
+fn fish_completes_what_is_typed() {
+    if !installed("fish") {
+        return;
+    }
+    let folder = Folder::new("shell-fish").with("config/empty", "");
+    let script = stdout(&run(&folder.0, &["completions", "fish"], ""));
+    std::fs::write(folder.0.join("c.fish"), script).unwrap();
+    for (typed, wanted) in TYPED.iter().chain(&[("cargo waterti", "watertight")]) {
+        let output = Command::new("fish")
+            .args([
+                "--no-config",
+                "-c",
+                &format!("source c.fish; complete -C '{typed}'"),
+            ])
+            .current_dir(&folder.0)
+            .env("HOME", &folder.0)
+            .output()
+            .unwrap();
+        let told = stdout(&output);
+        let first = told.split_whitespace().next();
+        assert_eq!(first, Some(*wanted), "{typed}: {told}{}", stderr(&output));
+    }
+}
+
+/// PowerShell is on few machines: without it, its script is looked at as far as its text goes.
+#[test]
+fn powershell_can_read_its_script() {
+    let folder = Folder::new("shell-powershell");
+    let script = stdout(&run(&folder.0, &["completions", "powershell"], ""));
+    assert!(script.contains("Register-ArgumentCompleter -Native -CommandName 'cargo-watertight'"));
+    // Outside of quotes, in which a quote is written twice, every bracket has its other half.
+    let mut open = Vec::new();
+    let mut quoted = false;
+    for c in script.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            _ if quoted => {}
+            '(' | '[' | '{' => open.push(c),
+            ')' => assert_eq!(open.pop(), Some('(')),
+            ']' => assert_eq!(open.pop(), Some('[')),
+            '}' => assert_eq!(open.pop(), Some('{')),
+            _ => {}
+        }
+    }
+    assert!(!quoted && open.is_empty(), "{open:?}");
+    if installed("pwsh") {
+        let file = folder.0.join("c.ps1");
+        std::fs::write(&file, script).unwrap();
+        let ask = format!(
+            ". '{}'; (TabExpansion2 'cargo-watertight doct' 21).CompletionMatches.CompletionText",
+            file.display()
+        );
+        let output = Command::new("pwsh")
+            .args(["-NoProfile", "-Command", &ask])
+            .output()
+            .unwrap();
+        assert_eq!(stdout(&output).trim(), "doctor", "{}", stderr(&output));
     }
 }
 

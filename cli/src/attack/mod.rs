@@ -28,7 +28,7 @@ use watertight_analysis::{Catalog, Config};
 
 use crate::args::AttackArgs;
 use crate::output::Report;
-use crate::{doctor, project, pull};
+use crate::{address, doctor, project};
 use aim::{Objects, aim};
 use catalogue::{Attack, attacks};
 use copy::Copy;
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &AttackArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("the asynchronous runtime can't be started")?;
-    let live = runtime.block_on(doctor::read(&args.database_url, chosen))?;
+    let live = runtime.block_on(doctor::read(args.database.url(), chosen))?;
     let (catalog, _) = doctor::catalog(&live, config, configured)?;
     let tenanted = |relation: &&watertight_analysis::catalog::Relation| {
         relation.is_table() && catalog.named_tenant_column(relation).is_some()
@@ -122,7 +122,7 @@ async fn go(
     let random = random();
     let tenants = tenants(catalog.config().tenant.kind, random);
     if args.in_place {
-        let (mut connection, _) = pull::connect(&args.database_url).await?;
+        let (mut connection, _) = address::connect(args.database.url()).await?;
         if !args.force {
             alone(&mut connection).await?;
         }
@@ -130,7 +130,7 @@ async fn go(
         connection.close().await.ok();
         return run;
     }
-    let copy = Copy::create(&args.database_url, random).await?;
+    let copy = Copy::create(args.database.url(), random).await?;
     // The copy goes, also where a person has had enough.
     let run = tokio::select! {
         run = in_copy(&copy, catalog, objects, attacks, &tenants) => run,

@@ -1,16 +1,15 @@
 //! Getting at a trail: the connection, who may read what, and the key.
 
 use std::path::Path;
-use std::str::FromStr as _;
 
 use anyhow::{Context as _, Result, bail};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row as _};
 use watertight_analysis::Config;
 use watertight_audit::AuditKey;
 
 use super::args::Database;
-use crate::project;
+use crate::{address, project};
 
 /// A connection in a transaction: for reading, in a read-only snapshot of the database.
 pub(super) struct Reader {
@@ -134,16 +133,10 @@ pub(super) fn explained(error: sqlx::Error) -> anyhow::Error {
     anyhow::Error::from(error).context(advice)
 }
 
-/// Connects. The driver's message may quote the URL, and with it the password.
+/// Connects.
 pub(super) async fn connect(database: &Database) -> Result<(PgConnection, Config)> {
     let (config, _) = project::config(database.config.as_deref())?;
-    let options = PgConnectOptions::from_str(&database.database_url).map_err(|_| {
-        anyhow::anyhow!("the URL of the database is not understood: write postgres://user:password@host:port/database")
-    })?;
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    let connection = PgConnection::connect_with(&options)
-        .await
-        .with_context(|| format!("no connection to the database at {place}"))?;
+    let (connection, _) = address::connect(&database.database_url).await?;
     Ok((connection, config))
 }
 

@@ -27,7 +27,7 @@ pub(crate) use read::{Live, read};
 const LIVE: &str = "the live database";
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode> {
-    let (report, base) = examine(&args.database_url, &args.source, args.role.clone())?;
+    let (report, base) = examine(args.database.url(), &args.source, args.role.clone())?;
     if args.fix {
         let mut out = std::io::stdout().lock();
         out.write_all(fix::migration(&report.findings).as_bytes())?;

@@ -5,7 +5,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use watertight_analysis::posture::{Facts, QUERIES, Query};
 
-use crate::pull;
+use crate::{address, pull};
 
 /// What was read.
 pub(crate) struct Live {
@@ -22,7 +22,7 @@ pub(crate) struct Live {
 
 /// Reads the database as it is for `role`, or for the role that must be the application's.
 pub(crate) async fn read(url: &str, role: Option<String>) -> Result<Live> {
-    let (mut connection, place) = pull::connect(url).await?;
+    let (mut connection, place) = address::connect(url).await?;
     let live = within(&mut connection, role)
         .await
         .with_context(|| format!("the database at {place} can't be read"));

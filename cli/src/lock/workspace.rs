@@ -248,7 +248,16 @@ pub(crate) fn metadata(manifest: Option<&Path>) -> Result<Metadata> {
         .output()
         .context("cargo can't be started, and it knows the packages of the workspace")?;
     if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.trim_end();
+        let help = match said.contains("could not find `Cargo.toml`") {
+            true => {
+                "\n  help: run it in a Rust workspace, or name one with `--manifest-path`; without Rust's sources \
+                 `doctor` looks at the database and `scan` at the server, in whatever language it is written"
+            }
+            false => "",
+        };
+        bail!("{said}{help}");
     }
     serde_json::from_slice(&output.stdout)
         .context("what cargo says about the workspace is not understood")

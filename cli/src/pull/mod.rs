@@ -6,17 +6,16 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use watertight_analysis::snapshot::{
     AFTER_VIEWS, BEFORE_VIEWS, PREPARE, Section, Snapshot, VIEWS, View,
 };
 
 use crate::args::PullArgs;
-use crate::project;
+use crate::{address, project};
 
 /// The exit status of `--check` when the database differs.
 const DIFFERS: u8 = 1;
@@ -101,25 +100,12 @@ fn statements(text: &str) -> Vec<&str> {
 }
 
 async fn pull(url: &str, role: &str) -> Result<String> {
-    let (mut connection, place) = connect(url).await?;
+    let (mut connection, place) = address::connect(url).await?;
     let text = read(&mut connection, role)
         .await
         .with_context(|| format!("the database at {place} can't be read"))?;
     connection.close().await.ok();
     Ok(text)
-}
-
-/// A connection, and where it leads to, without the password.
-pub(crate) async fn connect(url: &str) -> Result<(PgConnection, String)> {
-    // The driver's message may quote the URL, and with it the password.
-    let options = PgConnectOptions::from_str(url).map_err(|_| {
-        anyhow::anyhow!("the URL of the database is not understood: write postgres://user:password@host:port/database")
-    })?;
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    let connection = PgConnection::connect_with(&options)
-        .await
-        .with_context(|| format!("no connection to the database at {place}"))?;
-    Ok((connection, place))
 }
 
 /// Opens the read-only transaction in which everything is read.
