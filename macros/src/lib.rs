@@ -158,7 +158,7 @@ pub fn mcp_tool(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// ```ignore
 /// /// A ticket with its messages.
 /// #[mcp_resource("ticket://{id}", requires = "tickets:read")]
-/// async fn ticket(cx: ToolContext, id: Uuid) -> ToolResult<Ticket> { … }
+/// async fn ticket(cx: ToolContext, id: Uuid) -> ToolResult<Ticket> { /* … */ }
 /// ```
 ///
 /// The URI comes first: one URI, or a template with simple variables (RFC 6570, level 1). Every
@@ -179,7 +179,7 @@ pub fn mcp_resource(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// ```ignore
 /// /// Write a first answer to a ticket.
 /// #[mcp_prompt(requires = "tickets:read")]
-/// async fn first_answer(cx: ToolContext, ticket: Uuid, tone: Option<Tone>) -> ToolResult<Prompt> { … }
+/// async fn first_answer(cx: ToolContext, ticket: Uuid, tone: Option<Tone>) -> ToolResult<Prompt> { /* … */ }
 /// ```
 ///
 /// Arguments come as texts and are read as their types; `#[tool(…)]` limits them as it limits
@@ -195,7 +195,7 @@ pub fn mcp_prompt(attr: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```ignore
 /// #[mcp_completion(prompt = first_answer)]
-/// async fn complete_ticket(cx: ToolContext, ticket: String) -> ToolResult<Vec<String>> { … }
+/// async fn complete_ticket(cx: ToolContext, ticket: String) -> ToolResult<Vec<String>> { /* … */ }
 /// ```
 ///
 /// The first argument bears the name of the one that is completed, and is what was typed so far.

@@ -79,7 +79,7 @@ pub struct Select {
 /// One item of a select list or a `RETURNING`.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The value; a star is an [`ExprKind::Star`].
+    /// The value; a star is an [`ExprKind::Star`](super::ExprKind::Star).
     pub expr: Expr,
     /// `AS alias`.
     pub alias: Option<String>,

@@ -53,7 +53,7 @@ pub enum AuditArguments {
 }
 
 /// How the calls of a pool's tools are audited. Given to
-/// [`TenantPoolBuilder::audit`](crate::TenantPoolBuilder::audit).
+/// [`TenantPoolBuilder::audit`](crate::db::TenantPoolBuilder::audit).
 ///
 /// ```no_run
 /// use watertight::audit::{AuditArguments, AuditKey, AuditOptions, FileAnchor};

@@ -37,7 +37,7 @@ pub(crate) use scopes::{Reach, ScopeRules, is_scope};
 /// Turns the credentials of one request into a [`Session`].
 ///
 /// It is asked for every request, whether or not the connection or a legacy MCP session has been
-/// seen before. [`JwtAuthenticator`](crate::auth::JwtAuthenticator) is the usual one. Write your
+/// seen before. [`JwtAuthenticator`] is the usual one. Write your
 /// own for API keys or another identity system; what it must do is the contract of
 /// [`AuthRequest::verified`].
 ///
