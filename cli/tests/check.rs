@@ -401,8 +401,9 @@ fn what_macros_make_is_seen_in_the_expansion() {
         .with(
             "src/main.rs",
             "mod sqlx { pub fn query(sql: &str) -> usize { sql.len() } }
-macro_rules! wipe { ($name:ident, $sql:literal) => { fn $name() -> usize { crate::sqlx::query($sql) } } }
-wipe!(all, \"DELETE FROM customers\");
+macro_rules! wipe { ($name:ident, $table:ident) => { fn $name() -> usize {
+    crate::sqlx::query(concat!(\"DELETE FROM \", stringify!($table))) } } }
+wipe!(all, customers);
 fn main() { all(); }
 ",
         );
@@ -415,4 +416,40 @@ fn main() { all(); }
     };
     assert!(!told(&[]));
     assert!(told(&["--expanded"]));
+}
+
+#[test]
+fn what_no_parser_survives_is_told_and_the_rest_goes_on() {
+    let nested = |open: &str, close: &str| {
+        format!(
+            "pub fn f() {{ let x = {}1{}; }}",
+            open.repeat(9_000),
+            close.repeat(9_000)
+        )
+    };
+    let folder = Folder::new("nested")
+        .with(
+            "Cargo.toml",
+            "[package]\nname = \"nested\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nsqlx = \"0.9\"\n",
+        )
+        .with(
+            "migrations/0001_init.sql",
+            "CREATE TABLE customers (tenant_id uuid NOT NULL, name text NOT NULL);\n",
+        )
+        .with("src/round.rs", &nested("(", ")"))
+        .with("src/signs.rs", &nested("-", ""))
+        .with("src/sums.rs", &nested("1 + ", ""))
+        .with("src/branches.rs", &nested("if a { 1 } else { ", "}"))
+        .with(
+            "src/main.rs",
+            "mod branches; mod round; mod signs; mod sums;
+async fn all(pool: &sqlx::PgPool) { sqlx::query(\"SELECT name FROM customers\").fetch_all(pool).await; }
+fn main() {}
+",
+        );
+    let report = check(&folder.0, &[]);
+    let told = report["findings"].as_array().unwrap();
+    let unread = told.iter().filter(|it| it["code"] == "W1261").count();
+    assert_eq!(unread, 4, "{told:#?}");
+    assert!(told.iter().any(|it| it["code"] == "W0101"));
 }

@@ -23,6 +23,8 @@ pub(crate) struct FileFacts {
     pub(crate) module: Vec<String>,
     /// Whether only tests and benchmarks are built of it.
     pub(crate) test: bool,
+    /// Whether it is of an example, which is not what is shipped.
+    pub(crate) example: bool,
     /// Parts that are built for tests only.
     pub(crate) tests: Vec<Span>,
     pub(crate) imports: Vec<Import>,
@@ -34,6 +36,7 @@ pub(crate) struct FileFacts {
     pub(crate) statements: Vec<Statement>,
     pub(crate) pools: Vec<PoolUse>,
     pub(crate) messages: Vec<Message>,
+    pub(crate) database_texts: Vec<Told>,
     /// `impl From<A> for B`, with whether what is made tells of what it is made of.
     pub(crate) conversions: Vec<Conversion>,
     /// Names of our hidden module.
@@ -44,8 +47,50 @@ pub(crate) struct FileFacts {
     pub(crate) judged: Vec<Judged>,
     /// Folders that `sqlx::migrate!` names.
     pub(crate) migrators: Vec<String>,
-    /// Whether anything is called like an audit trail.
-    pub(crate) names_audit: bool,
+    /// What may be a record of a call.
+    pub(crate) records: Vec<Record>,
+    /// Where arguments are read by hand.
+    pub(crate) readings: Vec<Reading>,
+    /// Functions that answer calls of tools by hand.
+    pub(crate) handlers: Vec<Span>,
+    /// Whether a tool or its schema is put together by hand.
+    pub(crate) makes_tools: bool,
+    /// Files of JSON that are included.
+    pub(crate) included: Vec<(String, Span)>,
+    /// Macros of one's own that send what they are given.
+    pub(crate) senders: Vec<String>,
+    /// Whether it speaks to a database that is no PostgreSQL.
+    pub(crate) foreign: bool,
+}
+
+/// A call that is named like an audit record, or a line of a log that says so.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// What is called.
+    pub(crate) what: String,
+    pub(crate) log: bool,
+    pub(crate) span: Span,
+    pub(crate) test: bool,
+}
+
+/// A name, or a type, under which a caller's arguments are read.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) of: Read,
+    /// The tool, where the code tells.
+    pub(crate) tool: Option<String>,
+    pub(crate) origin: Origin,
+    pub(crate) function: Option<usize>,
+    pub(crate) span: Span,
+    pub(crate) test: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// `arguments["name"]`
+    Key(String),
+    /// `from_value::<Type>(arguments)`
+    Type(TypeName),
 }
 
 /// `use path as name`
@@ -62,6 +107,11 @@ pub(crate) struct Import {
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) name: String,
+    /// Its type parameters.
+    pub(crate) generics: Vec<String>,
+    /// Whether it is read from what others send, and describes itself.
+    pub(crate) described: bool,
+    pub(crate) test: bool,
     /// The inline modules around it.
     pub(crate) within: Vec<String>,
     pub(crate) fields: Vec<Field>,
@@ -111,6 +161,8 @@ pub(crate) struct Tool {
     pub(crate) arguments: Vec<Field>,
     /// The type that holds all arguments.
     pub(crate) parameters: Vec<TypeName>,
+    /// Whether it is known to be one.
+    pub(crate) sure: bool,
     pub(crate) test: bool,
 }
 
@@ -119,8 +171,8 @@ pub(crate) struct Tool {
 pub(crate) struct Schema {
     pub(crate) value: serde_json::Value,
     pub(crate) span: Span,
-    /// Whether a tool is made beside it.
-    pub(crate) of_tool: bool,
+    /// Where its names stand.
+    pub(crate) names: Vec<(String, Span)>,
     pub(crate) test: bool,
 }
 
@@ -131,6 +183,8 @@ pub(crate) struct Function {
     pub(crate) tool: bool,
     pub(crate) test: bool,
     pub(crate) calls: Vec<Call>,
+    /// Whether what it makes tells of what it is given.
+    pub(crate) tells: bool,
     /// Names of types and variants in it.
     pub(crate) mentions: BTreeSet<String>,
 }
@@ -239,6 +293,12 @@ pub(crate) struct Statement {
     pub(crate) hook: Option<Hook>,
     /// Whether it is given to a task of its own, which always ends.
     pub(crate) spawned: bool,
+    /// Whether a macro of one's own is handed it.
+    pub(crate) handed: bool,
+    /// Which argument of the callee the text is.
+    pub(crate) position: usize,
+    /// The parameter of the function that the text is, where it is one.
+    pub(crate) parameter: Option<usize>,
 }
 
 /// A value that is bound.
@@ -246,6 +306,8 @@ pub(crate) struct Statement {
 pub(crate) struct Bind {
     /// The names in it.
     pub(crate) names: Vec<String>,
+    /// Its value, where it is written out.
+    pub(crate) flag: Option<bool>,
     pub(crate) origin: Origin,
     pub(crate) span: Span,
 }
@@ -294,6 +356,17 @@ pub(crate) struct Message {
     pub(crate) names: Vec<String>,
     /// The type whose message it is; else it is made in `function`.
     pub(crate) error: Option<String>,
+    pub(crate) function: Option<usize>,
+    pub(crate) test: bool,
+}
+
+/// Where the text of a database's own error becomes that of an answer.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) span: Span,
+    /// The type whose message it is, or the function that makes it; else it is made here.
+    pub(crate) error: Option<String>,
+    pub(crate) by: Option<String>,
     pub(crate) function: Option<usize>,
     pub(crate) test: bool,
 }

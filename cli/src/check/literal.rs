@@ -101,6 +101,8 @@ pub(crate) fn is_sql(text: &str) -> bool {
         .contains(&upper(second).as_str()),
         "BEGIN" => text.contains(';'),
         "RESET" => upper(second) == "ALL" || text.contains('.') || upper(second) == "ROLE",
+        "TRUNCATE" => text.split_whitespace().count() < 12 && !rest.contains(" THE "),
+        "COPY" => rest.contains(" TO STDOUT") || rest.contains(" FROM STDIN"),
         "DISCARD" => upper(second) == "ALL",
         _ => false,
     }
@@ -127,6 +129,29 @@ pub(crate) fn mentions_sql(tokens: &TokenStream) -> bool {
         }
         TokenTree::Ident(ident) => ident == "sqlx" || ident == "PgPool",
         TokenTree::Punct(_) => false,
+    })
+}
+
+/// Whether tokens hold a literal that is a statement.
+pub(crate) fn holds_sql(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Group(group) => holds_sql(&group.stream()),
+        TokenTree::Literal(lit) => {
+            let text = lit.to_string();
+            is_sql(text.trim_start_matches(['r', '#']).trim_start_matches('"'))
+        }
+        _ => false,
+    })
+}
+
+/// Whether tokens send a statement.
+pub(crate) fn sends(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Group(group) => sends(&group.stream()),
+        TokenTree::Ident(ident) => {
+            ident == "sqlx" || super::extract::TAKES_SQL.iter().any(|it| ident == it)
+        }
+        _ => false,
     })
 }
 

@@ -6,6 +6,7 @@
 //! never clear.
 
 mod built;
+mod depth;
 mod expanded;
 mod extract;
 mod facts;
@@ -19,7 +20,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use watertight_analysis::finding::Place;
 
 use crate::args::{CheckArgs, Source};
@@ -67,6 +68,12 @@ fn look(
     }
     if deeper.expanded {
         expanded::add(&mut workspace, manifest)?;
+    }
+    if workspace.packages.is_empty() {
+        bail!(
+            "the workspace of `{}` has no package, so there is nothing to look at",
+            workspace.root.join("Cargo.toml").display()
+        );
     }
     let schemas = schema::schemas(&workspace, &source.migrations, source.config.as_deref());
     let judge::Verdicts {

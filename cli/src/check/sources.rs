@@ -64,6 +64,7 @@ struct Task {
     module: Vec<String>,
     package: usize,
     test: bool,
+    example: bool,
 }
 
 enum Read {
@@ -154,7 +155,8 @@ impl Workspace {
                 let tests = ["test", "bench", "custom-build"];
                 kind.iter().all(|it| tests.contains(&it.as_str()))
             };
-            targets.sort_by_key(|target| for_tests(&target.kind));
+            let example = |kind: &[String]| kind.iter().all(|it| it == "example");
+            targets.sort_by_key(|target| (for_tests(&target.kind), example(&target.kind)));
             for target in targets {
                 tasks.push(Task {
                     path: target.src_path.clone(),
@@ -162,6 +164,7 @@ impl Workspace {
                     module: vec![target.name.replace('-', "_")],
                     package: index,
                     test: for_tests(&target.kind),
+                    example: target.kind.iter().all(|it| it == "example"),
                 });
             }
         }
@@ -176,13 +179,13 @@ impl Workspace {
         let found: Mutex<Vec<(usize, Read)>> = Mutex::new(Vec::with_capacity(tasks.len()));
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                let work = || {
+                let work = |deepest: usize| {
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
                         let Some(task) = tasks.get(at) else {
                             return;
                         };
-                        let read = self.one(task, projects);
+                        let read = self.one(task, projects, deepest);
                         // Places live in the thread; what is kept of a file has none.
                         proc_macro2::extra::invalidate_current_thread_spans();
                         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,10 +194,11 @@ impl Workspace {
                 };
                 // Trees of real sources nest deeper than a thread's usual stack allows.
                 let spawned = std::thread::Builder::new()
-                    .stack_size(32 << 20)
-                    .spawn_scoped(scope, work);
+                    .stack_size(super::depth::STACK)
+                    .spawn_scoped(scope, move || work(super::depth::MOST));
                 if spawned.is_err() {
-                    work();
+                    // On the stack that there is.
+                    work(super::depth::MOST / 64);
                 }
             }
         });
@@ -203,7 +207,7 @@ impl Workspace {
         found.into_iter().map(|(_, read)| read).collect()
     }
 
-    fn one(&self, task: &Task, projects: &Projects) -> Read {
+    fn one(&self, task: &Task, projects: &Projects, deepest: usize) -> Read {
         let shown = self.shown(&task.path);
         let not = |text: String, at: usize, why: String| {
             Read::Not(Unreadable {
@@ -217,6 +221,10 @@ impl Workspace {
             Ok(text) => without_shebang(text),
             Err(error) => return not(String::new(), 0, format!("{error:#}")),
         };
+        if super::depth::depth(&text) > deepest {
+            let why = format!("an expression in it nests deeper than {deepest} levels");
+            return not(String::new(), 0, why);
+        }
         let file = match syn::parse_file(&text) {
             Ok(file) => file,
             Err(error) => {
@@ -238,6 +246,7 @@ impl Workspace {
                     module: name,
                     package: task.package,
                     test: task.test || module.test,
+                    example: task.example,
                 }),
                 None => missing.push((
                     format!("the file of the module `{}` is not there", module.name),
@@ -252,6 +261,7 @@ impl Workspace {
             package: task.package,
             module: task.module.clone(),
             test: task.test,
+            example: task.example,
             ..FileFacts::default()
         };
         let mut facts = extract(facts, &file);

@@ -42,6 +42,13 @@ pub(super) fn entries(attrs: &[Attribute], name: &str) -> Vec<Meta> {
         .collect()
 }
 
+/// The value of a literal, where it is a text.
+pub(super) fn string_of(literal: proc_macro2::Literal) -> Option<String> {
+    let token = proc_macro2::TokenTree::Literal(literal);
+    let text: LitStr = syn::parse2(token.into()).ok()?;
+    Some(text.value())
+}
+
 /// The last segment of a path.
 pub(super) fn last(path: &syn::Path) -> Option<String> {
     Some(path.segments.last()?.ident.to_string())

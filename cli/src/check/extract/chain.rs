@@ -7,11 +7,10 @@ use syn::{Expr, ExprMethodCall};
 
 use super::super::facts::{Bind, Executor, Literal, Statement, Text};
 use super::Extractor;
-use super::sql::is_statement;
 use super::text::append;
 
 /// Methods that run what a chain made, with what runs it as their argument.
-const RUNS: [&str; 8] = [
+pub(super) const RUNS: [&str; 8] = [
     "execute",
     "execute_many",
     "fetch",
@@ -22,9 +21,11 @@ const RUNS: [&str; 8] = [
     "fetch_scalar",
 ];
 /// Methods of clients, pools and transactions that take a statement as text.
-const CLIENT: [&str; 18] = [
+pub(crate) const CLIENT: [&str; 20] = [
     "batch_execute",
     "begin_with",
+    "copy_in_raw",
+    "copy_out_raw",
     "execute",
     "execute_many",
     "execute_raw",
@@ -41,6 +42,33 @@ const CLIENT: [&str; 18] = [
     "query_raw",
     "simple_query",
     "query_typed",
+];
+/// Methods that ask something of a text, or put it into another.
+const QUESTIONS: [&str; 24] = [
+    "about",
+    "bind",
+    "contains",
+    "context",
+    "description",
+    "ends_with",
+    "eq",
+    "expect",
+    "find",
+    "help",
+    "insert_str",
+    "instructions",
+    "long_about",
+    "push",
+    "push_bind",
+    "push_str",
+    "replace",
+    "split",
+    "starts_with",
+    "strip_prefix",
+    "trim_start_matches",
+    "with_context",
+    "with_description",
+    "with_instructions",
 ];
 /// A `QueryBuilder` that a name holds.
 #[derive(Clone, Debug)]
@@ -187,18 +215,21 @@ impl Extractor {
 
     /// A statement that is handed to a client, a pool or a transaction as text.
     pub(super) fn client(&mut self, call: &ExprMethodCall, name: &str) {
-        let texts: Vec<(usize, Text)> = call
-            .args
-            .iter()
-            .enumerate()
-            .filter_map(|(at, it)| Some((at, self.text_of(it)?)))
-            .collect();
-        let Some((at, text)) = texts.into_iter().find(|(_, text)| is_statement(text)) else {
-            return;
-        };
-        if !CLIENT.contains(&name) {
+        if QUESTIONS.contains(&name) {
             return;
         }
+        let sends = CLIENT.contains(&name);
+        let (at, text, parameter) = match (self.statement_in(&call.args), sends) {
+            (Some((at, text)), _) => (at, text, None),
+            // A text that its caller gives.
+            (None, true) => match call.args.first().map(|it| (self.parameter(it), it)) {
+                Some((Some(parameter), first)) => {
+                    (0, Text::Unknown(first.span().byte_range()), Some(parameter))
+                }
+                _ => return,
+            },
+            (None, false) => return,
+        };
         let binds = call
             .args
             .iter()
@@ -219,6 +250,9 @@ impl Extractor {
             test: self.test,
             hook: self.hook,
             spawned: self.spawned > 0,
+            handed: false,
+            position: at,
+            parameter,
         });
     }
 

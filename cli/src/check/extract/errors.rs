@@ -4,13 +4,14 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
+use syn::ext::IdentExt as _;
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 use syn::{Attribute, Expr, ExprMethodCall, Fields, Pat, Token};
 
-use super::super::facts::{Message, Span};
+use super::super::facts::{Message, Span, Told};
 use super::Extractor;
 use super::attributes::{last, metas};
 use super::sql::literal_text;
@@ -55,6 +56,11 @@ pub(super) fn makes_error(path: &[String]) -> bool {
         last if MAKES.contains(&last) => true,
         _ => ERROR_TYPES.contains(&ty) && ty != "CallToolResult" || ty.ends_with("Error"),
     }
+}
+
+/// Whether a function answers a caller with the texts that it is given.
+pub(super) fn answers(last: &str) -> bool {
+    MAKES.contains(&last) && !matches!(last, "Err" | "error")
 }
 
 /// Whether what a method is given becomes an error.
@@ -247,8 +253,8 @@ impl Extractor {
         let makes = macro_makes_error(name);
         let shown = self.shown_of.clone();
         let in_error = self.error > 0 || makes;
-        let formats = matches!(name, "format" | "formatdoc" | "panic") || makes;
-        let writes = matches!(name, "write" | "writeln") && shown.is_some();
+        let formats = matches!(name, "format" | "formatdoc" | "format_args" | "panic") || makes;
+        let writes = matches!(name, "write" | "writeln" | "format_args") && shown.is_some();
         if name == "json" && self.error > 0 {
             for (span, name) in identifiers(&call.tokens) {
                 self.tell(span, vec![name], None);
@@ -258,33 +264,158 @@ impl Extractor {
         if !(formats && in_error || writes) {
             return;
         }
+        let error = shown.filter(|_| writes);
+        for (span, names) in self.holes(call) {
+            let locals = self.locals.last();
+            let held = names
+                .iter()
+                .find_map(|name| locals?.shown.get(name).cloned());
+            for (span, names) in held.unwrap_or_default() {
+                self.tell(span, names, error.clone());
+            }
+            self.tell(span, names, error.clone());
+        }
+    }
+
+    /// What a macro that formats shows: places and names, each name once.
+    fn holes(&self, call: &syn::Macro) -> Vec<(Span, Vec<String>)> {
         let list = Punctuated::<Expr, Token![,]>::parse_terminated;
         let Ok(list) = list.parse2(call.tokens.clone()) else {
-            return;
+            return Vec::new();
         };
         let Some(at) = list.iter().position(|it| literal_text(it).is_some()) else {
-            return;
+            return Vec::new();
         };
         let Some(template) = list.iter().nth(at).and_then(literal_text) else {
-            return;
+            return Vec::new();
         };
-        let error = shown.filter(|_| writes);
-        for hole in split_format(&template.value()).1 {
-            let plain = !hole.is_empty() && hole.parse::<usize>().is_err();
-            if plain {
-                self.tell(template.span().byte_range(), vec![hole], error.clone());
-            }
-        }
+        let mut found = Vec::new();
+        let mut given = Vec::new();
         for argument in list.iter().skip(at + 1) {
             let value = match argument {
-                Expr::Assign(assign) => &assign.right,
+                Expr::Assign(assign) => {
+                    given.extend(names_in(&assign.left));
+                    &assign.right
+                }
                 other => other,
             };
-            self.tell(value.span().byte_range(), names_in(value), error.clone());
+            found.push((value.span().byte_range(), names_in(value)));
+        }
+        for hole in split_format(&template.value()).1 {
+            let plain = !hole.is_empty() && hole.parse::<usize>().is_err();
+            if plain && !given.contains(&hole) {
+                found.push((template.span().byte_range(), vec![hole]));
+            }
+        }
+        found
+    }
+
+    /// What a text shows that a `let` makes.
+    pub(super) fn shown_in(&self, init: &Expr) -> Vec<(Span, Vec<String>)> {
+        match init {
+            Expr::Macro(call) if call.mac.path.is_ident("format") => self.holes(&call.mac),
+            Expr::MethodCall(call) => self.shown_in(&call.receiver),
+            Expr::Reference(inner) => self.shown_in(&inner.expr),
+            Expr::Call(call) => call.args.iter().flat_map(|it| self.shown_in(it)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A name in an error that holds a text.
+    pub(super) fn told_by_name(&mut self, item: &syn::ExprPath) {
+        if self.error == 0 {
+            return;
+        }
+        let name = item.path.get_ident().map(|it| it.unraw().to_string());
+        let locals = self.locals.last();
+        let shown = name.and_then(|name| locals?.shown.get(&name).cloned());
+        for (span, names) in shown.unwrap_or_default() {
+            self.tell(span, names, None);
+        }
+    }
+
+    /// `"no tenant ".to_string() + &tenant` in an error.
+    pub(super) fn told_by_sum(&mut self, item: &syn::ExprBinary) {
+        if self.error > 0
+            && matches!(item.op, syn::BinOp::Add(_))
+            && self.text_of(&item.left).is_some()
+        {
+            let right = &item.right;
+            self.tell(right.span().byte_range(), names_in(right), None);
+        }
+    }
+
+    /// `McpError::internal_error(tenant.to_string(), None)`
+    pub(super) fn told_plainly(&mut self, arguments: &Punctuated<Expr, Token![,]>) {
+        for argument in arguments {
+            if is_value(argument) {
+                self.tell(argument.span().byte_range(), names_in(argument), None);
+            }
+        }
+    }
+
+    /// `f.write_str(&self.tenant)` in a `Display`.
+    pub(super) fn writes(&mut self, call: &ExprMethodCall, name: &str) {
+        if matches!(name, "write_str" | "pad")
+            && let (Some(error), Some(value)) = (self.shown_of.clone(), call.args.first())
+        {
+            self.tell(value.span().byte_range(), names_in(value), Some(error));
+        }
+    }
+
+    /// `query(…).fetch_one(…).await.map_err(…)`, where what failed is told.
+    pub(super) fn fails(&mut self, call: &ExprMethodCall, name: &str) {
+        if name != "map_err" || !self.is_database(&call.receiver) {
+            return;
+        }
+        let by = match call.args.first() {
+            Some(Expr::Closure(closure)) => {
+                let names: Vec<String> = closure.inputs.iter().flat_map(super::names_of).collect();
+                if !tells(&closure.body, &names) || !in_text(&closure.body) {
+                    return;
+                }
+                None
+            }
+            // Whether the function tells of it is seen where it stands.
+            Some(Expr::Path(path)) => match path.path.segments.last() {
+                Some(last) => Some(last.ident.to_string()),
+                None => return,
+            },
+            _ => return,
+        };
+        self.facts.database_texts.push(Told {
+            span: call.method.span().byte_range(),
+            error: None,
+            by,
+            function: self.function,
+            test: self.test,
+        });
+    }
+
+    /// Whether an expression is answered by the database.
+    fn is_database(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Await(inner) => self.is_database(&inner.base),
+            Expr::MethodCall(call) => {
+                let name = call.method.to_string();
+                super::chain::RUNS.contains(&name.as_str())
+                    || matches!(name.as_str(), "begin" | "commit" | "acquire")
+            }
+            _ => false,
         }
     }
 
     fn tell(&mut self, span: Span, names: Vec<String>, error: Option<String>) {
+        // What a name is says as much as how it is called.
+        let locals = self.locals.last();
+        let names: Vec<String> = names
+            .into_iter()
+            .flat_map(|name| {
+                let ty = locals.and_then(|it| it.types.get(&name).cloned());
+                [Some(name), ty]
+            })
+            .flatten()
+            .collect();
         self.facts.messages.push(Message {
             span,
             names,
@@ -292,6 +423,25 @@ impl Extractor {
             function: self.function,
             test: self.test,
         });
+    }
+
+    /// `#[error("…: {0}")] Database(sqlx::Error)`
+    fn type_tells(&mut self, list: &syn::MetaList, name: &str, fields: &Fields) {
+        let written = list.tokens.to_string();
+        let holds = fields.iter().any(|field| {
+            let ty = field.ty.to_token_stream().to_string();
+            ty.contains("sqlx") && ty.contains("Error")
+        });
+        let shows = written.contains('{') || written.contains("transparent");
+        if holds && shows {
+            self.facts.database_texts.push(Told {
+                span: list.tokens.span().byte_range(),
+                error: Some(name.to_owned()),
+                by: None,
+                function: None,
+                test: self.test,
+            });
+        }
     }
 
     /// `#[error("…")]` of thiserror.
@@ -307,6 +457,7 @@ impl Extractor {
             let Ok(arguments) = parser.parse2(list.tokens.clone()) else {
                 continue;
             };
+            self.type_tells(list, name, fields);
             let Some(template) = arguments.first().and_then(literal_text) else {
                 continue;
             };
@@ -330,6 +481,46 @@ impl Extractor {
             }
         }
     }
+}
+
+/// Whether a value is a name, a field of it, or the text of one.
+fn is_value(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(_) => true,
+        Expr::Field(field) => is_value(&field.base),
+        Expr::Reference(inner) => is_value(&inner.expr),
+        Expr::MethodCall(call) => {
+            let name = call.method.to_string();
+            let same = ["as_ref", "as_str", "clone", "into", "to_owned", "to_string"];
+            same.contains(&name.as_str()) && is_value(&call.receiver)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a body makes a text.
+fn in_text(body: &Expr) -> bool {
+    let written = body.to_token_stream().to_string();
+    ["to_string", "format !", "format!", "anyhow !"]
+        .iter()
+        .any(|it| written.contains(it))
+}
+
+/// Whether a function makes an answer of a text of what it is given.
+pub(super) fn tells_of_its_arguments(signature: &syn::Signature, body: &syn::Block) -> bool {
+    let answers = signature.output.to_token_stream().to_string();
+    if !answers.contains("Error") && !answers.contains("String") {
+        return false;
+    }
+    let names: Vec<String> = signature
+        .inputs
+        .iter()
+        .flat_map(|input| match input {
+            syn::FnArg::Typed(argument) => super::names_of(&argument.pat),
+            syn::FnArg::Receiver(_) => Vec::new(),
+        })
+        .collect();
+    struct_tells(body, &names)
 }
 
 /// The names in tokens, with their places.

@@ -5,6 +5,7 @@
 //! read is listed as unseen.
 
 mod attributes;
+mod byhand;
 mod chain;
 mod errors;
 mod origin;
@@ -13,6 +14,7 @@ mod shapes;
 mod sql;
 mod text;
 mod tools;
+mod walk;
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,10 +24,12 @@ use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ItemFn, Pat, Signature, Token, UseTree};
+use syn::{Attribute, Expr, Pat, Signature, Token, UseTree};
 
-use super::facts::{Call, Conversion, FileFacts, Function, Hook, Import, Origin, Text};
+use super::facts::{Call, FileFacts, Function, Hook, Import, Origin, Span, Text};
 use super::literal::mentions_sql;
+pub(crate) use byhand::schemas;
+pub(crate) use chain::CLIENT;
 pub(crate) use ours::judged;
 pub(crate) use sql::TAKES_SQL;
 pub(crate) use text::append;
@@ -47,10 +51,31 @@ pub(crate) fn extract(facts: FileFacts, file: &syn::File) -> FileFacts {
         spawned: 0,
         branches: 0,
         hook: None,
+        arm: None,
+        variants: HashMap::new(),
         done: HashSet::new(),
     };
     extractor.visit_file(file);
-    extractor.facts.names_audit = extractor.facts.text.to_lowercase().contains("audit");
+    let text = &extractor.facts.text;
+    let makes = [
+        "Tool::new",
+        "Tool {",
+        "inputSchema",
+        "input_schema",
+        "list_tools",
+    ];
+    extractor.facts.makes_tools = makes.iter().any(|it| text.contains(it));
+    let foreign = [
+        "SqlitePool",
+        "MySqlPool",
+        "sqlx::Sqlite",
+        "sqlx::MySql",
+        "Pool<Sqlite>",
+        "Pool<MySql>",
+        "rusqlite::",
+        "AnyPool",
+    ];
+    extractor.facts.foreign = foreign.iter().any(|it| text.contains(it));
     extractor.facts
 }
 
@@ -75,6 +100,10 @@ struct Extractor {
     /// How many branches, loops and closures are around.
     branches: usize,
     hook: Option<Hook>,
+    /// The name that the arm of a `match` is for.
+    arm: Option<String>,
+    /// The types in the variants of the file's enums.
+    variants: HashMap<String, Vec<String>>,
     /// Where calls begin that were read as part of a chain.
     done: HashSet<usize>,
 }
@@ -88,6 +117,12 @@ struct Locals {
     queries: HashMap<String, usize>,
     builders: HashMap<String, chain::Builder>,
     pools: HashSet<String>,
+    /// The types of names, by their last segment.
+    types: HashMap<String, String>,
+    /// What texts show that a name holds: places and names.
+    shown: HashMap<String, Vec<(Span, Vec<String>)>>,
+    /// Names of errors of the database.
+    failures: HashSet<String>,
 }
 
 impl Extractor {
@@ -190,10 +225,28 @@ impl Extractor {
             };
             let names = names_of(&argument.pat);
             let ty = argument.ty.to_token_stream().to_string();
+            let sent = byhand::is_sent(&ty);
+            if sent && signature.ident == "call_tool" && !self.test {
+                self.facts
+                    .handlers
+                    .push(signature.ident.span().byte_range());
+            }
             for name in &names {
-                locals
-                    .origins
-                    .insert(name.clone(), Origin::Parameter(position));
+                locals.origins.insert(
+                    name.clone(),
+                    match (sent, last_of(&argument.ty)) {
+                        (true, _) => Origin::Caller,
+                        // What the server knows of its caller is no argument.
+                        (false, Some(ty)) if tools::is_given(&ty) => Origin::Other,
+                        (false, _) => Origin::Parameter(position),
+                    },
+                );
+                if let Some(ty) = last_of(&argument.ty) {
+                    locals.types.insert(name.clone(), ty);
+                }
+                if ty.contains("sqlx") && ty.contains("Error") {
+                    locals.failures.insert(name.clone());
+                }
                 if ty.contains("PgPool") || ty.contains("Pool <") {
                     locals.pools.insert(name.clone());
                 }
@@ -206,6 +259,7 @@ impl Extractor {
         self.facts.functions.push(Function {
             name: signature.ident.unraw().to_string(),
             tool,
+            tells: errors::tells_of_its_arguments(signature, body),
             test: self.test,
             ..Function::default()
         });
@@ -270,6 +324,7 @@ impl Extractor {
         }
         let list = Punctuated::<Expr, Token![,]>::parse_terminated;
         if let Ok(list) = list.parse2(call.tokens.clone()) {
+            self.handed(call, &list);
             list.iter().for_each(|it| self.visit_expr(it));
             return;
         }
@@ -338,235 +393,5 @@ fn last_of(ty: &syn::Type) -> Option<String> {
         syn::Type::Path(path) => Some(path.path.segments.last()?.ident.unraw().to_string()),
         syn::Type::Reference(reference) => last_of(&reference.elem),
         _ => None,
-    }
-}
-
-impl<'ast> Visit<'ast> for Extractor {
-    fn visit_file(&mut self, file: &'ast syn::File) {
-        struct Uses<'a>(&'a mut Extractor);
-        impl<'ast> Visit<'ast> for Uses<'_> {
-            fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
-                self.0.within.push(item.ident.unraw().to_string());
-                visit::visit_item_mod(self, item);
-                self.0.within.pop();
-            }
-            fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-                self.0.imports(&mut Vec::new(), &item.tree);
-            }
-        }
-        // Names may be used before they are brought in.
-        Uses(self).visit_file(file);
-        if !attributes::is_test(&file.attrs) {
-            visit::visit_file(self, file);
-        }
-    }
-
-    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        let hidden = |tree: &UseTree| tree.to_token_stream().to_string().contains("__private");
-        if hidden(&item.tree) && !self.test {
-            let text = item.tree.to_token_stream().to_string();
-            let root = text
-                .split("::")
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_owned();
-            if self
-                .resolve_names(vec![root])
-                .first()
-                .is_some_and(|it| it == "watertight")
-            {
-                self.facts.hidden.push(item.tree.span().byte_range());
-            }
-        }
-    }
-
-    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
-        self.in_test(&item.attrs, item, |it| {
-            it.within.push(item.ident.unraw().to_string());
-            visit::visit_item_mod(it, item);
-            it.within.pop();
-        });
-    }
-
-    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        self.in_test(&item.attrs, item, |it| {
-            it.enter(&item.attrs, &item.sig, &item.block)
-        });
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.in_test(&item.attrs, item, |it| {
-            it.enter(&item.attrs, &item.sig, &item.block)
-        });
-    }
-
-    fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
-        if let Some(body) = &item.default {
-            self.in_test(&item.attrs, item, |it| {
-                it.enter(&item.attrs, &item.sig, body)
-            });
-        }
-    }
-
-    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
-        let outer = self.shown_of.take();
-        if let Some((path, _)) = &item.trait_
-            && let Some(name) = path.segments.last()
-        {
-            if name.ident == "Display" {
-                self.shown_of = last_of(&item.self_ty);
-            }
-            if name.ident == "From"
-                && let syn::PathArguments::AngleBracketed(arguments) = &name.arguments
-                && let Some(syn::GenericArgument::Type(from)) = arguments.args.first()
-                && let (Some(from), Some(to)) = (last_of(from), last_of(&item.self_ty))
-            {
-                let tells = errors::conversion_tells(item);
-                self.facts.conversions.push(Conversion { from, to, tells });
-            }
-        }
-        self.in_test(&item.attrs, item, |it| visit::visit_item_impl(it, item));
-        self.shown_of = outer;
-    }
-
-    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
-        self.in_test(&item.attrs, item, |it| {
-            it.structure(item);
-            visit::visit_item_struct(it, item);
-        });
-    }
-
-    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
-        self.in_test(&item.attrs, item, |it| {
-            it.enumeration(item);
-            visit::visit_item_enum(it, item);
-        });
-    }
-
-    fn visit_item_type(&mut self, item: &'ast syn::ItemType) {
-        self.alias(item);
-    }
-
-    fn visit_item_const(&mut self, item: &'ast syn::ItemConst) {
-        self.constant(item.ident.to_string(), &item.expr);
-        visit::visit_item_const(self, item);
-    }
-
-    fn visit_item_static(&mut self, item: &'ast syn::ItemStatic) {
-        self.constant(item.ident.to_string(), &item.expr);
-        visit::visit_item_static(self, item);
-    }
-
-    fn visit_impl_item_const(&mut self, item: &'ast syn::ImplItemConst) {
-        self.constant(item.ident.to_string(), &item.expr);
-        visit::visit_impl_item_const(self, item);
-    }
-
-    fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
-        if item.ident.is_some() {
-            if mentions_sql(&item.mac.tokens) {
-                self.unseen("a macro of one's own makes statements", &item.ident);
-            }
-            return;
-        }
-        visit::visit_item_macro(self, item);
-    }
-
-    fn visit_local(&mut self, local: &'ast syn::Local) {
-        if let Some(init) = &local.init {
-            // `let Ok(x) = … else { … }` keeps the error.
-            let keeps = init.diverge.is_some();
-            self.swallowed += usize::from(keeps);
-            self.visit_expr(&init.expr);
-            self.swallowed -= usize::from(keeps);
-            if let Some((_, diverge)) = &init.diverge {
-                self.branch(|it| it.visit_expr(diverge));
-            }
-            self.bind_local(&local.pat, &init.expr);
-        }
-    }
-
-    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
-        self.call(call);
-    }
-
-    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        self.method(call);
-    }
-
-    fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        self.macro_call(call);
-    }
-
-    fn visit_expr_if(&mut self, item: &'ast syn::ExprIf) {
-        // `if let Ok(x) = …` keeps the error.
-        let keeps = matches!(&*item.cond, Expr::Let(_));
-        self.swallowed += usize::from(keeps);
-        self.visit_expr(&item.cond);
-        self.swallowed -= usize::from(keeps);
-        self.branch(|it| it.visit_block(&item.then_branch));
-        if let Some((_, other)) = &item.else_branch {
-            self.branch(|it| it.visit_expr(other));
-        }
-    }
-
-    fn visit_expr_match(&mut self, item: &'ast syn::ExprMatch) {
-        let keeps = errors::match_keeps(item);
-        self.swallowed += usize::from(keeps);
-        self.visit_expr(&item.expr);
-        self.swallowed -= usize::from(keeps);
-        for arm in &item.arms {
-            self.branch(|it| it.visit_arm(arm));
-        }
-    }
-
-    fn visit_expr_for_loop(&mut self, item: &'ast syn::ExprForLoop) {
-        self.branch(|it| visit::visit_expr_for_loop(it, item));
-    }
-
-    fn visit_expr_while(&mut self, item: &'ast syn::ExprWhile) {
-        self.branch(|it| visit::visit_expr_while(it, item));
-    }
-
-    fn visit_expr_loop(&mut self, item: &'ast syn::ExprLoop) {
-        self.branch(|it| visit::visit_expr_loop(it, item));
-    }
-
-    fn visit_expr_closure(&mut self, item: &'ast syn::ExprClosure) {
-        self.branch(|it| visit::visit_expr_closure(it, item));
-    }
-
-    fn visit_path(&mut self, path: &'ast syn::Path) {
-        if path.segments.iter().any(|it| it.ident == "__private")
-            && self
-                .resolve(path)
-                .first()
-                .is_some_and(|it| it == "watertight")
-            && !self.test
-        {
-            self.facts.hidden.push(path.span().byte_range());
-        }
-        let names: Vec<String> = path
-            .segments
-            .iter()
-            .map(|it| it.ident.unraw().to_string())
-            .collect();
-        if let Some(function) = self.current() {
-            function.mentions.extend(names);
-        }
-        visit::visit_path(self, path);
-    }
-
-    fn visit_field(&mut self, field: &'ast syn::Field) {
-        let name = field.ident.as_ref().map(ToString::to_string);
-        self.exceptions_of(&field.attrs, &name.unwrap_or_default());
-        visit::visit_field(self, field);
-    }
-
-    fn visit_pat_type(&mut self, argument: &'ast syn::PatType) {
-        let name = argument.pat.to_token_stream().to_string();
-        self.exceptions_of(&argument.attrs, &name);
-        visit::visit_pat_type(self, argument);
     }
 }

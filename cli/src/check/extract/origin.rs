@@ -10,7 +10,19 @@ use super::text::names_in;
 use super::{Extractor, names_of};
 
 /// Methods that leave a value what it is, for the question of who gave it.
-const CONVERTS: [&str; 22] = [
+const CONVERTS: [&str; 34] = [
+    "as_array",
+    "as_i64",
+    "as_object",
+    "as_u64",
+    "get",
+    "get_mut",
+    "ok",
+    "pointer",
+    "remove",
+    "swap_remove",
+    "take",
+    "to_string_lossy",
     "as_deref",
     "as_ref",
     "as_str",
@@ -53,6 +65,15 @@ impl Extractor {
             Expr::Try(inner) => self.origin(&inner.expr),
             Expr::Unary(inner) => self.origin(&inner.expr),
             Expr::Cast(inner) => self.origin(&inner.expr),
+            Expr::Index(inner) => self.origin(&inner.expr),
+            Expr::Await(inner) => self.origin(&inner.base),
+            // `.and_then(|it| it.as_str())`, `.and_then(Value::as_str)`
+            Expr::MethodCall(call)
+                if matches!(call.method.to_string().as_str(), "and_then" | "map")
+                    && call.args.first().is_some_and(keeps) =>
+            {
+                self.origin(&call.receiver)
+            }
             Expr::MethodCall(call) if CONVERTS.contains(&call.method.to_string().as_str()) => {
                 self.origin(&call.receiver)
             }
@@ -70,6 +91,8 @@ impl Extractor {
                     "Some",
                     "parse",
                     "TenantId",
+                    "from_value",
+                    "Object",
                 ];
                 match (last, call.args.first()) {
                     (Some(last), Some(only))
@@ -85,9 +108,21 @@ impl Extractor {
     }
 
     pub(super) fn bind(&self, expr: &Expr) -> Bind {
+        let mut names = names_in(expr);
+        let locals = self.locals.last();
+        let ty = |name: &String| locals.and_then(|it| it.types.get(name).cloned());
+        let types: Vec<String> = names.iter().filter_map(ty).collect();
+        names.extend(types);
         Bind {
-            names: names_in(expr),
+            names,
             origin: self.origin(expr),
+            flag: match expr {
+                Expr::Lit(lit) => match &lit.lit {
+                    syn::Lit::Bool(value) => Some(value.value),
+                    _ => None,
+                },
+                _ => None,
+            },
             span: expr.span().byte_range(),
         }
     }
@@ -127,10 +162,23 @@ impl Extractor {
         let is_pool = names_in(init)
             .iter()
             .any(|name| name == "PgPool" || name == "PgPoolOptions");
+        let shown = self.shown_in(init);
+        let ty = match pat {
+            Pat::Type(typed) => super::last_of(&typed.ty),
+            _ => None,
+        };
         let Some(locals) = self.locals() else {
             return;
         };
         for name in names {
+            locals.types.remove(&name);
+            if let Some(ty) = &ty {
+                locals.types.insert(name.clone(), ty.clone());
+            }
+            match shown.is_empty() {
+                true => locals.shown.remove(&name),
+                false => locals.shown.insert(name.clone(), shown.clone()),
+            };
             locals.origins.insert(name.clone(), origin);
             locals.texts.remove(&name);
             if let Some(text) = &text {
@@ -159,6 +207,26 @@ impl Extractor {
             _ => None,
         }
     }
+}
+
+/// Whether a function or closure hands on what it is given, in another form at most.
+fn keeps(expr: &Expr) -> bool {
+    let body = match expr {
+        Expr::Path(path) => {
+            let last = path.path.segments.last().map(|it| it.ident.to_string());
+            return last.is_some_and(|it| CONVERTS.contains(&it.as_str()) || it == "from");
+        }
+        Expr::Closure(closure) => &closure.body,
+        _ => return false,
+    };
+    let mut at = &**body;
+    while let Expr::MethodCall(call) = at {
+        if !CONVERTS.contains(&call.method.to_string().as_str()) {
+            return false;
+        }
+        at = &call.receiver;
+    }
+    matches!(at, Expr::Path(path) if path.path.get_ident().is_some())
 }
 
 fn written(text: &Text) -> Vec<String> {

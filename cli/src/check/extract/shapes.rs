@@ -68,12 +68,13 @@ fn named(attrs: &[Attribute], own: Option<String>, renamed: impl Fn(&str) -> Vec
     let mut names: Vec<String> = Vec::new();
     let mut aliases = Vec::new();
     let (mut skipped, mut flattened) = (false, false);
-    for meta in entries(attrs, "serde")
-        .into_iter()
-        .chain(entries(attrs, "schemars"))
-    {
+    let read = entries(attrs, "serde").into_iter().map(|it| (it, true));
+    let shown = entries(attrs, "schemars").into_iter().map(|it| (it, false));
+    for (meta, read) in read.chain(shown) {
         let key = attributes::last(meta.path()).unwrap_or_default();
         match key.as_str() {
+            // What only the schema leaves out is read all the same.
+            "skip" | "skip_deserializing" if !read => {}
             "rename" => names.extend(for_input(&meta).map(|it| it.value())),
             "alias" => aliases.extend(string(&meta).map(|it| it.value())),
             "skip" | "skip_deserializing" => skipped = true,
@@ -107,6 +108,27 @@ fn named(attrs: &[Attribute], own: Option<String>, renamed: impl Fn(&str) -> Vec
         excused: said("not_tenant"),
         open: said("open"),
     }
+}
+
+/// The names of type parameters.
+fn generics(generics: &syn::Generics) -> Vec<String> {
+    let types = generics.type_params();
+    types.map(|it| it.ident.unraw().to_string()).collect()
+}
+
+/// Whether a type derives what the arguments of a tool derive.
+fn described(attrs: &[Attribute]) -> bool {
+    let mut derived = Vec::new();
+    for meta in attributes::metas(attrs) {
+        if let Meta::List(list) = &meta
+            && list.path.is_ident("derive")
+        {
+            let names = list.tokens.clone().into_iter().map(|it| it.to_string());
+            derived.extend(names);
+        }
+    }
+    let derives = |name: &str| derived.iter().any(|it| it == name);
+    derives("Deserialize") && (derives("JsonSchema") || derives("ToolInput"))
 }
 
 /// A type by its names.
@@ -200,6 +222,9 @@ impl Extractor {
         let newtype = matches!(item.fields, Fields::Unnamed(_)) && fields.len() == 1;
         self.facts.shapes.push(Shape {
             name: item.ident.unraw().to_string(),
+            generics: generics(&item.generics),
+            described: described(&item.attrs),
+            test: self.test,
             within: self.within.clone(),
             transparent: container.transparent || newtype,
             fields,
@@ -244,6 +269,9 @@ impl Extractor {
         }
         self.facts.shapes.push(Shape {
             name: item.ident.unraw().to_string(),
+            generics: generics(&item.generics),
+            described: described(&item.attrs),
+            test: self.test,
             within: self.within.clone(),
             transparent: false,
             fields,
@@ -258,6 +286,9 @@ impl Extractor {
         };
         self.facts.shapes.push(Shape {
             name: item.ident.unraw().to_string(),
+            generics: generics(&item.generics),
+            described: false,
+            test: self.test,
             within: self.within.clone(),
             transparent: true,
             fields: vec![Field {

@@ -1,12 +1,15 @@
 //! Statements and pools: calls, methods and macros that take a text.
 
+use syn::ext::IdentExt as _;
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit as _};
 use syn::{Expr, ExprCall, ExprMethodCall, Lit, Token};
 
-use super::super::facts::{Bind, Executor, Hook, PoolUse, PoolUseKind, Span, Statement, Text};
+use super::super::facts::{
+    Bind, Executor, Hook, Origin, PoolUse, PoolUseKind, Span, Statement, Text,
+};
 use super::super::literal::is_sql;
 use super::chain::strip;
 use super::{Extractor, errors};
@@ -40,6 +43,32 @@ pub(crate) const TAKES_SQL: [&str; 26] = [
     "query_statement_scalar",
     "query_statement_with",
 ];
+/// Macros that do something else with a text.
+const TEXTS: [&str; 22] = [
+    "anyhow",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "bail",
+    "concat",
+    "debug_assert",
+    "ensure",
+    "eyre",
+    "format",
+    "format_args",
+    "json",
+    "matches",
+    "panic",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
+    "indoc",
+    "formatdoc",
+];
+
 impl Extractor {
     pub(super) fn call(&mut self, call: &ExprCall) {
         let start = call.span().byte_range().start;
@@ -62,12 +91,19 @@ impl Extractor {
             && let Some(syn::GenericArgument::Type(ty)) = arguments.args.first()
         {
             let ty = super::shapes::type_name(self, ty);
+            if let (Some(ty), Some(from)) = (&ty, call.args.first()) {
+                self.reading_of(ty.clone(), from);
+            }
             self.schema_type(&last, ty, call.span().byte_range());
         }
         self.called(last.clone(), &call.args);
+        self.record(&path, call.span().byte_range(), false);
         let error = errors::makes_error(&path);
         let spawns = last == "spawn";
         let times = matches!(last.as_str(), "timeout" | "timeout_at");
+        if errors::answers(&last) || last == "text" && self.error > 0 {
+            self.told_plainly(&call.args);
+        }
         self.error += usize::from(error);
         self.spawned += usize::from(spawns);
         self.droppable += usize::from(times);
@@ -88,17 +124,18 @@ impl Extractor {
         let last = path.last().map(String::as_str).unwrap_or_default();
         let builder = path.iter().any(|name| name == "QueryBuilder")
             && matches!(last, "new" | "with_arguments");
-        let text = match (TAKES_SQL.contains(&last) || builder, call.args.first()) {
+        let taken = TAKES_SQL.contains(&last) || builder;
+        let (text, position) = match (taken, call.args.first()) {
             (true, first) => {
                 let span = call.span().byte_range();
                 let text = first.and_then(|it| self.text_of(it));
-                text.unwrap_or(Text::Unknown(
+                let text = text.unwrap_or(Text::Unknown(
                     first.map_or(span, |it| it.span().byte_range()),
-                ))
+                ));
+                (text, 0)
             }
             (false, _) => {
-                let literals = call.args.iter().filter_map(|it| self.text_of(it));
-                let Some(text) = literals.into_iter().find(is_statement) else {
+                let Some((at, text)) = self.statement_in(&call.args) else {
                     return;
                 };
                 // A name that is already a statement elsewhere, or a text that is only wrapped.
@@ -108,10 +145,13 @@ impl Extractor {
                 ) {
                     return;
                 }
-                text
+                (text, at)
             }
         };
+        let parameter = call.args.first().filter(|_| taken);
         self.push(Statement {
+            position,
+            parameter: parameter.and_then(|it| self.parameter(it)),
             callee: path.to_vec(),
             method: false,
             text,
@@ -123,6 +163,62 @@ impl Extractor {
             test: self.test,
             hook: self.hook,
             spawned: self.spawned > 0,
+            handed: false,
+        });
+    }
+
+    /// The first argument that is a statement, with its position.
+    pub(super) fn statement_in(
+        &self,
+        arguments: &Punctuated<Expr, Token![,]>,
+    ) -> Option<(usize, Text)> {
+        let texts = arguments.iter().enumerate();
+        let mut texts = texts.filter_map(|(at, it)| Some((at, self.text_of(it)?)));
+        texts.find(|(_, text)| is_statement(text))
+    }
+
+    /// The parameter of the function that a text is.
+    pub(super) fn parameter(&self, expr: &Expr) -> Option<usize> {
+        let Expr::Path(path) = strip(expr) else {
+            return match expr {
+                Expr::MethodCall(call) => self.parameter(&call.receiver),
+                Expr::Reference(inner) => self.parameter(&inner.expr),
+                _ => None,
+            };
+        };
+        let name = path.path.get_ident()?.unraw().to_string();
+        let ty = self.locals.last()?.types.get(&name)?;
+        match self.origin(expr) {
+            Origin::Parameter(at) if matches!(ty.as_str(), "str" | "String") => Some(at),
+            _ => None,
+        }
+    }
+
+    /// A statement that a macro of one's own is handed.
+    pub(super) fn handed(&mut self, call: &syn::Macro, list: &Punctuated<Expr, Token![,]>) {
+        let path = self.resolve(&call.path);
+        let last = path.last().cloned().unwrap_or_default();
+        if super::errors::logs(&path) || TEXTS.contains(&last.as_str()) {
+            return;
+        }
+        let found = self.statement_in(list);
+        let (position, text) =
+            found.unwrap_or_else(|| (0, Text::Unknown(call.span().byte_range())));
+        self.push(Statement {
+            callee: path,
+            method: false,
+            handed: true,
+            text,
+            span: call.span().byte_range(),
+            binds: None,
+            executor: Executor::Other,
+            function: self.function,
+            ours: self.ours,
+            test: self.test,
+            hook: self.hook,
+            spawned: self.spawned > 0,
+            position,
+            parameter: None,
         });
     }
 
@@ -188,6 +284,12 @@ impl Extractor {
             });
         }
         self.called(name.clone(), &call.args);
+        self.fails(call, &name);
+        self.writes(call, &name);
+        self.reads(call);
+        let mut path = super::text::names_in(&call.receiver);
+        path.push(name.clone());
+        self.record(&path, call.method.span().byte_range(), false);
         let keeps = errors::keeps_error(call);
         let error = errors::method_makes_error(&name);
         self.swallowed += usize::from(keeps);
@@ -248,6 +350,9 @@ impl Extractor {
             test: self.test,
             hook: self.hook,
             spawned: self.spawned > 0,
+            handed: false,
+            position: 0,
+            parameter: None,
         });
         list.iter().for_each(|it| self.visit_expr(it));
         true
@@ -264,6 +369,14 @@ impl Extractor {
         }
         match last.as_str() {
             "include" => self.unseen("a file that is included", call),
+            "include_str" => {
+                if let Ok(path) = syn::parse2::<syn::LitStr>(call.tokens.clone())
+                    && path.value().ends_with(".json")
+                {
+                    let span = call.span().byte_range();
+                    self.facts.included.push((path.value(), span));
+                }
+            }
             "migrate" => {
                 if let Ok(path) = syn::parse2::<syn::LitStr>(call.tokens.clone()) {
                     self.facts.migrators.push(path.value());
@@ -283,6 +396,10 @@ impl Extractor {
                 }
                 self.message(call, &last);
                 let logs = errors::logs(&path);
+                let words = call.tokens.to_string();
+                if logs && words.contains("audit") && words.contains("target") {
+                    self.record(&path, call.span().byte_range(), true);
+                }
                 let error = errors::macro_makes_error(&last);
                 let outer = self.error;
                 if logs {

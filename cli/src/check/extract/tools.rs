@@ -1,11 +1,9 @@
 //! What clients call: tools and prompts of rmcp and of watertight, and schemas written by hand.
 
-use proc_macro2::TokenStream;
 use syn::ext::IdentExt as _;
-use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Signature, Type};
 
-use super::super::facts::{Origin, Schema, Tool, TypeName};
+use super::super::facts::{Origin, Tool, TypeName};
 use super::attributes::{entries, has, last, metas, string};
 use super::{Extractor, Locals, names_of, shapes};
 
@@ -33,6 +31,24 @@ const GIVEN: [&str; 12] = [
     "Progress",
     "State",
 ];
+/// Types of what a server knows of its caller.
+const KNOWN: [&str; 9] = [
+    "AuthContext",
+    "AuthInfo",
+    "Caller",
+    "Claims",
+    "CurrentUser",
+    "Identity",
+    "Principal",
+    "TokenData",
+    "User",
+];
+
+/// Whether the server gives a value of this type.
+pub(super) fn is_given(ty: &str) -> bool {
+    GIVEN.contains(&ty) || KNOWN.contains(&ty)
+}
+
 /// Functions that make a schema of a type.
 const SCHEMA_OF: [&str; 5] = [
     "schema_for_type",
@@ -41,6 +57,16 @@ const SCHEMA_OF: [&str; 5] = [
     "schema_for",
     "into_root_schema_for",
 ];
+
+/// Whether an argument is a value by itself: what a server gives is never one.
+fn is_plain(ty: &TypeName) -> bool {
+    let name = ty.path.last().map(String::as_str).unwrap_or_default();
+    let plain = [
+        "String", "bool", "char", "u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64",
+        "isize", "f32", "f64", "Uuid",
+    ];
+    plain.contains(&name) || matches!(name, "Option" | "Vec") && ty.arguments.iter().all(is_plain)
+}
 
 impl Extractor {
     /// Reads a tool's arguments; whether the function is one.
@@ -71,6 +97,7 @@ impl Extractor {
             ours,
             arguments: Vec::new(),
             parameters: Vec::new(),
+            sure: true,
             test: self.test,
         };
         for input in &signature.inputs {
@@ -93,7 +120,7 @@ impl Extractor {
             } else if GIVEN.contains(&outer.as_str()) || matches!(&*argument.ty, Type::Reference(_))
             {
                 continue;
-            } else if ours || has(&argument.attrs, &["tool"]) {
+            } else if ours || has(&argument.attrs, &["tool"]) || is_plain(&ty) {
                 let name = names.first().cloned().unwrap_or_default();
                 tool.arguments.push(shapes::argument(self, argument, name));
             } else {
@@ -103,8 +130,61 @@ impl Extractor {
                 locals.origins.insert(name, Origin::Caller);
             }
         }
+        // A schema that the attribute names takes the place of the arguments' own.
+        for meta in entries(attrs, &attribute) {
+            if let syn::Meta::NameValue(pair) = &meta
+                && pair.path.is_ident("input_schema")
+            {
+                tool.parameters.extend(self.schema_in(&pair.value));
+            }
+        }
         self.facts.tools.push(tool);
         true
+    }
+
+    /// The type that an expression makes a schema of.
+    fn schema_in(&self, value: &syn::Expr) -> Option<TypeName> {
+        let syn::Expr::Call(call) = value else {
+            return match value {
+                syn::Expr::MethodCall(call) => self.schema_in(&call.receiver),
+                _ => None,
+            };
+        };
+        let syn::Expr::Path(callee) = &*call.func else {
+            return None;
+        };
+        let segment = callee.path.segments.last()?;
+        if let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments
+            && let Some(syn::GenericArgument::Type(ty)) = arguments.args.first()
+        {
+            return shapes::type_name(self, ty);
+        }
+        call.args.iter().find_map(|it| self.schema_in(it))
+    }
+
+    /// A type that is a tool by itself, its fields the arguments.
+    pub(super) fn tool_of_type(&mut self, attrs: &[Attribute], ident: &syn::Ident) {
+        if !has(attrs, &["mcp_tool"]) {
+            return;
+        }
+        let named = entries(attrs, "mcp_tool");
+        let named = named.iter().find(|meta| meta.path().is_ident("name"));
+        let own = ident.unraw().to_string();
+        self.facts.tools.push(Tool {
+            name: named
+                .and_then(string)
+                .map_or_else(|| own.clone(), |it| it.value()),
+            span: ident.span().byte_range(),
+            ours: false,
+            arguments: Vec::new(),
+            parameters: vec![TypeName {
+                path: vec![own],
+                arguments: Vec::new(),
+                span: ident.span().byte_range(),
+            }],
+            sure: true,
+            test: self.test,
+        });
     }
 
     /// A type that a schema is made of.
@@ -127,27 +207,10 @@ impl Extractor {
             ours: false,
             arguments: Vec::new(),
             parameters: vec![ty],
-            test: self.test,
-        });
-    }
-
-    /// A schema as JSON.
-    pub(super) fn json(&mut self, tokens: &TokenStream) {
-        let text = tokens.to_string();
-        if !text.contains("properties") {
-            return;
-        }
-        let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else {
-            return;
-        };
-        if value.get("properties").is_none_or(|it| !it.is_object()) {
-            return;
-        }
-        let of_tool = self.facts.text.contains("Tool::new") || text.contains("inputSchema");
-        self.facts.schemas.push(Schema {
-            value,
-            span: tokens.span().byte_range(),
-            of_tool,
+            // A schema may be of anything: of a configuration, of an answer.
+            sure: self.facts.text.contains("Tool::new")
+                || self.facts.text.contains("input_schema")
+                || self.facts.text.contains("inputSchema"),
             test: self.test,
         });
     }

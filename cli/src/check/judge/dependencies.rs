@@ -23,6 +23,25 @@ const DRIVERS: [&str; 12] = [
     "connectorx",
     "sqlx-any",
 ];
+/// Packages that reach one, whatever a lock file says: what is usual beside tools.
+const KNOWN: [&str; 16] = [
+    "bb8-postgres",
+    "bb8-tiberius",
+    "cornucopia",
+    "deadpool-diesel",
+    "deadpool-postgres",
+    "diesel",
+    "diesel-async",
+    "mongodb",
+    "mysql_async",
+    "r2d2_postgres",
+    "redis",
+    "rusqlite",
+    "sea-orm",
+    "sea-query-binder",
+    "toasty",
+    "welds",
+];
 /// Packages whose calls this check reads, and ours.
 const READ: [&str; 10] = [
     "sqlx",
@@ -63,13 +82,14 @@ impl Judge<'_> {
         let lock = crate::project::read(&path)
             .ok()
             .and_then(|text| toml::from_str::<Lock>(&text).ok());
+        let mut direct: Vec<&String> = direct.into_iter().collect();
+        direct.sort();
         let Some(lock) = lock else {
-            let told = Finding::new(
-                Code::UNSEEN,
-                place,
-                "there is no `Cargo.lock`, so which dependencies can reach a database is not known",
+            let manifest = self.workspace.root.join("Cargo.toml");
+            self.by_name(
+                &direct,
+                &Place::source(self.workspace.shown(&manifest), None),
             );
-            self.found(told.review());
             return;
         };
         let mut graph: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -84,24 +104,45 @@ impl Judge<'_> {
             .iter()
             .map(|it| it.name.as_str())
             .collect();
-        let mut direct: Vec<&String> = direct.into_iter().collect();
-        direct.sort();
         for name in direct {
             if READ.contains(&name.as_str()) || members.contains(name.as_str()) {
                 continue;
             }
             if let Some(driver) = reaches(&graph, name) {
-                let told = Finding::new(
-                    Code::DATABASE_DEPENDENCY,
-                    place.clone(),
-                    format!("`{name}` can reach a database, and its source is not looked at"),
-                )
-                .note(format!("it depends on `{driver}`"))
-                .about(name.clone());
-                self.found(told.review());
+                let told = unseen(name, &place).note(format!("it depends on `{driver}`"));
+                self.found(told);
+            } else if KNOWN.contains(&name.as_str()) {
+                self.found(unseen(name, &place));
             }
         }
     }
+
+    /// Without a lock file only what the manifests name is known.
+    fn by_name(&mut self, direct: &[&String], place: &Place) {
+        for name in direct {
+            if KNOWN.contains(&name.as_str()) {
+                self.found(unseen(name, place));
+            }
+        }
+        let told = Finding::new(
+            Code::UNSEEN,
+            place.clone(),
+            "there is no `Cargo.lock`, so of the dependencies only those are known that the manifests name",
+        )
+        .help("`cargo generate-lockfile`, and this check says which of them can reach a database");
+        self.found(told.review());
+    }
+}
+
+fn unseen(name: &str, place: &Place) -> Finding {
+    Finding::new(
+        Code::DATABASE_DEPENDENCY,
+        place.clone(),
+        format!("`{name}` can reach a database, and how this project uses it is not looked at"),
+    )
+    .help("what goes through it needs a look by a person: its queries, its pools, its errors")
+    .about(name.to_owned())
+    .review()
 }
 
 /// The driver that a package is built on.

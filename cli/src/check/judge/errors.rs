@@ -7,7 +7,7 @@ use watertight_analysis::Code;
 use watertight_analysis::finding::Level;
 use watertight_analysis::words::{Extra, Tier, classify};
 
-use super::super::facts::{FileFacts, Message};
+use super::super::facts::{FileFacts, Message, Told};
 use super::{Judge, finding};
 
 /// What clients are answered with.
@@ -20,6 +20,41 @@ const ANSWERS: [&str; 5] = [
 ];
 /// Names that only tell how many.
 const COUNTS: [&str; 4] = ["len", "count", "is_some", "is_none"];
+
+/// Methods that leave a value what it is.
+const SAME: [&str; 14] = [
+    "as_deref",
+    "as_ref",
+    "as_str",
+    "as_uuid",
+    "clone",
+    "display",
+    "expect",
+    "get",
+    "inner",
+    "into",
+    "to_owned",
+    "to_string",
+    "unwrap",
+    "unwrap_or_default",
+];
+/// Fields by which a tenant is known.
+const IDENTIFIES: [&str; 14] = [
+    "code",
+    "display_name",
+    "domain",
+    "external_id",
+    "handle",
+    "id",
+    "key",
+    "label",
+    "name",
+    "public_id",
+    "slug",
+    "subdomain",
+    "title",
+    "uuid",
+];
 
 /// A function, by its file and position.
 type Place = (usize, usize);
@@ -64,7 +99,57 @@ impl Judge<'_> {
                     self.message(file, message, &name, &word, leaves);
                 }
             }
+            if schema.tenant && schema.known {
+                self.database_texts(index, file, &reached, &conversions);
+            }
         }
+    }
+
+    /// Where the database's own words become an answer: one entry for each file.
+    fn database_texts(
+        &mut self,
+        index: usize,
+        file: &FileFacts,
+        reached: &Reached,
+        conversions: &HashMap<&str, bool>,
+    ) {
+        let tells = |name: &str| {
+            let functions = self.workspace.files.iter().flat_map(|file| &file.functions);
+            let mut of_name = functions.filter(|it| it.name == name && !it.test);
+            of_name.any(|it| it.tells)
+        };
+        let leave: Vec<&Told> = file
+            .database_texts
+            .iter()
+            .filter(|it| !it.test)
+            .filter(|it| match (&it.error, &it.by, it.function) {
+                (Some(error), ..) => {
+                    let swallowed = conversions.get(error.as_str()).is_some_and(|tells| !tells);
+                    !swallowed && reached.mentions.contains(error)
+                }
+                (None, Some(by), Some(function)) => {
+                    reached.functions.contains(&(index, function)) && tells(by)
+                }
+                (None, None, Some(function)) => reached.functions.contains(&(index, function)),
+                (None, _, None) => false,
+            })
+            .collect();
+        let Some(first) = leave.first() else {
+            return;
+        };
+        let message = match leave.len() {
+            1 => "the text of the database's error becomes a tool's answer".to_owned(),
+            many => format!(
+                "the text of the database's error becomes a tool's answer, here and at {} other places of this file",
+                many - 1
+            ),
+        };
+        let told = finding(Code::TENANT_IN_ERROR, file, &first.span, message)
+            .note("it can hold a value of a row, and tells of tables and constraints")
+            .help("a fixed text for the caller, and the error in the log beside a reference that the answer carries")
+            .about("database text")
+            .level(Level::Low);
+        self.found(told.review());
     }
 
     fn message(
@@ -98,7 +183,7 @@ impl Judge<'_> {
         let mut pending: Vec<Place> = Vec::new();
         let mut any_tool = false;
         for (at, file) in files.iter().enumerate() {
-            any_tool |= file.tools.iter().any(|tool| !tool.test);
+            any_tool |= file.tools.iter().any(|tool| !tool.test) || !file.handlers.is_empty();
             for (position, function) in file.functions.iter().enumerate() {
                 if function.test {
                     continue;
@@ -113,7 +198,8 @@ impl Judge<'_> {
                     .iter()
                     .any(|tool| tool.ours && tool.name == function.name);
                 // A server that dispatches by hand writes its schemas by hand.
-                let by_hand = function.name == "call_tool" && !file.schemas.is_empty();
+                let by_hand = function.name == "call_tool"
+                    && (!file.schemas.is_empty() || !file.handlers.is_empty());
                 if function.tool && !ours || by_hand {
                     pending.push((at, position));
                 }
@@ -169,15 +255,23 @@ impl Judge<'_> {
 
 /// The tenant's name in what a message shows, and the word for it.
 fn tenant_in(message: &Message, extra: &Extra) -> Option<(String, String)> {
-    if message
+    let names: Vec<&String> = message
         .names
         .iter()
-        .any(|name| COUNTS.contains(&name.as_str()))
-    {
+        .filter(|name| !SAME.contains(&name.as_str()))
+        .collect();
+    if names.iter().any(|name| COUNTS.contains(&name.as_str())) {
         return None;
     }
-    message.names.iter().find_map(|name| {
-        let found = classify(name, extra).filter(|it| it.tier == Tier::First)?;
-        Some((name.clone(), found.word))
-    })
+    let tenant = |name: &str| classify(name, extra).filter(|it| it.tier == Tier::First);
+    let (at, name, found) = names
+        .iter()
+        .enumerate()
+        .find_map(|(at, name)| Some((at, *name, tenant(name)?)))?;
+    // `org.plan` is of a tenant, and names none.
+    let names_it = match names.get(at + 1..).and_then(<[_]>::last) {
+        Some(last) => IDENTIFIES.contains(&last.as_str()) || tenant(last).is_some(),
+        None => true,
+    };
+    names_it.then(|| (name.clone(), found.word))
 }

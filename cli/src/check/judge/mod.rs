@@ -5,6 +5,7 @@
 
 mod ask;
 mod audit;
+mod byhand;
 mod dependencies;
 mod errors;
 mod loose;
@@ -19,7 +20,9 @@ mod tables;
 mod texts;
 mod tools;
 mod weigh;
+mod whole;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use watertight_analysis::Code;
@@ -45,6 +48,12 @@ pub(crate) fn judge(workspace: &Workspace, schemas: &[Arc<Schema>]) -> Verdicts 
         workspace,
         schemas,
         names: Names::new(workspace),
+        examples: workspace
+            .files
+            .iter()
+            .filter(|file| file.example)
+            .map(|file| file.shown.as_str())
+            .collect(),
         verdicts: Verdicts::default(),
     };
     judge.tools();
@@ -64,12 +73,23 @@ struct Judge<'a> {
     /// By the position of the package.
     schemas: &'a [Arc<Schema>],
     names: Names<'a>,
+    /// Files of examples, as reports show them.
+    examples: HashSet<&'a str>,
     verdicts: Verdicts,
 }
 
 impl<'a> Judge<'a> {
     fn found(&mut self, finding: Finding) {
-        self.verdicts.findings.push(finding);
+        let example = match &finding.place {
+            Place::Source { path, .. } => self.examples.contains(path.as_str()),
+            Place::Object { .. } => false,
+        };
+        self.verdicts.findings.push(match example {
+            true => finding
+                .note("it is in an example: whether that is ever run for tenants is not known")
+                .review(),
+            false => finding,
+        });
     }
 
     fn clear(&mut self, place: Place, reason: impl Into<String>) {

@@ -4,9 +4,27 @@ use std::collections::{HashMap, HashSet};
 
 use watertight_analysis::Code;
 
-use super::super::facts::Origin;
+use super::super::facts::{FileFacts, Function, Origin};
 use super::statements::{Placed, key, one_line};
 use super::{Judge, finding};
+
+/// Whether an argument of a tool gave a value.
+pub(super) fn by_caller(
+    origin: Origin,
+    file: &FileFacts,
+    function: Option<&Function>,
+    callers: &Callers,
+) -> bool {
+    match origin {
+        Origin::Caller => true,
+        Origin::Parameter(at) => function.is_some_and(|function| {
+            callers
+                .get(&(file.package, function.name.clone()))
+                .is_some_and(|positions| positions.contains(&at))
+        }),
+        Origin::Other => false,
+    }
+}
 
 /// The parameters of functions that receive arguments of tools, by package and name.
 pub(super) type Callers = HashMap<(usize, String), HashSet<usize>>;
@@ -29,16 +47,7 @@ impl Judge<'_> {
             .and_then(|at| place.file.functions.get(at));
         let chosen = tenant.iter().find_map(|number| {
             let bind = binds.get(usize::try_from(*number).ok()?.checked_sub(1)?)?;
-            let by_caller = match bind.origin {
-                Origin::Caller => true,
-                Origin::Parameter(at) => function.is_some_and(|function| {
-                    callers
-                        .get(&(place.file.package, function.name.clone()))
-                        .is_some_and(|positions| positions.contains(&at))
-                }),
-                Origin::Other => false,
-            };
-            by_caller.then(|| bind.clone())
+            by_caller(bind.origin, place.file, function, callers).then(|| bind.clone())
         });
         let Some(bind) = chosen else {
             return false;

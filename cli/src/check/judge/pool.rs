@@ -116,7 +116,11 @@ impl Judge<'_> {
             if setting.resets || !is_tenants(setting, &schema.extra, schema.catalog.config()) {
                 continue;
             }
-            match setting.local {
+            let flag = setting.decided_by.and_then(|number| {
+                let binds = statement.binds.as_ref()?;
+                binds.get(number.checked_sub(1)?)?.flag
+            });
+            match setting.local.or(flag) {
                 Some(true) if begins && !statement.spawned => {
                     self.begin_with(file, statement, setting)
                 }
@@ -128,6 +132,43 @@ impl Judge<'_> {
                 None => self.unknown_end(file, statement, setting),
             }
         }
+    }
+
+    /// A transaction that is begun by a statement, which nothing ends when its function is left early.
+    pub(super) fn begun_by_hand(&mut self, file: &FileFacts, statement: &Statement, text: &str) {
+        if file.foreign || statement.callee.last().is_some_and(|it| it == "begin_with") {
+            return;
+        }
+        let words = |part: &str| part.trim().to_ascii_uppercase();
+        let begins = |part: &str| {
+            let part = words(part);
+            let first = part.split_whitespace().next().unwrap_or_default();
+            first == "BEGIN" || part.starts_with("START TRANSACTION")
+        };
+        let ends = |part: &str| {
+            let part = words(part);
+            let first = part.split_whitespace().next().unwrap_or_default();
+            matches!(first, "COMMIT" | "END" | "ROLLBACK")
+        };
+        let mut parts = text.split(';');
+        if !parts.any(begins) || parts.any(ends) {
+            return;
+        }
+        let told = finding(
+            Code::DROPPED_BEGIN,
+            file,
+            &statement.text.span(),
+            "this transaction is begun by hand: where its function is left before the end, by `?` or because a call is cancelled, the connection goes back with the transaction open, and the tenant that is set in it",
+        )
+        .help("`let mut tx = pool.begin().await?`, which is rolled back when it is dropped")
+        .about(format!("{:?}", statement.function));
+        let known = self
+            .schema(file.package)
+            .is_some_and(|it| it.tenant || it.configured);
+        self.found(match known {
+            true => told,
+            false => told.review(),
+        });
     }
 
     fn session(

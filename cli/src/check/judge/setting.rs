@@ -12,6 +12,8 @@ pub(super) struct Setting {
     pub(super) name: String,
     /// Whether it ends with the transaction; absent where that can't be told.
     pub(super) local: Option<bool>,
+    /// The parameter that decides it.
+    pub(super) decided_by: Option<usize>,
     /// Whether it takes a value back rather than giving one.
     pub(super) resets: bool,
     /// Whether the value stands in the text.
@@ -50,6 +52,7 @@ fn taken_back(name: &str) -> Setting {
     Setting {
         name: name.to_owned(),
         local: Some(false),
+        decided_by: None,
         resets: true,
         constant: true,
     }
@@ -83,6 +86,7 @@ fn set(rest: &[String]) -> Option<Setting> {
     Some(Setting {
         name: name.replace(GAP, ""),
         local: Some(local),
+        decided_by: None,
         resets: lower == "default" || lower == "none" || value == "''",
         constant: !value.contains(GAP),
     })
@@ -133,6 +137,7 @@ fn set_config(rest: &[String]) -> Option<Setting> {
             false => name,
         },
         local,
+        decided_by: text(2).strip_prefix('$').and_then(|it| it.parse().ok()),
         resets: value == "''",
         constant: value.starts_with('\'') && !value.contains(GAP),
     })

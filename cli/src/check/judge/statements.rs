@@ -4,6 +4,7 @@
 //! without a tenant column are nobody's: what is only unknown needs review then, and only what surely
 //! reaches foreign rows is a finding.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use watertight_analysis::finding::{Finding, Level, Place};
@@ -11,8 +12,10 @@ use watertight_analysis::prove::Grade;
 use watertight_analysis::script::split;
 use watertight_analysis::{Code, Diagnostic};
 
-use super::super::extract::TAKES_SQL;
-use super::super::facts::{Executor, FileFacts, Hook, Judged, Statement, Text, Verdict as Said};
+use super::super::extract::{CLIENT, TAKES_SQL};
+use super::super::facts::{
+    Executor, FileFacts, Hook, Judged, Origin, Statement, Text, Verdict as Said,
+};
 use super::super::literal::is_sql;
 use super::super::schema::Schema;
 use super::ask::{Answers, Outcome, judge, likely, lists_tenants};
@@ -24,10 +27,14 @@ use super::texts::{Candidate, Resolved};
 use super::weigh::{described, merged, weighed};
 use super::{Judge, finding};
 
+/// Functions that send a text which they are given: package, name, position.
+pub(super) type Sent = HashSet<(usize, String, usize)>;
+
 impl Judge<'_> {
     pub(super) fn statements(&mut self) {
         let workspace = self.workspace;
         let callers = self.callers();
+        let sent = self.sent();
         let packages = 0..workspace.packages.len();
         let hooks: Vec<Hooks> = packages.map(|package| self.hooks(package)).collect();
         let mut known: Answers = Answers::new();
@@ -36,8 +43,12 @@ impl Judge<'_> {
             for statement in file.statements.iter().filter(|it| !it.test && !it.ours) {
                 for text in self.written(file, statement) {
                     self.settings(file, statement, &text, hooks);
+                    if self.is_taken(file, statement, &sent) {
+                        self.begun_by_hand(file, statement, &text);
+                        self.emptied(file, statement, &text);
+                    }
                 }
-                self.statement(file, statement, &callers, &mut known);
+                self.statement(file, statement, &callers, &sent, &mut known);
             }
             for judged in file.judged.iter().filter(|it| !it.test) {
                 self.judged(file, judged);
@@ -47,12 +58,21 @@ impl Judge<'_> {
     }
 
     /// Whether something that takes statements takes this one, as far as names tell.
-    fn is_taken(&self, file: &FileFacts, statement: &Statement) -> bool {
+    fn is_taken(&self, file: &FileFacts, statement: &Statement, sent: &Sent) -> bool {
         let last = statement
             .callee
             .last()
             .map(String::as_str)
             .unwrap_or_default();
+        if statement.handed {
+            let files = &self.workspace.files;
+            return files
+                .iter()
+                .any(|it| it.senders.iter().any(|name| name == last));
+        }
+        if sent.contains(&(file.package, last.to_owned(), statement.position)) {
+            return true;
+        }
         if statement.method {
             let drivers = [
                 "sqlx",
@@ -64,10 +84,11 @@ impl Judge<'_> {
                 "sea-orm",
                 "tokio_postgres",
             ];
-            return self
-                .workspace
-                .package_of(file)
-                .is_some_and(|package| drivers.iter().any(|it| package.depends_on(it)));
+            return CLIENT.contains(&last)
+                && self
+                    .workspace
+                    .package_of(file)
+                    .is_some_and(|package| drivers.iter().any(|it| package.depends_on(it)));
         }
         let absolute = self.names.absolute(file, &statement.callee);
         let last = absolute.last().map_or(last, String::as_str);
@@ -76,14 +97,47 @@ impl Judge<'_> {
                 || absolute.iter().any(|it| it == "QueryBuilder"))
     }
 
+    /// Functions of the workspace that send a text which they are given: package, name, position.
+    fn sent(&self) -> Sent {
+        let mut sent = Sent::new();
+        loop {
+            let before = sent.len();
+            for file in &self.workspace.files {
+                for statement in &file.statements {
+                    let function = statement.function.and_then(|at| file.functions.get(at));
+                    if let (Some(parameter), Some(function)) = (statement.parameter, function)
+                        && self.is_taken(file, statement, &sent)
+                    {
+                        sent.insert((file.package, function.name.clone(), parameter));
+                    }
+                }
+                for function in &file.functions {
+                    for call in &function.calls {
+                        for (at, origin) in call.arguments.iter().enumerate() {
+                            if let Origin::Parameter(own) = origin
+                                && sent.contains(&(file.package, call.name.clone(), at))
+                            {
+                                sent.insert((file.package, function.name.clone(), *own));
+                            }
+                        }
+                    }
+                }
+            }
+            if sent.len() == before {
+                return sent;
+            }
+        }
+    }
+
     fn statement(
         &mut self,
         file: &FileFacts,
         statement: &Statement,
         callers: &Callers,
+        sent: &Sent,
         known: &mut Answers,
     ) {
-        let taken = self.is_taken(file, statement);
+        let taken = self.is_taken(file, statement, sent);
         let Some(schema) = self.schemas.get(file.package).cloned() else {
             return;
         };
@@ -129,6 +183,9 @@ impl Judge<'_> {
                     self.made(file, statement, &parts, &gaps, taken, beside);
                 }
             }
+            // What is given to it is judged where it is given.
+            Resolved::Unknown(_)
+                if taken && statement.parameter.is_some() && self.is_given(file, statement) => {}
             Resolved::Unknown(why) if taken => {
                 let told = match beside {
                     true => finding(
@@ -150,6 +207,28 @@ impl Judge<'_> {
             }
             Resolved::Unknown(_) => {}
         }
+    }
+
+    /// Whether every call of the function that a statement stands in writes its text out.
+    fn is_given(&self, file: &FileFacts, statement: &Statement) -> bool {
+        let function = statement.function.and_then(|at| file.functions.get(at));
+        let (Some(function), Some(parameter)) = (function, statement.parameter) else {
+            return false;
+        };
+        let files = || {
+            let files = self.workspace.files.iter();
+            files.filter(|it| it.package == file.package)
+        };
+        let calls = files()
+            .flat_map(|it| &it.functions)
+            .flat_map(|it| &it.calls)
+            .filter(|it| it.name == function.name)
+            .count();
+        let written = files()
+            .flat_map(|it| &it.statements)
+            .filter(|it| it.callee.last() == Some(&function.name) && it.position == parameter)
+            .count();
+        calls > 0 && calls == written
     }
 
     /// A statement in a package of watertight that no macro judges.
@@ -297,6 +376,20 @@ impl Judge<'_> {
                     self.place(place, told);
                     return;
                 }
+                if let Some(name) = unnamed(schema, place.statement, &tenant) {
+                    let told = place
+                        .finding(
+                            Code::CALLER_TENANT,
+                            None,
+                            &format!("it filters by the tenant column, and whether `{name}` is the session's tenant can't be told"),
+                        )
+                        .help("take it from the verified token of the request, and call it what it is")
+                        .about(key(sql))
+                        .level(Level::Low)
+                        .review();
+                    self.place(place, told);
+                    return;
+                }
                 let reason = match (tenant.as_slice(), by_setting, grade) {
                     ([], true, Grade::Rls) => {
                         "row-level security confines it to the tenant".to_owned()
@@ -384,6 +477,19 @@ impl Judge<'_> {
             }
         }
     }
+}
+
+/// What is bound as the tenant, where nothing in it is called like one.
+fn unnamed(schema: &Schema, statement: &Statement, tenant: &[u32]) -> Option<String> {
+    let binds = statement.binds.as_ref()?;
+    let [number] = tenant else {
+        return None;
+    };
+    if !likely(schema, Some(binds)).is_empty() {
+        return None;
+    }
+    let bind = binds.get(usize::try_from(*number).ok()?.checked_sub(1)?)?;
+    bind.names.first().cloned()
 }
 
 /// A statement and where it stands.

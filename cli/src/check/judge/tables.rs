@@ -217,6 +217,10 @@ fn migration(schema: &Schema, problem: &Diagnostic) -> Finding {
     let told = told.about(problem.message.clone());
     match (problem.is_error(), schema.configured) {
         (true, true) => told,
+        // A file that can't be read may make any table.
+        (true, false) if problem.code == Code::CATALOG_MISSING => {
+            told.level(Level::Medium).review()
+        }
         (true, false) => told.review(),
         // Side channels of the schema: worth a look, and no leak of a row.
         (false, _) => told.level(Level::Low).review(),

@@ -2,11 +2,10 @@
 //!
 //! Invariant: a type that can't be found is told; its tool is not clear.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use watertight_analysis::Code;
 use watertight_analysis::finding::Level;
-use watertight_analysis::schema_walk::{self, Rule};
 use watertight_analysis::words::{Extra, Match, Tier, classify, classify_sql};
 
 use super::super::facts::{Field, FileFacts, Span, Tool, TypeName};
@@ -85,86 +84,60 @@ const PLAIN: [&str; 48] = [
 ];
 
 /// The walk over one tool's arguments.
-struct Walk<'a, 'j> {
+pub(super) struct Walk<'a, 'j> {
     judge: &'j mut Judge<'a>,
     tool: &'j Tool,
     extra: &'j Extra,
     seen: HashSet<(String, String)>,
-    told: usize,
+    /// The types that were looked at: file and name.
+    pub(super) types: HashSet<(String, String)>,
+    pub(super) told: usize,
 }
+
+/// What the type parameters of a type stand for.
+type Given = HashMap<String, TypeName>;
 
 impl<'a> Judge<'a> {
     pub(super) fn tools(&mut self) {
         let workspace = self.workspace;
+        let mut walked = HashSet::new();
         for file in &workspace.files {
             let Some(schema) = self.schema(file.package) else {
                 continue;
             };
             for tool in file.tools.iter().filter(|tool| !tool.test) {
-                let mut walk = Walk {
-                    judge: self,
-                    tool,
-                    extra: &schema.extra,
-                    seen: HashSet::new(),
-                    told: 0,
-                };
+                let mut walk = Walk::new(self, tool, &schema.extra);
                 for field in &tool.arguments {
-                    walk.field(file, field, "");
+                    walk.field(file, field, "", &HashMap::new());
                 }
                 for ty in &tool.parameters {
-                    walk.ty(file, ty, "", false);
+                    walk.ty(file, ty, "", false, &HashMap::new());
                 }
+                walked.extend(walk.types);
                 if walk.told == 0 {
                     let reason = format!("no argument of `{}` names a tenant", tool.name);
                     self.clear(at(file, &tool.span), reason);
                 }
             }
-            for written in file.schemas.iter().filter(|written| !written.test) {
-                self.schema_by_hand(
-                    file,
-                    &written.value,
-                    &written.span,
-                    written.of_tool,
-                    &schema.extra,
-                );
-            }
         }
-    }
-
-    fn schema_by_hand(
-        &mut self,
-        file: &FileFacts,
-        value: &serde_json::Value,
-        span: &Span,
-        of_tool: bool,
-        extra: &Extra,
-    ) {
-        for found in schema_walk::walk(value, extra, &|_| false) {
-            let code = match found.rule {
-                Rule::TenantName | Rule::AmbiguousName | Rule::Header => Code::TENANT_ARGUMENT,
-                Rule::RawSql => Code::SQL_ARGUMENT,
-                _ => continue,
-            };
-            let told = finding(
-                code,
-                file,
-                span,
-                format!("a schema written by hand: {}", found.message),
-            )
-            .about(found.path.clone())
-            .help("take the property out, and the tenant from the verified token of the request");
-            let sure = of_tool && found.rule != Rule::AmbiguousName;
-            self.found(match (sure, found.rule) {
-                (true, _) => told,
-                (false, Rule::AmbiguousName) => told.level(Level::Low).review(),
-                (false, _) => told.review(),
-            });
-        }
+        self.by_hand(&mut walked);
+        self.strayed(&walked);
     }
 }
 
-impl Walk<'_, '_> {
-    fn field(&mut self, file: &FileFacts, field: &Field, path: &str) {
+impl<'a, 'j> Walk<'a, 'j> {
+    pub(super) fn new(judge: &'j mut Judge<'a>, tool: &'j Tool, extra: &'j Extra) -> Self {
+        Self {
+            judge,
+            tool,
+            extra,
+            seen: HashSet::new(),
+            types: HashSet::new(),
+            told: 0,
+        }
+    }
+
+    fn field(&mut self, file: &FileFacts, field: &Field, path: &str, given: &Given) {
         let shown = field.names.first().map_or("", String::as_str);
         let path = match (path, shown, field.flattened) {
             (path, _, true) | (path, "", false) => path.to_owned(),
@@ -191,10 +164,11 @@ impl Walk<'_, '_> {
         let Some(ty) = &field.ty else {
             return;
         };
+        let ty = &replaced(ty, given);
         if !named && !field.excused {
             self.type_named(file, ty, &path);
         }
-        self.ty(file, ty, &path, field.open);
+        self.ty(file, ty, &path, field.open, given);
     }
 
     /// A type whose own name is a tenant's: `id: TenantId`.
@@ -241,7 +215,13 @@ impl Walk<'_, '_> {
             .level(Level::Low)
             .review(),
         };
-        self.judge.found(told.about(format!("{tool} {path}")));
+        let told = told.about(format!("{tool} {path}"));
+        self.judge.found(match self.tool.sure {
+            true => told,
+            false => told
+                .note("a schema is made of it; whether a tool takes it can't be told")
+                .review(),
+        });
     }
 
     fn sql(&mut self, file: &FileFacts, span: &Span, path: &str, tier: Tier, reason: &str) {
@@ -262,13 +242,21 @@ impl Walk<'_, '_> {
         self.judge.found(told);
     }
 
-    fn ty(&mut self, file: &FileFacts, ty: &TypeName, path: &str, open: bool) {
+    pub(super) fn ty(
+        &mut self,
+        file: &FileFacts,
+        ty: &TypeName,
+        path: &str,
+        open: bool,
+        given: &Given,
+    ) {
+        let ty = &replaced(ty, given);
         let name = ty.path.last().cloned().unwrap_or_default();
         if HOLDS.contains(&name.as_str()) {
             return ty
                 .arguments
                 .iter()
-                .for_each(|it| self.ty(file, it, path, open));
+                .for_each(|it| self.ty(file, it, path, open, given));
         }
         if PLAIN.contains(&name.as_str()) {
             return;
@@ -278,11 +266,11 @@ impl Walk<'_, '_> {
                 self.open(file, &ty.span, path);
             }
             if let Some(value) = ty.arguments.get(1) {
-                self.ty(file, value, path, open);
+                self.ty(file, value, path, open, given);
             }
             return;
         }
-        if !self.seen.insert((ty.path.join("::"), path.to_owned())) || self.seen.len() > 500 {
+        if !self.seen.insert((shown(ty), path.to_owned())) || self.seen.len() > 500 {
             return;
         }
         let shapes = self.judge.names.shapes(file, &ty.path);
@@ -302,6 +290,9 @@ impl Walk<'_, '_> {
                 .found(told.about(format!("{tool} {name}")).review());
         }
         for (home, shape) in shapes {
+            self.types.insert((home.shown.clone(), shape.name.clone()));
+            let parameters = shape.generics.iter().cloned();
+            let given: Given = parameters.zip(ty.arguments.iter().cloned()).collect();
             for (tag, span) in &shape.tags {
                 if let Some(found) = classify(tag, self.extra) {
                     self.tenant(home, span, path, tag, &found);
@@ -312,7 +303,7 @@ impl Walk<'_, '_> {
                 if shape.transparent {
                     field.names.clear();
                 }
-                self.field(home, &field, path);
+                self.field(home, &field, path, &given);
             }
         }
     }
@@ -336,6 +327,25 @@ impl Walk<'_, '_> {
         .about(format!("{tool} {path}"));
         self.judge.found(told.review());
     }
+}
+
+/// A type with what its parameters stand for.
+fn replaced(ty: &TypeName, given: &Given) -> TypeName {
+    if let [name] = ty.path.as_slice()
+        && let Some(found) = given.get(name)
+    {
+        return found.clone();
+    }
+    TypeName {
+        arguments: ty.arguments.iter().map(|it| replaced(it, given)).collect(),
+        ..ty.clone()
+    }
+}
+
+/// A type as it is written.
+fn shown(ty: &TypeName) -> String {
+    let arguments: Vec<String> = ty.arguments.iter().map(shown).collect();
+    format!("{}<{}>", ty.path.join("::"), arguments.join(","))
 }
 
 fn is_text(ty: &TypeName) -> bool {
