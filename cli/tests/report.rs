@@ -303,3 +303,79 @@ async fn a_live_database_is_a_part_of_it() {
         "the password is on the page"
     );
 }
+
+/// The schema of the trail, as `watertight::migrate` applies it.
+#[cfg(feature = "database")]
+const TRAIL: &str = include_str!("../../runtime/src/audit/schema.sql");
+
+#[cfg(feature = "database")]
+#[tokio::test]
+async fn the_trail_of_a_live_database_is_told_as_it_is() {
+    let folder = hostile("trail");
+    let devdb = watertight_devdb::DevDb::start().await.unwrap();
+    let database = devdb.database().await.unwrap();
+    let migration = std::fs::read_to_string(folder.0.join("migrations/0001_init.sql")).unwrap();
+    database.execute_as_owner(&migration).await.unwrap();
+    let told = |url: &str| -> Vec<(String, String)> {
+        let report = json(&folder.0, &["--database-url", url, "--role", "app"], 1);
+        let facts = report["audit"].as_array().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        facts
+            .map(|it| {
+                (
+                    format!("{}: {}", text(&it["name"]), text(&it["value"])),
+                    text(&it["state"]),
+                )
+            })
+            .collect()
+    };
+    let has = |facts: &[(String, String)], text: &str, state: &str| {
+        assert!(
+            facts
+                .iter()
+                .any(|(told, is)| told.contains(text) && is == state),
+            "{text} {state}: {facts:#?}"
+        );
+    };
+    let admin = database.admin_url();
+    has(&told(admin), "audit tables: there are none", "look");
+    let trail = TRAIL
+        .replace("{setting}", "app.tenant_id")
+        .replace("{application_role}", "app")
+        .replace("{partitions}", "");
+    database.execute_as_owner(&trail).await.unwrap();
+    let facts = told(admin);
+    has(
+        &facts,
+        "row-level security that is enabled and forced",
+        "good",
+    );
+    has(&facts, "can neither change nor remove them", "good");
+    has(&facts, "none in the last 7 days", "look");
+    // Who sees no row says so.
+    has(&told(database.app_url()), "records: unknown", "look");
+    let row = "INSERT INTO watertight.audit (tenant_id, kind, reference, at, recorded_at, writer, seq, mac)
+        SELECT 'a', 'completion', 'r', now(), now() - interval '3 hours', 'w', n, ";
+    let sealed = format!("{row} decode('00', 'hex') FROM generate_series(1, 5) AS n");
+    database.execute_as_admin(&sealed).await.unwrap();
+    let facts = told(admin);
+    has(
+        &facts,
+        "5 calls and 0 writes of 1 tenant in the last 7 days, the newest 3 hours ago",
+        "good",
+    );
+    has(&facts, "each of these 5 records has a MAC", "good");
+    let bare = format!(
+        "{row} NULL FROM generate_series(6, 7) AS n; GRANT DELETE ON watertight.audit TO app;
+        ALTER TABLE watertight.audit_other NO FORCE ROW LEVEL SECURITY"
+    );
+    database.execute_as_admin(&bare).await.unwrap();
+    let facts = told(admin);
+    has(
+        &facts,
+        "2 of these 7 records have no MAC; the newest seal is 3 hours old",
+        "look",
+    );
+    has(&facts, "`app` may DELETE on audit", "bad");
+    has(&facts, "not enabled and forced on audit_other", "bad");
+}

@@ -9,8 +9,9 @@ use watertight_analysis::finding::{Finding, Level, Place, Verdict, rule};
 
 use super::map::{self, Function};
 use super::model::{
-    Document, Exception, Fact, State, Statement, Table, Told, Tool, Unseen, VERSION,
+    Document, Exception, Fact, Recorded, State, Statement, Table, Told, Tool, Unseen, VERSION,
 };
+use super::trail;
 use crate::lock::collect::Collected;
 use crate::lock::model::Lock;
 use crate::lock::workspace::Workspace;
@@ -41,7 +42,9 @@ pub(super) fn document(workspace: &Workspace, collected: &Collected, made: Strin
             what: unseen.what.clone(),
         })
         .collect();
-    document.audit = audit(&document);
+    let trail = trail::read(workspace);
+    trail::mark(&mut document, &trail);
+    document.audit = trail::facts(&document, &trail);
     document.versions = versions(lock);
     document
 }
@@ -169,6 +172,7 @@ fn tools(functions: &[Function], statements: &[Statement]) -> Vec<Tool> {
             requires: published.requires.clone(),
             read_only: published.read_only,
             guarded: published.guarded,
+            recorded: Recorded::NotSeen,
             statements: used,
             remarks,
         });
@@ -317,57 +321,6 @@ fn exceptions(lock: &Lock) -> Vec<Exception> {
     found
 }
 
-fn audit(document: &Document) -> Vec<Fact> {
-    let guarded = document.tools.iter().filter(|tool| tool.guarded).count();
-    let foreign: Vec<&str> = document
-        .tools
-        .iter()
-        .filter(|it| !it.guarded)
-        .map(|it| it.name.as_str())
-        .collect();
-    let mut facts = Vec::new();
-    if guarded > 0 {
-        facts.push(Fact {
-            state: State::Good,
-            name: format!("{guarded} of {} record each call", document.tools.len()),
-            value: "tenant, principal, arguments by policy, outcome and reference, in a table under row-level security".to_owned(),
-        });
-    }
-    if !foreign.is_empty() {
-        facts.push(Fact {
-            state: State::Look,
-            name: format!("{} by rmcp's own attribute", foreign.len()),
-            value: format!("recorded only where the server is `Server::builder().mount(…)` or behind `Guard`: {}", foreign.join(", ")),
-        });
-    }
-    let writes = document
-        .statements
-        .iter()
-        .filter(|it| it.writes && it.grade != "system")
-        .count();
-    if writes > 0 {
-        facts.push(Fact {
-            state: State::Good,
-            name: format!("{writes} statements that write"),
-            value: "the record of their effect is in the same transaction".to_owned(),
-        });
-    }
-    let system = document
-        .statements
-        .iter()
-        .filter(|it| it.grade == "system")
-        .count();
-    if system > 0 {
-        facts.push(Fact {
-            state: State::Good,
-            name: format!("{system} statements outside of a tenant"),
-            value: "recorded in the trail of system work, with the tables that they name"
-                .to_owned(),
-        });
-    }
-    facts
-}
-
 fn versions(lock: &Lock) -> Vec<Fact> {
     let fact = |name: &str, value: String| Fact {
         state: State::Good,
@@ -470,11 +423,11 @@ fn told(report: &Report, source: &'static str, finding: &Finding) -> Told {
 
 /// The worst first; what two commands say of one place is told once.
 pub(super) fn settle(document: &mut Document) {
-    let mut seen: BTreeMap<(String, String), ()> = BTreeMap::new();
-    document.findings.retain(|told| {
-        let key = (told.code.clone(), told.message.clone());
-        seen.insert(key, ()).is_none()
-    });
+    once(&mut document.findings);
+    // Stable: what is alike stays in the order of the sources.
+    document
+        .tools
+        .sort_by_key(|tool| std::cmp::Reverse(tool.state));
     let severity = |text: &str| match text {
         "HIGH" => 0,
         "MEDIUM" => 1,
@@ -492,4 +445,82 @@ pub(super) fn settle(document: &mut Document) {
         key(a).cmp(&key(b))
     });
     document.settle();
+}
+
+/// One command may find the same in many places, and each is told. Of two commands that say the same the one
+/// that has more places counts, and of the other what is in files that the first does not name.
+fn once(findings: &mut Vec<Told>) {
+    let key = |told: &Told| (told.code.clone(), told.message.clone());
+    let mut counts: BTreeMap<(String, String), Vec<(&'static str, usize)>> = BTreeMap::new();
+    for told in findings.iter() {
+        let sources = counts.entry(key(told)).or_default();
+        match sources
+            .iter_mut()
+            .find(|(source, _)| *source == told.source)
+        {
+            Some((_, count)) => *count += 1,
+            None => sources.push((told.source, 1)),
+        }
+    }
+    // The first of those that have the most; a catalog's warnings have no line.
+    let first = |told: &Told| {
+        let sources = counts.get(&key(told)).map_or(&[][..], Vec::as_slice);
+        let rank = |(source, count): &(&str, usize)| (*source != "migrations", *count);
+        let most = sources.iter().map(rank).max();
+        let found = sources.iter().find(|it| Some(rank(it)) == most);
+        found.map_or("", |(source, _)| *source)
+    };
+    let in_files = |source: &str| matches!(source, "lock" | "check");
+    let file = |told: &Told| {
+        let path = told.place.split(':').next().unwrap_or_default();
+        path.to_owned()
+    };
+    let named: BTreeSet<((String, String), String)> = findings
+        .iter()
+        .filter(|told| told.source == first(told))
+        .map(|told| (key(told), file(told)))
+        .collect();
+    findings.retain(|told| {
+        let counts = first(told);
+        let elsewhere = || !named.contains(&(key(told), file(told)));
+        told.source == counts || (in_files(told.source) && in_files(counts) && elsewhere())
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(source: &'static str, place: &str, message: &str) -> Told {
+        Told {
+            source,
+            place: place.to_owned(),
+            message: message.to_owned(),
+            ..Told::default()
+        }
+    }
+
+    #[test]
+    fn the_same_in_many_places_is_told_of_each_and_by_one_command() {
+        let mut findings = vec![
+            told("lock", "src/a.rs:3:1", "m"),
+            told("lock", "src/b.rs:3:1", "m"),
+            told("check", "src/a.rs:3:20", "m"),
+            told("check", "src/plain.rs:9:9", "m"),
+            told("migrations", "watertight.toml", "key"),
+            told("check", "migrations/1.sql:2:1", "key"),
+            told("doctor", "table public.a", "key"),
+        ];
+        once(&mut findings);
+        let left: Vec<&str> = findings.iter().map(|it| it.place.as_str()).collect();
+        assert_eq!(
+            left,
+            [
+                "src/a.rs:3:1",
+                "src/b.rs:3:1",
+                "src/plain.rs:9:9",
+                "migrations/1.sql:2:1"
+            ]
+        );
+    }
 }

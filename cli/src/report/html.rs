@@ -6,7 +6,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::evidence;
-use super::model::{Document, State, Statement, Told, Tool};
+use super::model::{Document, Recorded, State, Statement, Told, Tool};
 use super::page::Page;
 
 const STYLE: &str = include_str!("style.css");
@@ -152,7 +152,10 @@ fn header(page: &mut Page, document: &Document) {
         State::Good,
         document.exceptions.len(),
         "exceptions",
-        "each with a reason",
+        match document.exceptions.is_empty() {
+            true => "none",
+            false => "each with a reason",
+        },
     );
     if let Some(database) = &document.database {
         tile(
@@ -164,12 +167,12 @@ fn header(page: &mut Page, document: &Document) {
             &count(database.findings, "finding"),
         );
     }
-    let recorded = tools.iter().filter(|it| it.guarded).count();
+    let recorded = tools.iter().filter(|it| it.recorded == Recorded::Always);
     tile(
         page,
         "#audit",
         worst(document.audit.iter().map(|it| it.state)),
-        recorded,
+        recorded.count(),
         "recorded",
         &format!("of {}", count(tools.len(), "tool")),
     );
@@ -200,101 +203,119 @@ fn tile(
 }
 
 fn problems(document: &Document, of: State) -> usize {
-    document.findings.iter().filter(|it| it.state == of).count()
-        + document
-            .tools
-            .iter()
-            .filter(|it| it.state == of && !it.guarded)
-            .count()
-        + document
-            .statements
-            .iter()
-            // What is refused is a finding already.
-            .filter(|it| it.state == of && it.grade != "refused")
-            .count()
-        + document.tables.iter().filter(|it| it.state == of).count()
-        + if of == State::Look {
-            document.unseen.len()
-        } else {
-            0
-        }
+    items(document)
+        .iter()
+        .filter(|item| item.state == of)
+        .count()
 }
+
+/// How many of what is not green are listed before one asks for the rest.
+const FIRST: usize = 12;
 
 /// What is not green, in one list.
 fn attention(page: &mut Page, document: &Document) {
-    let any = problems(document, State::Bad) + problems(document, State::Look) > 0;
-    if !any {
+    let items = items(document);
+    if items.is_empty() {
         return;
     }
     page.raw("<section aria-labelledby=\"attention\">\n<h2 id=\"attention\">Not green</h2>\n<ul class=\"attention\">\n");
-    for (number, told) in document.findings.iter().enumerate() {
+    let (first, rest) = items.split_at(items.len().min(FIRST));
+    first.iter().for_each(|item| item.write(page));
+    page.raw("</ul>\n");
+    if !rest.is_empty() {
+        page.raw("<details class=\"rest\"><summary>")
+            .text(rest.len())
+            .raw(" more</summary>\n<ul class=\"attention\">\n");
+        rest.iter().for_each(|item| item.write(page));
+        page.raw("</ul></details>\n");
+    }
+    page.raw("</section>\n");
+}
+
+/// A line of that list.
+struct Item<'a> {
+    state: State,
+    /// What it leads to: the letter of the kind, and its number; or a section.
+    target: (&'static str, Option<usize>),
+    /// In which backticks are code.
+    text: String,
+    place: &'a str,
+}
+
+impl Item<'_> {
+    fn write(&self, page: &mut Page) {
         page.raw("<li>");
-        state(page, told.state);
-        page.raw(" <a href=\"#f")
-            .text(number)
-            .raw("\">")
-            .prose(&told.message)
-            .raw("</a> <small>")
-            .text(&told.place)
-            .raw("</small></li>\n");
+        state(page, self.state);
+        page.raw(" <a href=\"#").raw(self.target.0);
+        if let Some(number) = self.target.1 {
+            page.text(number);
+        }
+        page.raw("\">").prose(&self.text).raw("</a>");
+        if !self.place.is_empty() {
+            page.raw(" <small>").prose(self.place).raw("</small>");
+        }
+        page.raw("</li>\n");
+    }
+}
+
+/// The worst first; within that, findings first.
+fn items(document: &Document) -> Vec<Item<'_>> {
+    let mut items = Vec::new();
+    let mut add = |state, target, text, place| {
+        if state != State::Good {
+            items.push(Item {
+                state,
+                target,
+                text,
+                place,
+            });
+        }
+    };
+    for (number, told) in document.findings.iter().enumerate() {
+        add(
+            told.state,
+            ("f", Some(number)),
+            told.message.clone(),
+            told.place.as_str(),
+        );
     }
     for tool in document.tools.iter().filter(|it| !it.guarded) {
-        page.raw("<li>");
-        state(page, tool.state);
-        page.raw(" <a href=\"#map\"><code>")
-            .text(&tool.name)
-            .raw("</code> is published by rmcp's own attribute</a> <small>")
-            .text(&tool.file)
-            .raw("</small></li>\n");
+        let text = format!("`{}` is published by rmcp's own attribute", tool.name);
+        add(tool.state, ("map", None), text, &tool.file);
     }
-    for (number, statement) in document
-        .statements
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| it.state == State::Look)
-    {
-        page.raw("<li>");
-        state(page, statement.state);
-        page.raw(" <a href=\"#q")
-            .text(number)
-            .raw("\"><code>")
-            .text(short(&statement.function))
-            .raw("</code> ")
-            .text(match statement.grade.as_str() {
-                "unproved" => "runs without a proof",
-                "system" => "runs outside of a tenant",
-                _ => "is refused",
-            })
-            .raw("</a> <small>")
-            .text(&statement.reason)
-            .raw("</small></li>\n");
+    for (number, statement) in document.statements.iter().enumerate() {
+        let what = match statement.grade.as_str() {
+            "unproved" => "runs without a proof",
+            "system" => "runs outside of a tenant",
+            // What is refused is a finding already.
+            _ => continue,
+        };
+        let text = format!("`{}` {what}", short(&statement.function));
+        add(
+            statement.state,
+            ("q", Some(number)),
+            text,
+            &statement.reason,
+        );
     }
-    for (number, table) in document
-        .tables
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| it.state != State::Good)
-    {
-        page.raw("<li>");
-        state(page, table.state);
-        page.raw(" <a href=\"#t")
-            .text(number)
-            .raw("\"><code>")
-            .text(&table.name)
-            .raw("</code> is ")
-            .text(&table.class)
-            .raw("</a></li>\n");
+    for (number, table) in document.tables.iter().enumerate() {
+        let text = format!("`{}` is {}", table.name, table.class);
+        add(table.state, ("t", Some(number)), text, "");
+    }
+    for fact in &document.audit {
+        add(
+            fact.state,
+            ("audit", None),
+            format!("audit: {}", fact.name),
+            &fact.value,
+        );
     }
     for unseen in &document.unseen {
-        page.raw("<li>");
-        state(page, State::Look);
-        page.raw(" <a href=\"#unseen\">not looked into: ")
-            .prose(&unseen.what)
-            .raw("</a> <small>")
-            .text(&unseen.file)
-            .raw("</small></li>\n");
+        let text = format!("not looked into: {}", unseen.what);
+        add(State::Look, ("unseen", None), text, &unseen.file);
     }
-    page.raw("</ul>\n</section>\n");
+    items.sort_by_key(|item| std::cmp::Reverse(item.state));
+    items
 }
 
 /// The last part of a path, with its module.
@@ -343,7 +364,9 @@ fn tool_row(page: &mut Page, document: &Document, tool: &Tool) {
     state(page, tool.state);
     page.raw(" <code>").text(&tool.name).raw("</code></h3>");
     if !tool.description.is_empty() {
-        page.raw("<p>").text(&tool.description).raw("</p>");
+        page.raw("<p class=\"description\">")
+            .prose(&tool.description)
+            .raw("</p>");
     }
     page.raw("<p class=\"badges\">");
     if tool.kind != "tool" {
@@ -358,11 +381,19 @@ fn tool_row(page: &mut Page, document: &Document, tool: &Tool) {
     if !tool.guarded {
         page.raw("<span class=\"warn\">rmcp's own</span>");
     }
-    page.raw("</p><p class=\"file\">")
-        .path(&tool.file)
+    page.raw(match tool.recorded {
+        Recorded::Always => "",
+        Recorded::WhereMounted => "<span class=\"warn\">recorded where mounted</span>",
+        Recorded::NotSeen => "<span class=\"warn\">no record seen</span>",
+    });
+    // The whole path is that of the statements too, and of what the pointer rests on.
+    page.raw("<span class=\"file\" title=\"")
+        .text(&tool.file)
+        .raw("\">")
+        .text(tool.file.rsplit('/').next().unwrap_or_default())
         .raw(":")
         .text(tool.line)
-        .raw("</p>");
+        .raw("</span></p>");
     for remark in &tool.remarks {
         page.raw("<p class=\"remark\">").prose(remark).raw("</p>");
     }
@@ -370,7 +401,11 @@ fn tool_row(page: &mut Page, document: &Document, tool: &Tool) {
     if tool.statements.is_empty() {
         page.raw("<li class=\"none\">No statement is reached by name.</li>\n");
     }
-    for position in &tool.statements {
+    // What is not green is not to be looked for.
+    let state_of = |position: &usize| document.statements.get(*position).map(|it| it.state);
+    let mut positions = tool.statements.clone();
+    positions.sort_by_key(|position| std::cmp::Reverse(state_of(position)));
+    for position in &positions {
         // A statement of several tools is one target of links.
         let first = document
             .tools

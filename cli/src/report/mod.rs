@@ -1,7 +1,7 @@
 //! `cargo watertight report`: evidence for a reviewer, as one page that needs nothing else, or as JSON.
 //!
-//! Stages: `map` finds tools and what they reach, `gather` fills the model from what `lock`, `check` and
-//! `doctor` judge, `html` writes the page. Invariant: the page and the JSON say the same, and a text of
+//! Stages: `map` finds tools and what they reach, `trail` and `records` what is known of their audit, `gather`
+//! fills the model from what `lock`, `check` and `doctor` judge, `html` writes the page. Invariant: the page and the JSON say the same, and a text of
 //! the project is never markup.
 
 mod evidence;
@@ -10,6 +10,9 @@ mod html;
 mod map;
 mod model;
 mod page;
+#[cfg(feature = "database")]
+mod records;
+mod trail;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -36,6 +39,12 @@ pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode> {
     if let Some(url) = &args.database_url {
         let (live, _) = crate::doctor::examine(url, &source, args.role.clone())?;
         gather::database(&mut document, &live);
+        let role = live
+            .about
+            .iter()
+            .find(|(name, _)| *name == "application role");
+        let role = role.map_or("", |(_, role)| role.as_str());
+        document.audit.extend(records::look(url, role)?);
         report.findings.extend(live.findings);
     }
     // Together, because a suppression that one of them has no use for may be the other's.

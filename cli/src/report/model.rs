@@ -20,6 +20,19 @@ pub(super) enum State {
     Bad,
 }
 
+/// Whether calls leave a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Recorded {
+    /// Each of them.
+    Always,
+    /// Those that come through a mounted or guarded handler.
+    WhereMounted,
+    /// Nothing in the sources says so.
+    #[default]
+    NotSeen,
+}
+
 /// The whole report.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Document {
@@ -55,6 +68,8 @@ pub(super) struct Tool {
     pub(super) read_only: bool,
     /// Whether watertight's checks and records are around it.
     pub(super) guarded: bool,
+    /// Whether its calls leave a record.
+    pub(super) recorded: Recorded,
     /// Positions of the statements that its function reaches, by the names in the source.
     pub(super) statements: Vec<usize>,
     /// What is not good about it.

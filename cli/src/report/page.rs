@@ -38,14 +38,6 @@ impl Page {
         self
     }
 
-    /// A path, which may break behind each part.
-    pub(super) fn path(&mut self, path: &str) -> &mut Self {
-        for part in path.split_inclusive('/') {
-            self.text(part).raw("<wbr>");
-        }
-        self
-    }
-
     /// A text in which backticks are code.
     pub(super) fn prose(&mut self, text: &str) -> &mut Self {
         for (number, part) in text.split('`').enumerate() {
