@@ -95,6 +95,13 @@ pub enum Finding {
         /// The number that was published.
         published: i64,
     },
+    /// The record was made under an earlier key after that was given up.
+    Retired {
+        /// The row.
+        id: i64,
+        /// Its reference.
+        reference: String,
+    },
     /// A call says how often it wrote, and not all records of that are there.
     EffectRemoved {
         /// The call.
@@ -169,6 +176,12 @@ impl fmt::Display for Finding {
                 "given up too far: number {published} of writer {} was published as newer than what was given up, \
                  and is gone with it",
                 Shown(writer)
+            ),
+            Self::Retired { id, reference } => write!(
+                f,
+                "under a key that was given up: record {id}, reference {}, was stored after the end of its key, or is \
+                 of a call under another one",
+                Shown(reference)
             ),
             Self::EffectRemoved {
                 reference,

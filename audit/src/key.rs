@@ -10,6 +10,8 @@ use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::ring::KeyId;
+
 /// The key that links the records of a trail: 32 random bytes that the database never sees.
 ///
 /// Every process that writes the trail has it, and whoever verifies. Keep it where secrets are
@@ -51,6 +53,18 @@ impl AuditKey {
             part(tenant.as_bytes())
         });
         TenantKey(mac.0)
+    }
+
+    /// What the key is known by. No secret.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        KeyId::of(&mac(&self.0, "watertight audit key id v1", |_| {}))
+    }
+
+    /// The name of a writer under this key. `random` is 32 hexadecimal digits that no other has.
+    #[must_use]
+    pub fn writer(&self, random: &str) -> String {
+        format!("{}-{random}", self.id())
     }
 }
 

@@ -7,19 +7,26 @@
 //! the write, long before anything is known of the call; it has a MAC by itself, and the record of
 //! the call says which effects there are.
 //!
+//! A chain names its key. Processes under another key begin chains of their own, and a [`KeyRing`] has the
+//! keys that a trail was written under.
+//!
 //! Invariant: pure; no clock, no random numbers, no database.
 
+mod calls;
 mod canonical;
 mod chain;
 mod finding;
 mod key;
+mod ring;
 mod verify;
 
+pub use calls::{CallVerifier, Calls, Said, StoredEffect};
 pub use canonical::{Completion, Effect, ordinals};
 pub use chain::{Chain, Floor, Head, Link};
 pub use finding::{Finding, Shown};
 pub use key::{AuditKey, ERASED, InvalidAuditKey, Mac, TenantKey};
-pub use verify::{CallVerifier, ChainVerifier, Newest, Said, StoredCompletion, StoredEffect};
+pub use ring::{KeyId, KeyRing, RingKey, TenantRing};
+pub use verify::{ChainVerifier, Newest, StoredCompletion};
 
 /// The SQL that adds the partitions of the months to come to `watertight.audit`, as its owner.
 /// `{application_role}` is to be replaced by the quoted name of the role that tools log in as.

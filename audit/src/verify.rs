@@ -1,14 +1,15 @@
-//! Verification: what a chain and the effects of its calls say about the table.
+//! Verification: what a chain says about the table.
 //!
 //! Invariant: a record is good only if its MAC is. What can't be verified is reported, and the rest
 //! goes on from there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use crate::canonical::{Completion, Effect, ranges};
+use crate::canonical::Completion;
 use crate::chain::{Floor, Head};
 use crate::finding::Finding;
 use crate::key::{Mac, TenantKey};
+use crate::ring::RingKey;
 
 /// A completion as the table has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct ChainVerifier {
     crowded: bool,
     /// The last record whose MAC was right where it stood.
     newest: Option<Newest>,
+    /// The same key with its end, if it has one.
+    retired: Option<RingKey>,
     verified: u64,
     findings: Vec<Finding>,
 }
@@ -79,9 +82,18 @@ impl ChainVerifier {
             newest: None,
             befores: Vec::new(),
             crowded: false,
+            retired: None,
             verified: 0,
             findings: Vec::new(),
         }
+    }
+
+    /// The same under a key of several, which may have an end.
+    #[must_use]
+    pub fn under(key: &RingKey, writer: impl Into<String>, published: Vec<Head>) -> Self {
+        let mut chain = Self::new(key.key.clone(), writer, published);
+        chain.retired = key.until.is_some().then(|| key.clone());
+        chain
     }
 
     /// The chain begins after this floor, because what was in front of it was given up. What was
@@ -164,10 +176,22 @@ impl ChainVerifier {
             self.suspect(row, &[before, mac, expected]);
             return;
         }
+        let at = row.record.recorded_at;
+        if self
+            .retired
+            .as_ref()
+            .is_some_and(|it| it.is_past(row.id, at))
+        {
+            self.findings.push(Finding::Retired {
+                id: row.id,
+                reference: row.record.reference,
+            });
+            return;
+        }
         self.newest = Some(Newest {
             seq: row.seq,
             mac,
-            recorded_at: Some(row.record.recorded_at),
+            recorded_at: Some(at),
         });
         self.verified += 1;
         if row.id < self.last_id {
@@ -256,108 +280,5 @@ fn inserted(row: &StoredCompletion) -> Finding {
     Finding::Inserted {
         id: row.id,
         reference: row.record.reference.clone(),
-    }
-}
-
-/// An effect as the table has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoredEffect {
-    /// The row.
-    pub id: i64,
-    /// Its MAC, if it is one.
-    pub mac: Option<Mac>,
-    /// The rest.
-    pub record: Effect,
-}
-
-/// What the record of a call says of its writes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// Which ones committed, as [`ordinals`](crate::ordinals) writes them.
-    pub ordinals: Option<String>,
-    /// Of how many nobody knows, or of how many the records may have been given up.
-    pub uncertain: u64,
-}
-
-/// Compares the effects of calls with what the calls say, call by call.
-#[derive(Debug)]
-pub struct CallVerifier {
-    key: TenantKey,
-    verified: u64,
-    unsealed: u64,
-    findings: Vec<Finding>,
-}
-
-impl CallVerifier {
-    /// For one tenant's trail.
-    #[must_use]
-    pub const fn new(key: TenantKey) -> Self {
-        Self {
-            key,
-            verified: 0,
-            unsealed: 0,
-            findings: Vec::new(),
-        }
-    }
-
-    /// All effects of one reference, and what each record of a call with that reference says. Empty
-    /// if no record of the call is there.
-    pub fn push(&mut self, reference: &str, effects: &[StoredEffect], said: &[Said]) {
-        let certain: Vec<Vec<(i32, i32)>> = said
-            .iter()
-            .map(|said| ranges(said.ordinals.as_deref()))
-            .collect();
-        let length = |(from, to): &(i32, i32)| u64::from(to.abs_diff(*from)) + 1;
-        let total: u64 = certain.iter().flatten().map(length).sum();
-        let mut uncertain: u64 = said.iter().map(|said| said.uncertain).sum();
-        // Two calls of one reference count their writes by themselves.
-        let copies = said.len().max(1);
-        let mut seen: HashMap<i32, usize> = HashMap::new();
-        let (mut found, mut others) = (0, 0);
-        for effect in effects {
-            let id = effect.id;
-            let reference = effect.record.reference.clone();
-            let ordinal = effect.record.ordinal;
-            let Some(mac) = effect.mac else {
-                self.findings.push(Finding::Inserted { id, reference });
-                continue;
-            };
-            if !mac.matches(&effect.record.mac(&self.key)) {
-                self.findings.push(Finding::Changed { id, reference });
-                continue;
-            }
-            let before = seen.entry(ordinal).or_default();
-            let within = |ranges: &&Vec<(i32, i32)>| {
-                let mut ranges = ranges.iter();
-                ranges.any(|(from, to)| (*from..=*to).contains(&ordinal))
-            };
-            if *before < certain.iter().filter(within).count() {
-                found += 1;
-            } else if *before < copies && (said.is_empty() || uncertain > 0) {
-                uncertain = uncertain.saturating_sub(1);
-                others += 1;
-            } else {
-                self.findings.push(Finding::Inserted { id, reference });
-                continue;
-            }
-            *before += 1;
-        }
-        self.verified += found + others;
-        if said.is_empty() {
-            self.unsealed += others;
-        } else if found < total {
-            self.findings.push(Finding::EffectRemoved {
-                reference: reference.to_owned(),
-                said: total,
-                found,
-            });
-        }
-    }
-
-    /// How many effects are as they were written; how many of those belong to a call that left no
-    /// record, because its process ended first or it is still under way; and what is wrong.
-    #[must_use]
-    pub fn finish(self) -> (u64, u64, Vec<Finding>) {
-        (self.verified, self.unsealed, self.findings)
     }
 }

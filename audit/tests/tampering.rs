@@ -8,12 +8,16 @@
 
 use proptest::prelude::*;
 use watertight_audit::{
-    AuditKey, CallVerifier, Chain, ChainVerifier, Completion, Effect, Finding, Floor, Head, Said,
-    StoredCompletion, StoredEffect, TenantKey,
+    AuditKey, CallVerifier, Calls, Chain, ChainVerifier, Completion, Effect, Finding, Floor, Head,
+    KeyRing, Said, StoredCompletion, StoredEffect, TenantKey,
 };
 
+fn whole() -> AuditKey {
+    AuditKey::new([7; 32])
+}
+
 fn key() -> TenantKey {
-    AuditKey::new([7; 32]).tenant("acme")
+    whole().tenant("acme")
 }
 
 fn record(number: i64) -> Completion {
@@ -342,16 +346,18 @@ fn effects(count: i32) -> Vec<StoredEffect> {
 }
 
 fn call(effects: &[StoredEffect], said: &[(&str, u64)]) -> (u64, u64, Vec<Finding>) {
-    let mut calls = CallVerifier::new(key());
+    let mut calls = CallVerifier::new(KeyRing::new(whole()).tenant("acme"));
     let said: Vec<_> = said
         .iter()
         .map(|(ordinals, uncertain)| Said {
             ordinals: Some(ordinals.to_string()),
             uncertain: *uncertain,
+            key: None,
         })
         .collect();
     calls.push("r1", effects, &said);
-    calls.finish()
+    let found = calls.finish();
+    (found.verified, found.unsealed, found.findings)
 }
 
 #[test]
@@ -421,6 +427,112 @@ fn the_effects_of_a_call_are_those_that_it_says() {
         call(&altered, &[("1", 0)]).2[0],
         Finding::Changed { id: 1, .. }
     ));
+}
+
+/// The key of before, which ended at 5,000, and row 105 was stored afterwards.
+fn rotated() -> watertight_audit::TenantRing {
+    let mut ring = KeyRing::new(AuditKey::new([8; 32]))
+        .and(whole(), Some(5_000))
+        .tenant("acme");
+    ring.note_rows(|id| (id == whole().id()).then_some(105));
+    ring
+}
+
+#[test]
+fn what_an_earlier_key_says_of_the_time_after_it_is_named() {
+    let writer = whole().writer("0123456789abcdef0123456789abcdef");
+    let mut chain = Chain::new(key(), &writer);
+    let rows: Vec<_> = (1..=7)
+        .map(|number| {
+            let record = match number {
+                // Dated back: by its own account it is of the time before.
+                6 => Completion {
+                    recorded_at: 4_000,
+                    ..record(number)
+                },
+                _ => record(number),
+            };
+            let link = chain.link(&record);
+            StoredCompletion {
+                id: 100 + number,
+                seq: link.seq,
+                mac: Some(link.mac),
+                record,
+            }
+        })
+        .collect();
+    let ring = rotated();
+    let keys: Vec<_> = ring.of_writer(&writer).collect();
+    assert_eq!((keys.len(), keys[0].id), (1, whole().id()));
+    let mut verifier = ChainVerifier::under(keys[0], &writer, vec![]);
+    rows.into_iter().for_each(|row| verifier.push(row));
+    assert_eq!(verifier.newest().unwrap().seq, 5);
+    let retired = |number: i64| Finding::Retired {
+        id: 100 + number,
+        reference: format!("r{number}"),
+    };
+    assert_eq!(verifier.finish(), (5, vec![retired(6), retired(7)]));
+}
+
+#[test]
+fn an_effect_is_under_the_key_of_its_call_and_of_its_time() {
+    let judged = |effects: &[StoredEffect], said: Option<AuditKey>| {
+        let mut calls = CallVerifier::new(rotated());
+        let said: Vec<_> = said
+            .map(|key| Said {
+                ordinals: Some("1".to_owned()),
+                uncertain: 0,
+                key: Some(key.id()),
+            })
+            .into_iter()
+            .collect();
+        calls.push("r1", effects, &said);
+        calls.finish()
+    };
+    let good = Calls {
+        verified: 1,
+        ..Calls::default()
+    };
+    assert_eq!(judged(&effects(1), Some(whole())), good);
+    let retired = [Finding::Retired {
+        id: 1,
+        reference: "r1".to_owned(),
+    }];
+    // The call is under the key of now, and the effect was made with the one of before.
+    let of_now = Some(AuditKey::new([8; 32]));
+    assert_eq!(judged(&effects(1), of_now).findings[0], retired[0]);
+    // Without a record of its call its own time counts, and its place among the rows.
+    let mut late = effects(1);
+    late[0].record.recorded_at = 5_001;
+    late[0].mac = Some(late[0].record.mac(&key()));
+    assert_eq!(judged(&late, None).findings, retired);
+    let mut dated_back = effects(1);
+    dated_back[0].id = 106;
+    let found = judged(&dated_back, None);
+    assert!(matches!(
+        found.findings[0],
+        Finding::Retired { id: 106, .. }
+    ));
+    // Of a call under a key that nobody gave nothing can be said.
+    let unknown = judged(&effects(1), Some(AuditKey::new([9; 32])));
+    assert_eq!((unknown.unknown, unknown.findings), (1, vec![]));
+}
+
+#[test]
+fn copies_of_a_write_do_not_take_for_ever() {
+    let one = effects(1).remove(0);
+    let copies = vec![one; 3_000];
+    let said: Vec<_> = (0..3_000)
+        .map(|_| Said {
+            ordinals: Some("1".to_owned()),
+            ..Said::default()
+        })
+        .collect();
+    let mut calls = CallVerifier::new(KeyRing::new(whole()).tenant("acme"));
+    let begun = std::time::Instant::now();
+    calls.push("r1", &copies, &said);
+    assert_eq!(calls.finish().verified, 3_000);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
 }
 
 /// Alters one thing of a record.

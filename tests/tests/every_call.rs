@@ -58,6 +58,18 @@ impl Desk {
     async fn idle(&self) -> String {
         "idle".to_owned()
     }
+
+    /// Fails in one of two ways.
+    #[rmcp::tool]
+    async fn stumble(
+        &self,
+        Parameters(Note { body }): Parameters<Note>,
+    ) -> Result<rmcp::model::CallToolResult, rmcp::ErrorData> {
+        match body.as_str() {
+            "result" => Ok(rmcp::model::CallToolResult::error(Vec::new())),
+            _ => Err(rmcp::ErrorData::internal_error("no", None)),
+        }
+    }
 }
 
 #[tool_handler(router = self.0)]
@@ -210,16 +222,38 @@ async fn what_is_behind_a_guard_alone_has_records_too() {
         .await;
     assert!(added.is_result(), "{added:?}");
     ask(&endpoint, &acme, "tools/list", json!({})).await;
+    // HTTP says that there is an answer; the answer says that it failed.
+    for how in ["result", "error"] {
+        endpoint
+            .call(&beta, "stumble", json!({ "body": how }))
+            .await;
+    }
     let large = "x".repeat(5 * 1024 * 1024);
     let refused = endpoint.call(&beta, "idle", json!({ "text": large })).await;
     assert_eq!(refused.status, 413, "{:?}", refused.status);
     assert_eq!(
-        world.trail(3).await,
+        world.trail(5).await,
         [
             "beta idle ok - 0/0",
             "acme add_two ok - 2/2",
+            "beta stumble failed - 0/0",
+            "beta stumble failed - 0/0",
             "beta body refused - 0/0",
         ]
+    );
+    // Their arguments are kept by the policy, as those of our own tools.
+    let kept = "SELECT DISTINCT tool || ' ' || arguments::text FROM watertight.audit \
+                WHERE kind = 'completion' AND arguments IS NOT NULL ORDER BY 1";
+    let mut connection = PgConnection::connect(world.database.admin_url())
+        .await
+        .unwrap();
+    let kept: Vec<String> = sqlx::query_scalar(kept)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(
+        kept,
+        ["add_two [\"body\"]", "idle []", "stumble [\"body\"]"]
     );
 }
 
@@ -260,6 +294,7 @@ async fn sessions_that_make_room_are_ended() {
         .authenticator(world.authenticator(&url))
         .resource(&url)
         .legacy_sessions(true)
+        .calls_per_second(None)
         .build()
         .unwrap();
     // In the transport's place, to see what it is told.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
+    Unit,
 };
 use serde_json::json;
 use tracing::field::{Field, Visit};
@@ -17,7 +18,7 @@ use watertight::observe::{Discretion, TENANT, TenantLabel};
 use watertight::{
     DbResult, Scope, TenantPool, ToolContext, ToolResult, mcp_tool, tenant_query, tools,
 };
-use watertight_devdb::DevDb;
+use watertight_devdb::{Database, DevDb};
 use watertight_e2e::endpoint::Endpoint;
 use watertight_e2e::identity::{ACME, ISSUER, SigningKey, claims, jwk_set};
 
@@ -86,7 +87,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 
 /// Counters by name and labels.
 #[derive(Clone, Default)]
-struct Counters(Arc<Mutex<HashMap<String, u64>>>);
+struct Counters(Arc<Mutex<HashMap<String, u64>>>, Gauges);
 
 struct One(Counters, String);
 
@@ -96,6 +97,30 @@ impl CounterFn for One {
     }
 
     fn absolute(&self, _: u64) {}
+}
+
+/// Gauges by name, each with the most that it was.
+#[derive(Clone, Default)]
+struct Gauges(Arc<Mutex<HashMap<String, (f64, f64)>>>);
+
+struct Level(Gauges, String);
+
+impl GaugeFn for Level {
+    fn increment(&self, _: f64) {}
+    fn decrement(&self, _: f64) {}
+
+    fn set(&self, value: f64) {
+        let mut gauges = self.0.0.lock().unwrap();
+        let (last, most) = gauges.entry(self.1.clone()).or_default();
+        *last = value;
+        *most = most.max(value);
+    }
+}
+
+impl Gauges {
+    fn last_and_most(&self, name: &str) -> (f64, f64) {
+        *self.0.lock().unwrap().get(name).unwrap()
+    }
 }
 
 impl Recorder for Counters {
@@ -112,8 +137,9 @@ impl Recorder for Counters {
         Counter::from_arc(Arc::new(One(self.clone(), name)))
     }
 
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        let name = key.name().to_owned();
+        Gauge::from_arc(Arc::new(Level(self.1.clone(), name)))
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
@@ -181,6 +207,8 @@ async fn a_call_is_a_span_and_is_counted() {
     );
     tokio::time::sleep(Duration::from_millis(50)).await;
 
+    the_queue_is_seen(&counters, &database, &endpoint, &token).await;
+
     let spans = spans.0.lock().unwrap().clone();
     let span_of = |tool: &str| spans.iter().find(|span| span["tool"] == tool).unwrap();
     let span = span_of("list_notes");
@@ -237,4 +265,42 @@ async fn a_call_is_a_span_and_is_counted() {
         "{counters:?}"
     );
     assert!(!format!("{counters:?}").contains(ACME));
+}
+
+/// Records that wait for the table are counted, and for how long the oldest has waited; also while nothing
+/// goes on.
+async fn the_queue_is_seen(
+    counters: &Counters,
+    database: &Database,
+    endpoint: &Endpoint,
+    token: &str,
+) {
+    let gauges = &counters.1;
+    let (waiting, oldest) = (
+        "watertight_audit_waiting_records",
+        "watertight_audit_oldest_record_seconds",
+    );
+    // Somebody else holds the table for a while.
+    let hold = "BEGIN; LOCK TABLE watertight.audit IN SHARE MODE; SELECT pg_sleep(4); ROLLBACK";
+    let calling = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        for _ in 0..3 {
+            let answer = endpoint.call(token, "repeat", json!({ "text": "x" })).await;
+            assert!(answer.is_result(), "{answer:?}");
+        }
+    };
+    let (held, ()) = tokio::join!(database.execute_as_admin(hold), calling);
+    held.unwrap();
+    for _ in 0..100 {
+        if gauges.last_and_most(waiting).0 == 0.0 && gauges.last_and_most(waiting).1 > 0.0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (last, most) = gauges.last_and_most(waiting);
+    assert!(last == 0.0 && most >= 3.0, "{last} {most}");
+    let (last, most) = gauges.last_and_most(oldest);
+    assert!(last == 0.0 && (1.0..10.0).contains(&most), "{last} {most}");
+    let lost = counters.0.lock().unwrap();
+    assert_eq!(lost.get("watertight_audit_records_in_log_total "), None);
 }

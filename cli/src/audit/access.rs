@@ -1,12 +1,9 @@
-//! Getting at a trail: the connection, who may read what, and the key.
-
-use std::path::Path;
+//! Getting at a trail: the connection, and who may read what.
 
 use anyhow::{Context as _, Result, bail};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 use watertight_analysis::Config;
-use watertight_audit::AuditKey;
 
 use super::args::Database;
 use crate::{address, project};
@@ -138,24 +135,4 @@ pub(super) async fn connect(database: &Database) -> Result<(PgConnection, Config
     let (config, _) = project::config(database.config.as_deref())?;
     let (connection, _) = address::connect(&database.database_url).await?;
     Ok((connection, config))
-}
-
-/// The key, if there is one.
-pub(super) fn key_if_any(file: Option<&Path>) -> Result<Option<AuditKey>> {
-    match file.is_some() || std::env::var_os("AUDIT_KEY").is_some() {
-        true => key(file).map(Some),
-        false => Ok(None),
-    }
-}
-
-/// The key, from a file or the environment.
-pub(super) fn key(file: Option<&Path>) -> Result<AuditKey> {
-    let text = match file {
-        Some(file) => std::fs::read_to_string(file)
-            .with_context(|| format!("`{}` can't be read", file.display()))?,
-        None => std::env::var("AUDIT_KEY").map_err(|_| {
-            anyhow::anyhow!("no key: set AUDIT_KEY, or name a file with --key-file")
-        })?,
-    };
-    AuditKey::from_base64(&text).context("the key is not usable")
 }

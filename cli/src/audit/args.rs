@@ -24,6 +24,11 @@ const VERIFY_HELP: &str = "\
 The key is in the environment variable AUDIT_KEY or in a file, never an argument. All trails are verified
 by a role that bypasses row-level security; the application role verifies one, with --tenant.
 
+After another key came into use, the file has both: the key in use in its first line, earlier ones below,
+each with the time at which the last process under it had ended, such as `KEY until 2026-11-20T12:00:00Z`.
+What was made under an earlier key after that is named. A chain names its key by eight digits, so that a
+key that is missing here is told as that, and is no tampering.
+
 Examples:
   AUDIT_KEY=… cargo watertight audit verify --anchor audit-heads.jsonl
   cargo watertight audit verify --key-file audit.key --tenant 0190f3b2-7c1e-7d4a-9b6f-3e5a8c2d1f07
@@ -36,7 +41,7 @@ Each trail is told as it is known; one that can't be read is UNKNOWN, and the ot
 its call was removed.
 
 Exit status: 0 when everything is as it was written; 1 when something is not; 2 when something could not
-be read, of a trail or of the anchor.";
+be read, of a trail or of the anchor, or is under a key that is not here.";
 
 const EXPORT_HELP: &str = "\
 Examples:
@@ -91,9 +96,10 @@ impl std::fmt::Debug for Database {
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) database: Database,
-    /// A file with the key: 32 bytes in base64 [default: the environment variable AUDIT_KEY]
+    /// A file with the key, 32 bytes in base64, and earlier ones in lines below it; repeat it for several
+    /// files [default: the environment variable AUDIT_KEY]
     #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) key_file: Vec<PathBuf>,
     /// Only this tenant's trail; repeat it for several
     #[arg(long, value_name = "ID")]
     pub(crate) tenant: Vec<String>,
@@ -146,9 +152,10 @@ pub(crate) enum ExportFormat {
 pub(crate) struct RetainArgs {
     #[command(flatten)]
     pub(crate) database: Database,
-    /// A file with the key: 32 bytes in base64 [default: the environment variable AUDIT_KEY]
+    /// A file with the key, 32 bytes in base64, and earlier ones in lines below it; repeat it for several
+    /// files [default: the environment variable AUDIT_KEY]
     #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) key_file: Vec<PathBuf>,
     /// How many whole months are kept beside the current one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1200))]
     pub(crate) keep_months: u16,
@@ -170,9 +177,10 @@ pub(crate) struct EraseArgs {
     /// The tenant
     #[arg(long, value_name = "ID")]
     pub(crate) tenant: String,
-    /// A file with the key: 32 bytes in base64 [default: the environment variable AUDIT_KEY]
+    /// A file with the key, 32 bytes in base64, and earlier ones in lines below it; repeat it for several
+    /// files [default: the environment variable AUDIT_KEY]
     #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) key_file: Vec<PathBuf>,
     /// Erase it although something in it is not as it was written
     #[arg(long)]
     pub(crate) despite_findings: bool,

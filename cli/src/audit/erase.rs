@@ -10,8 +10,9 @@ use anyhow::{Result, bail};
 use chrono::Utc;
 use watertight_audit::{Floor, Head};
 
-use super::access::{Reader, explained, key_if_any};
+use super::access::{Reader, explained};
 use super::args::EraseArgs;
+use super::keys::keys_if_any;
 use super::retain::store;
 use super::trail::{self, TABLE};
 use super::verify::{TAMPERED, print};
@@ -34,17 +35,17 @@ pub(super) async fn run(args: &EraseArgs) -> Result<ExitCode> {
         println!("{records} records would be erased; say --yes to do it");
         return Ok(ExitCode::SUCCESS);
     }
-    let key = key_if_any(args.key_file.as_deref())?;
-    if keyed && key.is_none() {
+    let keys = keys_if_any(&args.key_file)?;
+    if keyed && keys.is_none() {
         bail!(
             "the trail is under a key: set AUDIT_KEY, or name a file with --key-file, so that `audit verify` can tell \
              this from what an attacker erases"
         );
     }
     let mut tombstones = Vec::new();
-    if let Some(key) = &key {
-        let verdict = trail::verify(&mut reader, TABLE, key, tenant, &[]).await?;
-        if !verdict.findings.is_empty() {
+    if let Some(keys) = &keys {
+        let verdict = trail::verify(&mut reader, TABLE, keys, tenant, &[]).await?;
+        if !verdict.findings.is_empty() || !verdict.unknown.is_empty() {
             print(&verdict);
             if !args.despite_findings {
                 println!(
@@ -63,8 +64,8 @@ pub(super) async fn run(args: &EraseArgs) -> Result<ExitCode> {
             .await
             .map_err(explained)?;
     }
-    if let Some(key) = &key {
-        let key = key.tenant(tenant);
+    if let Some(keys) = &keys {
+        let key = keys.current().tenant(tenant);
         let pseudonym = key.pseudonym();
         reader.enter(&pseudonym).await?;
         // No earlier than what it stands for, whatever this machine's clock says.

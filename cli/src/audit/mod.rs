@@ -8,6 +8,8 @@ mod anchor;
 mod args;
 mod erase;
 mod export;
+mod following;
+mod keys;
 mod retain;
 mod trail;
 mod verify;

@@ -12,10 +12,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use sqlx::{AssertSqlSafe, Row as _};
-use watertight_audit::{AuditKey, Finding, Floor, Head, Mac, PARTITIONS, Shown};
+use watertight_audit::{Finding, Floor, Head, KeyRing, Mac, PARTITIONS, Shown};
 
-use super::access::{Reader, explained, key_if_any};
+use super::access::{Reader, explained};
 use super::args::RetainArgs;
+use super::keys::keys_if_any;
 use super::trail::{self, Verdict};
 use super::verify::{TAMPERED, print};
 
@@ -51,15 +52,15 @@ pub(super) async fn run(args: &RetainArgs) -> Result<ExitCode> {
         .fetch_one(&mut reader.connection)
         .await?;
     let Boundary { text: before, .. } = &boundary;
-    let key = key_if_any(args.key_file.as_deref())?;
-    if keyed && key.is_none() {
+    let keys = keys_if_any(&args.key_file)?;
+    if keyed && keys.is_none() {
         bail!(
             "the records that would go are under a key: set AUDIT_KEY, or name a file with --key-file, so that they can \
              be verified and `audit verify` goes on from there"
         );
     }
-    let verdicts = match &key {
-        Some(key) => verify(&mut reader, &source, key, &boundary).await?,
+    let verdicts = match &keys {
+        Some(keys) => verify(&mut reader, &source, keys, &boundary).await?,
         None => Vec::new(),
     };
     if !may_go(args, &verdicts) {
@@ -69,9 +70,9 @@ pub(super) async fn run(args: &RetainArgs) -> Result<ExitCode> {
         println!("{count} records from before {before} would be given up; say --yes to do it");
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(key) = &key {
+    if let Some(keys) = &keys {
         for verdict in &verdicts {
-            note(&mut reader, key, verdict, &boundary).await?;
+            note(&mut reader, keys, verdict, &boundary).await?;
         }
     }
     for part in &parts {
@@ -167,7 +168,7 @@ fn source(parts: &[Part], boundary: &Boundary) -> String {
 async fn verify(
     reader: &mut Reader,
     source: &str,
-    key: &AuditKey,
+    keys: &KeyRing,
     boundary: &Boundary,
 ) -> Result<Vec<Verdict>> {
     let sql = format!("SELECT DISTINCT tenant_id FROM {source}");
@@ -178,7 +179,7 @@ async fn verify(
         .collect();
     let mut verdicts = Vec::new();
     for tenant in tenants {
-        let mut verdict = trail::verify(reader, source, key, &tenant, &[]).await?;
+        let mut verdict = trail::verify(reader, source, keys, &tenant, &[]).await?;
         let kept = kept_below(reader, &verdict, boundary).await?;
         verdict.findings.extend(kept);
         verdicts.push(verdict);
@@ -220,7 +221,7 @@ fn may_go(args: &RetainArgs, verdicts: &[Verdict]) -> bool {
     let mut refused = BTreeSet::new();
     for verdict in verdicts {
         let unkeyed = !verdict.unkeyed.is_empty() && !args.accept_unkeyed;
-        if !unkeyed && verdict.findings.is_empty() {
+        if !unkeyed && verdict.findings.is_empty() && verdict.unknown.is_empty() {
             continue;
         }
         print(verdict);
@@ -245,11 +246,12 @@ fn may_go(args: &RetainArgs, verdicts: &[Verdict]) -> bool {
 /// calls that began before may be gone.
 async fn note(
     reader: &mut Reader,
-    key: &AuditKey,
+    keys: &KeyRing,
     verdict: &Verdict,
     boundary: &Boundary,
 ) -> Result<()> {
-    let key = key.tenant(&verdict.tenant);
+    // Whatever key a chain was under, from now on the one in use answers for what went.
+    let key = keys.current().tenant(&verdict.tenant);
     reader.enter(&verdict.tenant).await?;
     let none = (String::new(), 0, Mac::NONE);
     let chains = verdict.newest.iter().filter(|it| it.has_records);

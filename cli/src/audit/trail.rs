@@ -1,4 +1,4 @@
-//! One tenant's trail against its key: each chain, then the writes of each call.
+//! One tenant's trail against its keys: each chain, then the writes of each call.
 //!
 //! Two passes over a tenant's rows, in the order that each needs, so that memory does not grow with
 //! the trail.
@@ -13,11 +13,12 @@ use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row as _};
 use watertight_audit::{
-    AuditKey, CallVerifier, ChainVerifier, Completion, Effect, Finding, Floor, Head, Mac, Said,
-    StoredCompletion, StoredEffect, TenantKey,
+    CallVerifier, Calls, Completion, Effect, Finding, Floor, Head, KeyId, KeyRing, Mac, Said,
+    StoredCompletion, StoredEffect, TenantRing,
 };
 
 use super::access::Reader;
+use super::following::Following;
 
 /// Where all records are.
 pub(super) const TABLE: &str = "watertight.audit";
@@ -33,6 +34,8 @@ pub(super) struct Verdict {
     pub(super) unsealed: u64,
     /// Chains without MACs, and how many records they have; under no name the effects of writes.
     pub(super) unkeyed: BTreeMap<String, u64>,
+    /// Records under keys that are not among those given; under no name those of writes.
+    pub(super) unknown: BTreeMap<Option<KeyId>, u64>,
     pub(super) findings: Vec<Finding>,
     /// When the tenant's trail was erased, in microseconds since 1970.
     pub(super) erased: Option<i64>,
@@ -53,24 +56,13 @@ pub(super) struct End {
 }
 
 impl Verdict {
-    pub(super) fn is_clean(&self) -> bool {
+    /// Whether all of it is as it was written, as far as there are keys for it.
+    pub(super) fn is_right(&self) -> bool {
         self.findings.is_empty() && self.unkeyed.is_empty()
     }
 
-    fn add(&mut self, writer: &str, chain: ChainVerifier, has_records: bool) {
-        if let Some(newest) = chain.newest() {
-            self.newest.push(End {
-                writer: writer.to_owned(),
-                seq: newest.seq,
-                mac: newest.mac,
-                recorded_at: newest.recorded_at,
-                has_records,
-            });
-        }
-        let (verified, findings) = chain.finish();
-        self.chains += u64::from(has_records);
-        self.calls += verified;
-        self.findings.extend(findings);
+    pub(super) fn is_clean(&self) -> bool {
+        self.is_right() && self.unknown.is_empty()
     }
 }
 
@@ -78,27 +70,33 @@ impl Verdict {
 pub(super) async fn verify(
     reader: &mut Reader,
     source: &str,
-    key: &AuditKey,
+    keys: &KeyRing,
     tenant: &str,
     published: &[&Head],
 ) -> Result<Verdict> {
-    let key = key.tenant(tenant);
+    let mut keys = keys.tenant(tenant);
     let mut verdict = Verdict {
         tenant: tenant.to_owned(),
         ..Verdict::default()
     };
-    let pseudonym = key.pseudonym();
-    reader.enter(&pseudonym).await?;
-    let mut floors = floors(reader, &pseudonym, |floor| floor.tombstone(&key)).await?;
-    verdict.erased = floors.iter().map(|floor| floor.before).max();
+    let mut floors = Vec::new();
+    let pseudonyms: BTreeSet<String> = keys.keys().iter().map(|it| it.key.pseudonym()).collect();
+    for pseudonym in pseudonyms {
+        reader.enter(&pseudonym).await?;
+        let proves = |floor: &Floor, found: &Mac| keys.proves_erased(floor, found);
+        floors.extend(self::floors(reader, &pseudonym, proves).await?);
+    }
+    verdict.erased = floors.iter().map(|floor: &Floor| floor.before).max();
     reader.enter(tenant).await?;
-    floors.extend(self::floors(reader, tenant, |floor| floor.proof(&key)).await?);
-    chains(reader, source, &key, published, &floors, &mut verdict).await?;
+    let proves = |floor: &Floor, found: &Mac| keys.proves(floor, found);
+    floors.extend(self::floors(reader, tenant, proves).await?);
+    note_rows(reader, source, tenant, &mut keys).await?;
+    chains(reader, source, &keys, published, &floors, &mut verdict).await?;
     let before = floors.iter().map(|floor| floor.before).max();
     calls(
         reader,
         source,
-        key,
+        keys,
         before.unwrap_or(i64::MIN),
         &mut verdict,
     )
@@ -106,12 +104,44 @@ pub(super) async fn verify(
     Ok(verdict)
 }
 
-/// What was given up on purpose, as far as the key shows it. One that no holder of the key made
+/// Clocks of servers may differ by so much, in microseconds.
+const SKEW: i64 = 600_000_000;
+
+/// Finds the first row that was stored after the end of each earlier key: the numbers of rows grow as they
+/// are stored, and the application role can't choose them.
+async fn note_rows(
+    reader: &mut Reader,
+    source: &str,
+    tenant: &str,
+    keys: &mut TenantRing,
+) -> Result<()> {
+    let mut rows = BTreeMap::new();
+    for (id, until) in keys
+        .keys()
+        .iter()
+        .filter_map(|key| Some((key.id, key.until?)))
+    {
+        let sql = format!(
+            "SELECT min(id) FROM {source} WHERE tenant_id = $1 AND {} > $2",
+            micros("recorded_at")
+        );
+        let first: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(tenant)
+            .bind(until.saturating_add(SKEW))
+            .fetch_one(&mut reader.connection)
+            .await?;
+        rows.insert(id, first);
+    }
+    keys.note_rows(|id| rows.get(&id).copied().flatten());
+    Ok(())
+}
+
+/// What was given up on purpose, as far as a key shows it. One that no holder of a key made
 /// counts for nothing, and the gap is reported.
 async fn floors(
     reader: &mut Reader,
     tenant: &str,
-    proof: impl Fn(&Floor) -> Mac,
+    proves: impl Fn(&Floor, &Mac) -> bool,
 ) -> Result<Vec<Floor>> {
     let sql = format!(
         "SELECT writer, seq, mac, proof, {} AS before FROM watertight.audit_floor WHERE tenant_id = $1 ORDER BY writer",
@@ -133,7 +163,7 @@ async fn floors(
             },
             before: row.try_get("before")?,
         };
-        if mac(&row, "proof")?.is_some_and(|found| found.matches(&proof(&floor))) {
+        if mac(&row, "proof")?.is_some_and(|found| proves(&floor, &found)) {
             floors.push(floor);
         }
     }
@@ -143,23 +173,14 @@ async fn floors(
 async fn chains(
     reader: &mut Reader,
     source: &str,
-    key: &TenantKey,
+    keys: &TenantRing,
     published: &[&Head],
     floors: &[Floor],
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let begin = |writer: &str| {
-        let heads = published.iter().filter(|head| head.writer == writer);
-        let heads = heads.map(|head| (*head).clone()).collect();
-        let chain = ChainVerifier::new(key.clone(), writer, heads);
-        let floors = floors.iter().filter(|floor| floor.head.writer == writer);
-        match floors.max_by_key(|floor| floor.head.seq) {
-            Some(floor) => chain.after(floor),
-            None => chain,
-        }
-    };
+    let begin = |writer: &str| Following::begin(keys, writer, published, floors);
     let mut seen = BTreeSet::new();
-    let mut current: Option<(String, ChainVerifier)> = None;
+    let mut current: Option<Following> = None;
     let sql = format!(
         "SELECT id, coalesce(writer, '') AS writer, coalesce(seq, 0) AS seq, mac, reference, {at} AS at, \
                 {recorded_at} AS recorded_at, tool, issuer, subject, home_tenant, client, agent, \
@@ -169,35 +190,31 @@ async fn chains(
         at = micros("at"),
         recorded_at = micros("recorded_at"),
     );
-    let mut rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(&verdict.tenant)
-        .fetch(&mut reader.connection);
     let tenant = verdict.tenant.clone();
-    let mut found = Verdict {
-        tenant,
-        ..Verdict::default()
-    };
+    let mut rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(&tenant)
+        .fetch(&mut reader.connection);
     while let Some(row) = rows.try_next().await? {
         let writer: String = row.try_get("writer")?;
         let stored = completion(&row)?;
         if stored.mac.is_none() {
-            *found.unkeyed.entry(writer).or_default() += 1;
+            *verdict.unkeyed.entry(writer).or_default() += 1;
             continue;
         }
-        if current.as_ref().is_none_or(|(name, _)| *name != writer) {
-            if let Some((name, chain)) = current.take() {
-                found.add(&name, chain, true);
+        if current.as_ref().is_none_or(|chain| chain.writer != writer) {
+            if let Some(chain) = current.take() {
+                chain.end(verdict);
             }
             seen.insert(writer.clone());
-            current = Some((writer.clone(), begin(&writer)));
+            current = Some(begin(&writer));
         }
-        if let Some((_, chain)) = &mut current {
+        if let Some(chain) = &mut current {
             chain.push(stored);
         }
     }
     drop(rows);
-    if let Some((name, chain)) = current {
-        found.add(&name, chain, true);
+    if let Some(chain) = current {
+        chain.end(verdict);
     }
     // Chains of which nothing is left.
     let published = published.iter().map(|head| head.writer.as_str());
@@ -208,10 +225,8 @@ async fn chains(
         .filter(|it| !it.is_empty())
         .collect();
     for writer in known.into_iter().filter(|writer| !seen.contains(*writer)) {
-        found.add(writer, begin(writer), false);
+        begin(writer).end(verdict);
     }
-    found.erased = verdict.erased;
-    *verdict = found;
     Ok(())
 }
 
@@ -219,14 +234,15 @@ async fn chains(
 async fn calls(
     reader: &mut Reader,
     source: &str,
-    key: TenantKey,
+    keys: TenantRing,
     before: i64,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let mut calls = CallVerifier::new(key);
+    let keyless = verdict.calls == 0 && !verdict.unknown.is_empty();
+    let mut calls = CallVerifier::new(keys).keyless(keyless);
     let sql = format!(
         "SELECT id, kind, reference, {at} AS at, {recorded_at} AS recorded_at, tool, issuer, subject, home_tenant, \
-                coalesce(ordinal, 0) AS ordinal, mac, coalesce(effects, 0) AS effects, ordinals, \
+                coalesce(writer, '') AS writer, coalesce(ordinal, 0) AS ordinal, mac, coalesce(effects, 0) AS effects, ordinals, \
                 coalesce(uncertain, 0) AS uncertain \
          FROM {source} WHERE tenant_id = $1 \
            AND (kind = 'effect' OR effects > 0 OR uncertain > 0 OR ordinals IS NOT NULL OR reference IN \
@@ -255,23 +271,34 @@ async fn calls(
         }
     }
     calls.push(&reference, &effects, &said);
-    let findings;
-    (verdict.writes, verdict.unsealed, findings) = calls.finish();
+    let Calls {
+        verified,
+        unsealed,
+        unknown,
+        findings,
+    } = calls.finish();
+    (verdict.writes, verdict.unsealed) = (verified, unsealed);
     verdict.findings.extend(findings);
+    if unknown > 0 {
+        verdict.unknown.insert(None, unknown);
+    }
     Ok(())
 }
 
 fn says(row: &PgRow, before: i64) -> Result<Said> {
     let (certain, uncertain): (i32, i32) = (row.try_get("effects")?, row.try_get("uncertain")?);
     let uncertain = u64::try_from(uncertain).unwrap_or_default();
+    let key = KeyId::of_writer(row.try_get("writer")?);
     Ok(match row.try_get::<i64, _>("at")? < before {
         true => Said {
             ordinals: None,
             uncertain: uncertain.saturating_add(u64::try_from(certain).unwrap_or_default()),
+            key,
         },
         false => Said {
             ordinals: row.try_get("ordinals")?,
             uncertain,
+            key,
         },
     })
 }

@@ -8,27 +8,29 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use chrono::DateTime;
 use serde_json::{Value, json};
-use watertight_audit::{ERASED, Finding, Shown};
+use watertight_audit::{ERASED, Finding, KeyId, KeyRing, Shown};
 
-use super::access::{Reader, key};
+use super::access::Reader;
 use super::anchor::Published;
 use super::args::{VerifyArgs, VerifyFormat};
+use super::keys::keys;
 use super::trail::{self, TABLE, Verdict};
 
 /// The exit status when something is not as it was written.
 pub(super) const TAMPERED: u8 = 1;
 /// The exit status when something could not be read.
 const UNREADABLE: u8 = 2;
-/// Findings of a tenant that are printed; all are counted.
+/// Lines of one sort that are printed of a tenant; all are counted.
 const SHOWN: usize = 100;
 
 pub(super) async fn run(args: &VerifyArgs) -> Result<ExitCode> {
-    let key = key(args.key_file.as_deref())?;
+    let keys = keys(&args.key_file)?;
     let published = Published::read(&args.anchor)?;
     let mut reader = Reader::open(&args.database).await?;
     let tenants = tenants(&mut reader, args, &published).await?;
     let text = args.format == VerifyFormat::Text;
     let (mut document, mut tampered) = (Vec::new(), false);
+    let (mut verified, mut missing) = (0, false);
     let mut unreadable = !published.unreadable.is_empty();
     if text && tenants.is_empty() {
         println!("no trail");
@@ -37,9 +39,12 @@ pub(super) async fn run(args: &VerifyArgs) -> Result<ExitCode> {
         // What fails is undone up to here; the snapshot stays the same.
         reader.run("SAVEPOINT trail".to_owned()).await?;
         let heads = published.of(&tenant);
-        match trail::verify(&mut reader, TABLE, &key, &tenant, &heads).await {
+        match trail::verify(&mut reader, TABLE, &keys, &tenant, &heads).await {
             Ok(verdict) => {
-                tampered |= !verdict.is_clean();
+                tampered |= !verdict.is_right();
+                unreadable |= !verdict.unknown.is_empty();
+                verified += verdict.calls + verdict.writes;
+                missing |= !verdict.is_clean();
                 match text {
                     true => print(&verdict),
                     false => document.push(of(&verdict)),
@@ -57,11 +62,21 @@ pub(super) async fn run(args: &VerifyArgs) -> Result<ExitCode> {
         }
     }
     let anchored = !args.anchor.is_empty();
+    // Whatever somebody did to the table, it was not likely done to all of it.
+    let wrong_key = missing && verified == 0;
     match text {
-        true => notes(&published, anchored),
+        true => {
+            if wrong_key {
+                println!("{}", wrong(&keys));
+            }
+            notes(&keys, &published, anchored);
+        }
         false => {
+            let ids = keys.ids().map(|(id, _)| id.to_string());
             let document = json!({
                 "anchored": anchored,
+                "keys": ids.collect::<Vec<_>>(),
+                "note": wrong_key.then(|| wrong(&keys)),
                 "torn_lines_of_anchor": published.torn,
                 "unreadable_lines_of_anchor": published.unreadable,
                 "tenants": document,
@@ -133,10 +148,41 @@ fn unkeyed(writer: &str, records: u64) -> String {
     )
 }
 
+/// Records that no given key is for.
+fn unknown(key: Option<&KeyId>, records: u64) -> String {
+    let under = match key {
+        Some(key) => format!("under the key {key}, which is"),
+        None => "of writes, under keys that are".to_owned(),
+    };
+    let records = number(records, "record");
+    format!("{records} {under} not among those given: nothing can be said of them")
+}
+
+/// That nothing at all verified.
+fn wrong(keys: &KeyRing) -> String {
+    let ids: Vec<String> = keys.ids().map(|(id, _)| id.to_string()).collect();
+    format!(
+        "note: nothing at all verifies under the key given ({}): it is probably another trail's, or from before or \
+         after another one came into use",
+        ids.join(", ")
+    )
+}
+
 fn erased(at: i64) -> String {
     let at = DateTime::from_timestamp_micros(at).map(|at| at.format("%Y-%m-%d %H:%M UTC"));
     let at = at.map_or_else(|| "an unknown time".to_owned(), |at| at.to_string());
     format!("the trail up to {at} was erased by a holder of the key")
+}
+
+/// The first of them; whoever writes to the table may have made millions.
+fn few(lines: impl ExactSizeIterator<Item = String>) {
+    let more = lines.len().saturating_sub(SHOWN);
+    for line in lines.take(SHOWN) {
+        println!("  {line}");
+    }
+    if more > 0 {
+        println!("  … and {more} more");
+    }
 }
 
 pub(super) fn print(verdict: &Verdict) {
@@ -144,6 +190,7 @@ pub(super) fn print(verdict: &Verdict) {
     let word = match verdict.is_clean() {
         true if verdict.erased.is_some() && nothing => "erased  ",
         true => "ok      ",
+        false if verdict.is_right() => "UNKNOWN ",
         false => "TAMPERED",
     };
     println!(
@@ -153,15 +200,14 @@ pub(super) fn print(verdict: &Verdict) {
         number(verdict.chains, "chain"),
         number(verdict.writes, "write"),
     );
-    for (writer, records) in &verdict.unkeyed {
-        println!("  {}", unkeyed(writer, *records));
-    }
-    for finding in verdict.findings.iter().take(SHOWN) {
-        println!("  {finding}");
-    }
-    if let Some(more @ 1..) = verdict.findings.len().checked_sub(SHOWN) {
-        println!("  … and {more} more");
-    }
+    let unkeyed = verdict.unkeyed.iter().map(|(w, n)| unkeyed(w, *n));
+    let unknown = verdict
+        .unknown
+        .iter()
+        .map(|(key, n)| unknown(key.as_ref(), *n));
+    few(unkeyed);
+    few(unknown);
+    few(verdict.findings.iter().map(Finding::to_string));
     if let Some(at) = verdict.erased {
         println!("  note: {}", erased(at));
     }
@@ -174,7 +220,13 @@ pub(super) fn print(verdict: &Verdict) {
     }
 }
 
-fn notes(published: &Published, anchored: bool) {
+fn notes(keys: &KeyRing, published: &Published, anchored: bool) {
+    for (id, _) in keys.ids().filter(|(_, ended)| !ended) {
+        println!(
+            "note: the earlier key {id} has no end: nothing would show that it was used after another one came into use; \
+             write `until` and a time behind it"
+        );
+    }
     for place in &published.torn {
         println!("note: {place} has no end: a crash or a full disk cut the line off");
     }
@@ -200,5 +252,6 @@ fn of(verdict: &Verdict) -> Value {
         "writes_without_call": verdict.unsealed,
         "erased": verdict.erased.map(erased),
         "findings": findings.chain(unkeyed).collect::<Vec<_>>(),
+        "unknown": verdict.unknown.iter().map(|(key, n)| unknown(key.as_ref(), *n)).collect::<Vec<_>>(),
     })
 }

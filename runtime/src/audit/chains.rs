@@ -15,8 +15,8 @@ const MOST: usize = 100_000;
 
 /// The chains of this process.
 pub(super) struct Chains {
-    /// Without a key of the project's, numbers alone mean something.
-    key: AuditKey,
+    /// Without one, numbers alone mean something.
+    key: Option<AuditKey>,
     of_tenants: HashMap<TenantId, Chain>,
     /// Those that grew since they were published.
     grown: HashSet<TenantId>,
@@ -25,7 +25,7 @@ pub(super) struct Chains {
 impl Chains {
     pub(super) fn new(key: Option<AuditKey>) -> Self {
         Self {
-            key: key.unwrap_or(AuditKey::new([0; 32])),
+            key,
             of_tenants: HashMap::new(),
             grown: HashSet::new(),
         }
@@ -40,16 +40,23 @@ impl Chains {
     ) -> (Vec<(Completion, Link)>, Chain) {
         let mut chain = match self.of_tenants.get(tenant) {
             Some(chain) => chain.clone(),
-            None => Chain::new(
-                self.key.tenant(&tenant.as_setting()),
-                Reference::random().to_string(),
-            ),
+            None => self.new_chain(tenant),
         };
         let linked = records.map(|record| {
             let link = chain.link(&record);
             (record, link)
         });
         (linked.collect(), chain)
+    }
+
+    /// A chain names its key, so that another key is no tampering.
+    fn new_chain(&self, tenant: &TenantId) -> Chain {
+        let random = Reference::random().to_string();
+        let (writer, key) = match &self.key {
+            Some(key) => (key.writer(&random), key.clone()),
+            None => (random, AuditKey::new([0; 32])),
+        };
+        Chain::new(key.tenant(&tenant.as_setting()), writer)
     }
 
     /// The records are in the table. What is returned is published at once: the beginning of a chain,

@@ -16,10 +16,13 @@
 //!   whether it committed: effects are in no chain, the completion counts them by their ordinals;
 //! - a cut-off end, unless heads are published to an [`AuditAnchor`]: then what came after the last
 //!   head that was published before a crash;
-//! - what somebody with the key writes anew, unless a head of before was published.
+//! - what somebody with the key writes anew, unless a head of before was published;
+//! - of an earlier key: what whoever has it, and owns the tables, dates back to its time;
+//! - what is done to `watertight.system_audit`, the records of work without a tenant: it has no chain.
 
 mod anchor;
 mod arguments;
+mod backlog;
 mod by_hand;
 mod chains;
 mod hurry;
@@ -41,5 +44,5 @@ pub(crate) use origin::{Effect, Origin, Work};
 pub use record::{AuditRecord, Outcome};
 pub(crate) use schema::{SCHEMA, SYSTEM_GRANT};
 pub use trail::AuditEntry;
-pub use watertight_audit::{AuditKey, InvalidAuditKey};
+pub use watertight_audit::{AuditKey, InvalidAuditKey, KeyId};
 pub use writer::AuditWriter;

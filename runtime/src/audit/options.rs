@@ -89,6 +89,10 @@ impl AuditOptions {
     /// Links the records of each tenant by MACs under this key, so that `cargo watertight audit
     /// verify` finds what was changed, removed, inserted or reordered in the table. All instances
     /// of a server have the same key; the database never has it.
+    ///
+    /// To replace it, start the processes again with another one, some before others if need be. What
+    /// they write are chains of their own, which name their key; `audit verify` is given both keys, the
+    /// new one first and the other with the time at which its last process had ended.
     pub fn key(mut self, key: AuditKey) -> Self {
         self.key = Some(key);
         self

@@ -5,6 +5,7 @@
 
 use tokio::sync::oneshot;
 
+use super::backlog::{self, Waits};
 use super::record::AuditRecord;
 use crate::db::DbErrorKind;
 
@@ -16,6 +17,7 @@ pub(super) struct Pending {
     pub(super) record: Box<AuditRecord>,
     stored: Option<Stored>,
     settled: bool,
+    _waits: Waits,
 }
 
 impl Pending {
@@ -24,6 +26,7 @@ impl Pending {
             record: Box::new(record),
             stored,
             settled: false,
+            _waits: Waits::begin(),
         }
     }
 
@@ -35,7 +38,7 @@ impl Pending {
     /// It is in the table, or goes to the log.
     pub(super) fn settle(mut self, result: Result<(), DbErrorKind>) {
         if let Err(reason) = result {
-            log(&self.record, reason.as_str());
+            give_up(&self.record, reason.as_str());
         }
         self.settled = true;
         if let Some(stored) = self.stored.take() {
@@ -46,7 +49,7 @@ impl Pending {
 
     /// It goes to the log, because of this.
     pub(super) fn refuse(mut self, why: &str) {
-        log(&self.record, why);
+        give_up(&self.record, why);
         self.settled = true;
     }
 }
@@ -54,9 +57,15 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.settled {
-            log(&self.record, "given up before it was stored");
+            give_up(&self.record, "given up before it was stored");
         }
     }
+}
+
+/// The log has what the table should have had.
+fn give_up(record: &AuditRecord, why: &str) {
+    backlog::lost_to_log();
+    log(record, why);
 }
 
 /// The last resort: the operator's log has the record, and says why the table has not.

@@ -111,7 +111,8 @@ GRANT INSERT (kind, reference, at, recorded_at, tool, issuer, subject, home_tena
               error, rows, duration_us, protocol, probe, effects, ordinals, uncertain, writer, seq, ordinal, mac)
     ON watertight.audit TO {application_role};
 
--- What happens before there is a tenant: every system statement, by the role that ran it.
+-- What happens before there is a tenant: every system statement, by the role that ran it. A role adds its
+-- own rows and reads none. There is no chain: the owner of this table could change it, and the log has the same.
 CREATE TABLE IF NOT EXISTS watertight.system_audit (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     role        text NOT NULL DEFAULT session_user,

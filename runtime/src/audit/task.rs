@@ -4,6 +4,7 @@
 //! crash can lose is what is in the queue and in one batch.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use watertight_audit::{Chain, Completion, Head, Link};
 
+use super::backlog;
 use super::chains::Chains;
 use super::hurry::{Hurried, Hurry};
 use super::options::{AuditLimits, AuditOptions};
@@ -89,6 +91,9 @@ impl Task {
 
     pub(super) async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
         let mut publish_at = Instant::now() + self.interval;
+        // Beside this task, which may wait for the database.
+        let watched = Arc::new(());
+        tokio::spawn(backlog::tell_while(Arc::downgrade(&watched)));
         loop {
             let first = timeout_at(publish_at, receiver.recv()).await;
             if Instant::now() >= publish_at {
@@ -108,6 +113,7 @@ impl Task {
                 false => PATIENCE,
             };
             self.write(batch, Instant::now() + patience).await;
+            backlog::tell();
             if !flushes.is_empty() {
                 let heads = self.chains.heads();
                 self.publish(heads);

@@ -177,7 +177,8 @@ impl AuditWriter {
     ///
     /// `what` must not contain credentials.
     pub fn refused(&self, reference: Reference, what: &str) {
-        tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", what, "no tenant");
+        let kind = "background";
+        tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", kind, reason = what, "no tenant");
     }
 
     /// Waits until everything recorded so far is in the table or, if the database is away, in the

@@ -124,6 +124,18 @@ pub enum AuthErrorKind {
     Forbidden,
 }
 
+impl AuthErrorKind {
+    /// What metrics and records call it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing_credentials",
+            Self::Rejected => "invalid_credentials",
+            Self::Unavailable => "unverifiable_credentials",
+            Self::Forbidden => "foreign_tenant",
+        }
+    }
+}
+
 impl AuthError {
     /// The request carries no credentials.
     #[must_use]

@@ -3,8 +3,10 @@
 //! Invariant: no event and no span of a listed crate reaches a subscriber, at any level, whatever
 //! `RUST_LOG` says. Of a warning or an error it is told where it was written, and nothing of it.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -30,6 +32,9 @@ const TALKATIVE: [&str; 12] = [
 
 /// Where the whole of a database error is told.
 const CAUSES: &str = "watertight::cause";
+/// The target of everything that comes from the `log` crate by way of `tracing-log`. Where it comes from
+/// stands in fields of the event.
+const BRIDGED: &str = "log";
 /// What this layer says itself.
 const OWN: &str = "watertight::observe";
 
@@ -104,12 +109,17 @@ impl<S: Subscriber> Layer<S> for Discretion {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        let metadata = event.metadata();
-        if !self.withholds(metadata.target()) {
+        let written = Written::of(event);
+        if !written.at().any(|at| self.withholds(at)) {
             return true;
         }
-        let (from, file, line) = (metadata.target(), metadata.file(), metadata.line());
-        tracing::warn!(target: OWN, from, file, line, "withheld: it may hold values");
+        if matters(event.metadata()) {
+            let Written {
+                target, file, line, ..
+            } = &written;
+            let (file, line) = (file.as_deref(), *line);
+            tracing::warn!(target: OWN, from = %target, file, line, "withheld: it may hold values");
+        }
         false
     }
 
@@ -117,6 +127,58 @@ impl<S: Subscriber> Layer<S> for Discretion {
     fn max_level_hint(&self) -> Option<LevelFilter> {
         None
     }
+}
+
+/// Where an event was written.
+#[derive(Debug)]
+struct Written {
+    target: Cow<'static, str>,
+    module: Option<String>,
+    file: Option<Cow<'static, str>>,
+    line: Option<u64>,
+}
+
+impl Written {
+    fn of(event: &Event<'_>) -> Self {
+        let metadata = event.metadata();
+        let mut written = Self {
+            target: metadata.target().into(),
+            module: None,
+            file: metadata.file().map(Into::into),
+            line: metadata.line().map(Into::into),
+        };
+        if metadata.target() == BRIDGED {
+            // One that has no such fields is somebody's whose target has that name.
+            event.record(&mut written);
+        }
+        written
+    }
+
+    /// A target may be anything; the module is where the line stands.
+    fn at(&self) -> impl Iterator<Item = &str> {
+        let module = self.module.as_deref();
+        std::iter::once(&*self.target).chain(module)
+    }
+}
+
+/// The fields that `tracing-log` gives an event.
+impl Visit for Written {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "log.target" => self.target = value.to_owned().into(),
+            "log.module_path" => self.module = Some(value.to_owned()),
+            "log.file" => self.file = Some(value.to_owned().into()),
+            _ => {}
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "log.line" {
+            self.line = Some(value);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
 /// Worth a line of its own: something went wrong.
@@ -195,7 +257,11 @@ mod tests {
         let subscriber = tracing_subscriber::registry()
             .with(discretion)
             .with(LevelFilter::TRACE)
-            .with(tracing_subscriber::fmt::layer().with_writer(lines.clone()));
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .with_ansi(false)
+                    .with_writer(lines.clone()),
+            );
         tracing::subscriber::with_default(subscriber, || {
             tracing::error!(target: "rmcp::service", "canary-1");
             tracing::trace!(target: "rmcp", message = "canary-2");
@@ -205,6 +271,14 @@ mod tests {
             let span = tracing::info_span!(target: "rmcp::transport", "session", id = "canary-6");
             let _in = span.enter();
             tracing::info!(target: "rmcpx", "passes");
+            // As `tracing-log` hands on what the `log` crate is given: the target is in a field.
+            tracing::error!(target: "log", { "log.target" = "rustls::conn" }, "canary-7");
+            tracing::trace!(target: "log", { "log.target" = "rustls::conn" }, "canary-8");
+            tracing::warn!(target: "log", { "log.target" = "theirs" }, "canary-9");
+            let module = "sqlx_core::query";
+            tracing::info!(target: "log", { "log.target" = "own", "log.module_path" = module }, "canary-10");
+            tracing::info!(target: "log", { "log.target" = "mine" }, "passes too");
+            tracing::info!(target: "log", "passes as well");
         });
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -214,12 +288,14 @@ mod tests {
     fn only_what_is_listed_is_withheld() {
         let all = logged(None);
         assert!(
-            (1..=6).all(|n| all.contains(&format!("canary-{n}"))),
+            (1..=10).all(|n| all.contains(&format!("canary-{n}"))),
             "{all}"
         );
         let discreet = logged(Some(Discretion::new().withhold("theirs")));
         assert!(!discreet.contains("canary"), "{discreet}");
-        assert!(discreet.contains("passes"), "{discreet}");
+        for passed in ["passes", "passes too", "passes as well"] {
+            assert!(discreet.contains(passed), "{discreet}");
+        }
         let causes = logged(Some(Discretion::new().tell_causes()));
         assert!(
             causes.contains("canary-4") && causes.contains("canary-5"),

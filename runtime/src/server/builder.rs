@@ -325,6 +325,9 @@ impl ServerBuilder {
     /// Keeps MCP sessions for clients of the protocol versions before 2026-07-28 that ask for
     /// them, each tied to the principal that opened it. Off by default: every client works
     /// without, and only requests from the server to the client need it.
+    ///
+    /// Opening one counts as a call of its tenant. A principal has 256 at most and a tenant 2048; one
+    /// more ends its own oldest.
     pub fn legacy_sessions(mut self, on: bool) -> Self {
         self.legacy_sessions = on;
         self.guard = self.guard.legacy_sessions(on);

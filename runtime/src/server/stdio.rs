@@ -4,6 +4,7 @@
 //! message, so that an expired token stops working in the middle of a connection; and everything
 //! that is sent passes the tripwire.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rmcp::RoleServer;
@@ -153,11 +154,10 @@ impl StdioServer {
         input: impl AsyncRead + Send + Unpin + 'static,
         output: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Result<(), ServerError> {
-        let session = self
-            .identity
-            .session()
-            .await
-            .map_err(ServerError::Credentials)?;
+        let session = self.identity.session().await.map_err(|error| {
+            refuse(Reference::random(), &error);
+            ServerError::Credentials(error)
+        })?;
         let state = Arc::clone(&self.state);
         let transport = Verified {
             inner: AsyncRwTransport::new_server(input, output),
@@ -165,6 +165,7 @@ impl StdioServer {
             state: self.state,
             session,
             unverified: None,
+            refusing: None,
         };
         let running = self.handler.serve(transport).await;
         let running = running.map_err(|error| ServerError::Io(std::io::Error::other(error)))?;
@@ -184,8 +185,16 @@ impl std::fmt::Debug for StdioServer {
     }
 }
 
+/// A message without a tenant has no trail; its record is the log's.
+fn refuse(reference: Reference, error: &AuthError) {
+    let kind = error.kind().as_str();
+    tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", kind, reason = %error, "no tenant");
+}
+
+type Sending<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
+
 /// A transport whose messages are verified on the way in and scanned on the way out.
-struct Verified<T> {
+struct Verified<T: Transport<RoleServer>> {
     inner: T,
     identity: Identity,
     state: Arc<ServerState>,
@@ -193,6 +202,8 @@ struct Verified<T> {
     session: Session,
     /// A message that was read and not verified yet. `receive` may be dropped in between.
     unverified: Option<RxJsonRpcMessage<RoleServer>>,
+    /// The answer to a message that was refused, on its way. The same holds for it.
+    refusing: Option<Sending<T::Error>>,
 }
 
 impl<T: Transport<RoleServer>> Verified<T> {
@@ -254,6 +265,11 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Verified<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
+            if let Some(refusing) = &mut self.refusing {
+                // A client that is gone is noticed by the next read.
+                let _ = refusing.await;
+                self.refusing = None;
+            }
             if self.unverified.is_none() {
                 self.unverified = Some(self.inner.receive().await?);
             }
@@ -271,11 +287,10 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Verified<T> {
                     return Some(message);
                 }
                 Err(error) => {
-                    tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", reason = %error, "message without valid credentials");
+                    refuse(reference, &error);
                     if let RxJsonRpcMessage::<RoleServer>::Request(request) = message {
                         let answer = failure(Some(request.id), "the token is not valid", reference);
-                        // A client that is gone is noticed by the next read.
-                        let _ = self.inner.send(answer).await;
+                        self.refusing = Some(Box::pin(self.inner.send(answer)));
                     }
                 }
             }
@@ -284,5 +299,95 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Verified<T> {
 
     async fn close(&mut self) -> Result<(), Self::Error> {
         self.inner.close().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt as _;
+    use serde_json::{Value, json};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::auth::Nobody;
+    use crate::id::TenantId;
+
+    /// Messages to be read, and what was sent; each sending waits until it is let through.
+    #[derive(Default)]
+    struct Wire {
+        incoming: Vec<RxJsonRpcMessage<RoleServer>>,
+        sent: Arc<Mutex<Vec<Value>>>,
+        let_through: Arc<Notify>,
+    }
+
+    impl Transport<RoleServer> for Wire {
+        type Error = Infallible;
+
+        fn send(
+            &mut self,
+            item: TxJsonRpcMessage<RoleServer>,
+        ) -> impl Future<Output = Result<(), Infallible>> + Send + 'static {
+            let (sent, let_through) = (Arc::clone(&self.sent), Arc::clone(&self.let_through));
+            async move {
+                let_through.notified().await;
+                let message = serde_json::to_value(&item).unwrap();
+                sent.lock().unwrap().push(message);
+                Ok(())
+            }
+        }
+
+        fn receive(&mut self) -> impl Future<Output = Option<RxJsonRpcMessage<RoleServer>>> + Send {
+            std::future::ready(self.incoming.pop())
+        }
+
+        async fn close(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    /// rmcp drops `receive` whenever something else is to be done first.
+    #[tokio::test]
+    async fn a_refused_request_is_answered_however_often_receive_is_dropped() {
+        let request = |id: i64| {
+            let text = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
+            serde_json::from_value::<RxJsonRpcMessage<RoleServer>>(text).unwrap()
+        };
+        let wire = Wire {
+            incoming: vec![request(2), request(1)],
+            ..Wire::default()
+        };
+        let (sent, let_through) = (Arc::clone(&wire.sent), Arc::clone(&wire.let_through));
+        let launcher = LauncherAuthenticator::new("test", "alice", TenantId::bigint(1));
+        let rules = crate::auth::ScopeRules::default();
+        let mut transport = Verified {
+            inner: wire,
+            identity: Identity::Token {
+                token: "x".to_owned(),
+                authenticator: Arc::new(Nobody),
+            },
+            state: Arc::new(ServerState::new(None, rules)),
+            session: launcher.session().clone(),
+            unverified: None,
+            refusing: None,
+        };
+        for _ in 0..5 {
+            assert!(transport.receive().now_or_never().is_none());
+        }
+        assert_eq!(*sent.lock().unwrap(), [json!(null); 0]);
+        let_through.notify_one();
+        assert!(transport.receive().now_or_never().is_none());
+        let_through.notify_one();
+        // The end of the stream, after both answers.
+        assert!(transport.receive().await.is_none());
+        let ids: Vec<_> = sent
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|it| it["id"].clone())
+            .collect();
+        assert_eq!(ids, [1, 2]);
     }
 }

@@ -197,7 +197,7 @@ async fn old_chain(database: &Database) -> String {
 }
 
 /// A chain of records that were stored at these times, under the key.
-async fn chain(
+pub(super) async fn chain(
     database: &Database,
     writer: &str,
     times: impl Iterator<Item = i64>,

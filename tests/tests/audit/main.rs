@@ -3,6 +3,7 @@
 
 mod giving_up;
 mod recording;
+mod rotating;
 mod verifying;
 
 use std::io::{BufRead as _, BufReader};
@@ -15,8 +16,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use watertight::audit::{AuditArguments, AuditKey, AuditLimits, AuditOptions, FileAnchor};
 use watertight::auth::JwtAuthenticator;
 use watertight::{
-    DbResult, Scope, Server, TenantPool, ToolContext, ToolResult, WriteScope, mcp_tool,
-    tenant_query, tools,
+    DbResult, Scope, Server, ServerBuilder, TenantPool, ToolContext, ToolResult, WriteScope,
+    mcp_tool, tenant_query, tools,
 };
 use watertight_devdb::{Database, DevDb};
 use watertight_e2e::endpoint::Endpoint;
@@ -51,6 +52,12 @@ async fn add_notes(cx: ToolContext, bodies: Vec<String>) -> ToolResult<usize> {
 /// Goes on writing in a task of its own when the call has ended.
 #[mcp_tool]
 async fn leave_writing(cx: ToolContext) -> ToolResult<bool> {
+    go_on_writing(cx);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    Ok(true)
+}
+
+fn go_on_writing(cx: ToolContext) {
     tokio::spawn(async move {
         for number in 0..1000 {
             let Ok(mut db) = cx.write().await else { break };
@@ -60,8 +67,6 @@ async fn leave_writing(cx: ToolContext) -> ToolResult<bool> {
             }
         }
     });
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    Ok(true)
 }
 
 fn key() -> AuditKey {
@@ -89,12 +94,29 @@ struct World {
 
 impl World {
     async fn new(configure: impl FnOnce(AuditOptions) -> AuditOptions) -> Self {
+        Self::with(configure, |server| server).await
+    }
+
+    async fn with(
+        configure: impl FnOnce(AuditOptions) -> AuditOptions,
+        more: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
         let database = migrated().await;
         let anchor = tempfile::tempdir().unwrap();
         let file = FileAnchor::append(anchor.path().join("heads.jsonl")).unwrap();
         let options = AuditOptions::new().key(key()).anchor(file);
+        Self::of(database, anchor, configure(options), more).await
+    }
+
+    /// A server over a database that may have been used before.
+    async fn of(
+        database: Database,
+        anchor: tempfile::TempDir,
+        options: AuditOptions,
+        more: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
         let pool = TenantPool::builder(database.app_url())
-            .audit(configure(options))
+            .audit(options)
             .max_connections(4)
             .connect(watertight::catalog!())
             .await
@@ -106,9 +128,8 @@ impl World {
             jwt.jwk_set(keys).tenant_claim("org_id").build().unwrap()
         };
         let endpoint = Endpoint::start(authenticator, |server| {
-            server
-                .pool(pool)
-                .tools(tools![list_notes, add_notes, leave_writing])
+            let tools = tools![list_notes, add_notes, leave_writing];
+            more(server.pool(pool).tools(tools))
         })
         .await;
         let token = |tenant| {
@@ -165,8 +186,11 @@ async fn rows(database: &Database, sql: &str) -> Vec<String> {
         .unwrap()
 }
 
-/// The command line of this tree, built by the cargo that runs this test.
+/// The command line of this tree: what `CARGO_WATERTIGHT` names, or built by the cargo that runs this test.
 fn command_line() -> PathBuf {
+    if let Some(built) = std::env::var_os("CARGO_WATERTIGHT") {
+        return built.into();
+    }
     let deps = std::env::current_exe().unwrap();
     let folder = deps.ancestors().nth(2).unwrap();
     let built = Command::new(env!("CARGO"))

@@ -15,6 +15,70 @@ async fn a_task_that_writes_while_its_call_ends_leaves_a_trail_that_verifies() {
     assert_eq!(status, 0, "{text}");
 }
 
+/// A handler of somebody else's, whose tasks go on writing when its calls have ended.
+struct Restless;
+
+impl Restless {
+    async fn go_on(context: &rmcp::service::RequestContext<rmcp::RoleServer>) {
+        let cx = ToolContext::of_request(context).unwrap();
+        go_on_writing(cx);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl rmcp::ServerHandler for Restless {
+    async fn read_resource(
+        &self,
+        request: rmcp::model::ReadResourceRequestParams,
+        context: rmcp::service::RequestContext<rmcp::RoleServer>,
+    ) -> Result<rmcp::model::ReadResourceResponse, rmcp::ErrorData> {
+        Self::go_on(&context).await;
+        let text = rmcp::model::ResourceContents::text("read", request.uri);
+        Ok(rmcp::model::ReadResourceResult::new(vec![text]).into())
+    }
+
+    async fn get_prompt(
+        &self,
+        _: rmcp::model::GetPromptRequestParams,
+        context: rmcp::service::RequestContext<rmcp::RoleServer>,
+    ) -> Result<rmcp::model::GetPromptResponse, rmcp::ErrorData> {
+        Self::go_on(&context).await;
+        let message = rmcp::model::PromptMessage::new_text(rmcp::model::Role::User, "made");
+        Ok(rmcp::model::GetPromptResult::new(vec![message]).into())
+    }
+}
+
+/// What is left running by a resource or a prompt that is mounted writes nothing that its record does not
+/// count: the context ends in front of the record.
+#[tokio::test]
+async fn a_task_of_a_mounted_resource_or_prompt_leaves_a_trail_that_verifies() {
+    let parts = watertight::ForeignParts::new()
+        .resources([rmcp::model::Resource::new("restless://one", "one")])
+        .prompts([rmcp::model::Prompt::new(
+            "restless",
+            Some("A prompt."),
+            None,
+        )]);
+    let mount = |server: watertight::ServerBuilder| {
+        server.mount_foreign(Restless, parts, "it belongs to this test")
+    };
+    let world = World::with(|options| options.strict(), mount).await;
+    let ask = async |method: &str, params: Value| {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = world.endpoint.post(&world.tokens[0], &message).await;
+        assert!(answer.is_result(), "{answer:?}");
+    };
+    for _ in 0..15 {
+        ask("resources/read", json!({ "uri": "restless://one" })).await;
+        ask("prompts/get", json!({ "name": "restless" })).await;
+    }
+    assert!(world.endpoint.stop().await);
+    let wrote = "SELECT count(DISTINCT tool)::text FROM watertight.audit WHERE kind = 'completion' AND effects > 0";
+    assert_eq!(rows(&world.database, wrote).await, ["2"], "both did write");
+    let (status, text) = verify(&world.database, &world.anchor);
+    assert_eq!(status, 0, "{text}");
+}
+
 #[tokio::test]
 async fn a_router_of_your_own_is_flushed_through_its_guard() {
     let database = migrated().await;

@@ -10,12 +10,14 @@ mod claims;
 mod jwks;
 mod keys;
 mod space;
+mod unique;
 mod verified;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jsonwebtoken::errors::{Error as TokenError, ErrorKind};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde_json::{Map, Value};
 
@@ -28,6 +30,7 @@ pub use builder::{JwtAuthenticatorBuilder, JwtConfigError};
 use claims::ClaimNames;
 use keys::{Key, KeySet};
 pub use space::TenantSpace;
+use unique::says_nothing_twice;
 use verified::{Cache, Fingerprint, Verified, fingerprint};
 
 /// Longer tokens are refused unread. Far above what authorization servers issue.
@@ -121,12 +124,14 @@ impl JwtAuthenticator {
         name: Fingerprint,
         audiences: &[String],
     ) -> Result<Arc<Map<String, Value>>, AuthError> {
-        // The library's errors name the part that failed; none of them quotes the token.
         let header = jsonwebtoken::decode_header(token).map_err(|error| {
-            AuthError::rejected("the token's header is malformed").because(error)
+            AuthError::rejected("the token's header is malformed").because(told(&error))
         })?;
         self.check_header(&header)?;
         let (key, claims) = self.check_signature(token, &header, audiences).await?;
+        if !says_nothing_twice(token) {
+            return Err(AuthError::rejected("the token says something twice"));
+        }
         let claims = Arc::new(claims);
         if let Some(verified) = Verified::new(&header, &key, audiences, Arc::clone(&claims)) {
             self.verified.keep(name, verified);
@@ -248,7 +253,7 @@ impl JwtAuthenticator {
         }
         Err(match failure.0 {
             None => AuthError::rejected("no key fits the token's key id and algorithm"),
-            Some(error) => AuthError::rejected("the token is not valid").because(error),
+            Some(error) => AuthError::rejected("the token is not valid").because(told(&error)),
         })
     }
 
@@ -289,12 +294,31 @@ impl JwtAuthenticator {
 }
 
 /// Why no key verified the token; nothing inside if there was no key to try.
-struct Failure(Option<jsonwebtoken::errors::Error>);
+struct Failure(Option<TokenError>);
 
 #[cfg(feature = "jwks")]
 impl Failure {
     fn or(self, other: Self) -> Self {
         Self(self.0.or(other.0))
+    }
+}
+
+/// What the log is told of a token that failed. The library's own words may quote it.
+fn told(error: &TokenError) -> &'static str {
+    match error.kind() {
+        ErrorKind::InvalidSignature => "its signature is wrong",
+        ErrorKind::ExpiredSignature => "it has expired",
+        ErrorKind::ImmatureSignature => "it is not valid yet",
+        ErrorKind::InvalidIssuer => "it is another issuer's",
+        ErrorKind::InvalidAudience => "it is for another audience",
+        ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) => {
+            "a claim is missing or malformed"
+        }
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => {
+            "its algorithm is not the key's"
+        }
+        ErrorKind::Json(_) => "it is not JSON as tokens have it",
+        _ => "it is malformed",
     }
 }
 

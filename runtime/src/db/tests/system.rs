@@ -84,6 +84,38 @@ async fn system_work_has_no_tenant_and_leaves_records() {
     );
 }
 
+/// The records have no chain: what holds them is that the roles may add rows and nothing else.
+#[tokio::test]
+async fn a_system_role_adds_its_own_records_and_can_neither_read_nor_change_any() {
+    use sqlx::Connection as _;
+
+    let database = prepared().await;
+    let pool = SystemPool::connect(database.system_url(), CATALOG)
+        .await
+        .unwrap();
+    let mut scope = pool.write().await.unwrap();
+    run(&mut scope, "auth", INSERT, true).await.unwrap();
+    scope.commit().await.unwrap();
+    let before = records(&database).await;
+    for url in [database.system_url(), database.app_url()] {
+        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+        for attempt in [
+            "SELECT tool FROM watertight.system_audit",
+            "UPDATE watertight.system_audit SET tool = 'x'",
+            "DELETE FROM watertight.system_audit",
+            "TRUNCATE watertight.system_audit",
+            "INSERT INTO watertight.system_audit (role, kind, reference) VALUES ('owner', 'read', 'x')",
+            "INSERT INTO watertight.system_audit (kind, reference, recorded_at) VALUES ('read', 'x', '2020-01-01')",
+            "ALTER TABLE watertight.system_audit DISABLE ROW LEVEL SECURITY",
+        ] {
+            let error = sqlx::query(attempt).execute(&mut connection).await;
+            let error = error.unwrap_err().into_database_error().unwrap();
+            assert_eq!(error.code().as_deref(), Some("42501"), "{attempt}: {error}");
+        }
+    }
+    assert_eq!(records(&database).await, before);
+}
+
 #[tokio::test]
 async fn a_change_that_is_not_committed_is_none() {
     let database = prepared().await;

@@ -68,6 +68,11 @@ impl Asked {
         Ok(asked)
     }
 
+    /// Whether the transport answers it with a session, if there are sessions.
+    pub(super) fn opens_a_session(&self) -> bool {
+        self.method.as_deref() == Some("initialize")
+    }
+
     pub(super) fn is_tool_call(&self) -> bool {
         self.method.as_deref() == Some("tools/call")
     }

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,6 +20,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Shared;
+use super::failures::NotNow;
 use super::incoming::{self, Asked};
 use super::outgoing::Outgoing;
 use super::refusal::{INVALID_REQUEST, Refusal, json_response, rpc_error};
@@ -79,12 +81,14 @@ where
         Box::pin(async move {
             let reference = Reference::random();
             let metadata_url = shared.metadata_url(&request);
-            let answer = match shared.admit(request, reference).await {
+            let (headers, extensions) = (request.headers(), request.extensions());
+            let address = shared.failures.address(headers, extensions);
+            let answer = match shared.admit(request, address, reference).await {
                 Ok(admitted) => admitted.run(inner, &shared).await,
                 Err(refusal) => Err(refusal),
             };
             Ok(answer.unwrap_or_else(|refusal| {
-                refusal.log(reference);
+                refusal.log(reference, address);
                 refusal.respond(reference, metadata_url.as_deref())
             }))
         })
@@ -129,6 +133,7 @@ impl Shared {
     async fn admit<B>(
         self: &Arc<Self>,
         request: Request<B>,
+        address: Option<IpAddr>,
         reference: Reference,
     ) -> Result<Admitted, Refusal>
     where
@@ -137,15 +142,19 @@ impl Shared {
     {
         let (parts, body) = request.into_parts();
         self.hosts.check(&parts).map_err(Refusal::Forbidden)?;
-        let session = self.verified(&parts).await?;
+        let session = self.verified(&parts, address).await?;
         let caller = Caller::new(session, Arc::clone(&self.state), reference);
         let whose = caller.clone();
+        let version = version(&parts);
         let admitted = self.admit_caller(caller, parts, body).await;
         admitted.map_err(|(refusal, asked)| {
             // It does not reach what it asks for, which would have recorded it.
+            let (asked, body) = asked.unzip();
             let name = asked.and_then(|asked| self.recorded_as(&asked));
-            let name = name.unwrap_or_else(|| refusal.word().to_owned());
-            Unrecorded::new(&whose, name, Outcome::Refused).denied(&refusal);
+            let name = name.as_deref().unwrap_or_else(|| refusal.word());
+            let unrecorded = Unrecorded::new(&whose, name, Outcome::Refused);
+            let body = body.unwrap_or_default();
+            unrecorded.of(body, version.as_deref()).denied(&refusal);
             refusal
         })
     }
@@ -155,7 +164,7 @@ impl Shared {
         caller: Caller,
         mut parts: Parts,
         body: B,
-    ) -> Result<Admitted, (Refusal, Option<Asked>)>
+    ) -> Result<Admitted, (Refusal, Option<(Asked, Bytes)>)>
     where
         B: http_body::Body,
         B::Error: Into<BoxError>,
@@ -185,7 +194,15 @@ impl Shared {
             .as_ref()
             .and_then(|asked| self.missing_scopes(asked, &session))
         {
-            return Err((Refusal::Scopes(missing), asked));
+            return Err((Refusal::Scopes(missing), asked.zip(Some(body))));
+        }
+        // A session costs memory for minutes; everything else that is not a call costs nothing afterwards.
+        if self.sessions.is_some()
+            && session_id.is_none()
+            && asked.as_ref().is_some_and(Asked::opens_a_session)
+            && let Err(refused) = self.state.admit(&session)
+        {
+            return Err((Refusal::TooManySessions(refused), None));
         }
         // Tokens are for this server alone: what runs behind it can't hand them on.
         parts.headers.remove(AUTHORIZATION);
@@ -198,7 +215,10 @@ impl Shared {
         let unrecorded = asked
             .as_ref()
             .and_then(|asked| self.recorded_as(asked))
-            .map(|name| Unrecorded::new(&caller, name, Outcome::Cancelled));
+            .map(|name| {
+                let unrecorded = Unrecorded::new(&caller, &name, Outcome::Cancelled);
+                unrecorded.of(body.clone(), version(&parts).as_deref())
+            });
         parts.extensions.insert(caller);
         parts.extensions.insert(session.clone());
         let request = Request::from_parts(parts, Body::from(body));
@@ -222,14 +242,22 @@ impl Shared {
     }
 
     /// The session of the credentials, unless their sender has failed too often.
-    async fn verified(&self, parts: &Parts) -> Result<Session, Refusal> {
-        let address = self.failures.address(parts);
-        if let Some(left) = address.and_then(|address| self.failures.wait(address)) {
-            return Err(Refusal::TooManyFailures(left));
-        }
+    async fn verified(&self, parts: &Parts, address: Option<IpAddr>) -> Result<Session, Refusal> {
+        let attempt = match address {
+            None => None,
+            Some(address) => match self.failures.begin(address).await {
+                Ok(attempt) => Some(attempt),
+                Err(NotNow::TooMany(left)) => return Err(Refusal::TooManyFailures(left)),
+                Err(NotNow::Crowded) => {
+                    return Err(Refusal::Unauthorized(AuthError::unavailable(
+                        "too many credentials of one address are being looked at",
+                    )));
+                }
+            },
+        };
         self.authenticate(parts).await.map_err(|error| {
-            if let (Some(address), AuthErrorKind::Rejected) = (address, error.kind()) {
-                self.failures.count(address);
+            if let (Some(attempt), AuthErrorKind::Rejected) = (attempt, error.kind()) {
+                attempt.failed();
             }
             Refusal::Unauthorized(error)
         })
@@ -333,7 +361,7 @@ impl Admitted {
             if let Some(id) = &self.session_id
                 && (ended || response.status() == StatusCode::NOT_FOUND)
             {
-                sessions.forget(id);
+                sessions.forget(id, &self.session);
             }
         }
         // The transport's own answer to JSON that is no message says in which way; a client is
@@ -357,7 +385,7 @@ impl Admitted {
             is_tool_call: self.asked.as_ref().is_some_and(Asked::is_tool_call),
             until: self.session.expires_at(),
             _running: self.running,
-            _unrecorded: self.unrecorded,
+            unrecorded: self.unrecorded,
         };
         Ok(outgoing.pass(response).await)
     }
@@ -409,6 +437,12 @@ fn bearer(parts: &Parts) -> Result<Option<&str>, AuthError> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
         _ => Err(AuthError::rejected("`Authorization` is not a bearer token")),
     }
+}
+
+/// The protocol version that the request's header names.
+fn version(parts: &Parts) -> Option<String> {
+    let version = parts.headers.get("mcp-protocol-version")?;
+    Some(version.to_str().ok()?.to_owned())
 }
 
 fn is_json(parts: &Parts) -> bool {

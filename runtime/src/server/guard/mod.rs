@@ -281,8 +281,8 @@ impl GuardBuilder {
         self
     }
 
-    /// Accepts legacy MCP sessions, each tied to the principal that opened it. Turn them on in the
-    /// transport as well.
+    /// Accepts legacy MCP sessions, each its principal's; 2048 a tenant, and opening one counts as a
+    /// call. Turn them on in the transport as well.
     pub fn legacy_sessions(mut self, on: bool) -> Self {
         self.legacy_sessions = on;
         self

@@ -21,6 +21,7 @@ use tokio::time::Sleep;
 use super::listing::Listing;
 use super::refusal::{json_response, withheld};
 use super::unrecorded::Unrecorded;
+use crate::audit::Outcome;
 use crate::error::Reference;
 use crate::life::Running;
 use crate::tripwire::Tripwire;
@@ -40,12 +41,12 @@ pub(super) struct Outgoing {
     /// What the request was given ends when the answer has: a stream keeps this to its end.
     pub(super) _running: Option<Running>,
     /// And then the call has its record.
-    pub(super) _unrecorded: Option<Unrecorded>,
+    pub(super) unrecorded: Option<Unrecorded>,
 }
 
 impl Outgoing {
     /// Scans the response, or arranges for its events to be scanned as they come.
-    pub(super) async fn pass(self, response: Response<Body>) -> Response<Body> {
+    pub(super) async fn pass(mut self, response: Response<Body>) -> Response<Body> {
         let (parts, body) = response.into_parts();
         let content_type = parts
             .headers
@@ -75,6 +76,7 @@ impl Outgoing {
                 return self.safe(StatusCode::INTERNAL_SERVER_ERROR, &Value::Null);
             }
         };
+        self.sees(&bytes);
         if self.tripwire.finds(&bytes) {
             self.log("answer");
             let message = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -95,7 +97,16 @@ impl Outgoing {
         listing.any(|listing| listing.refuses(message))
     }
 
-    fn safe(&self, status: StatusCode, message: &Value) -> Response<Body> {
+    fn sees(&mut self, message: &[u8]) {
+        if let Some(unrecorded) = &mut self.unrecorded {
+            unrecorded.sees(message);
+        }
+    }
+
+    fn safe(&mut self, status: StatusCode, message: &Value) -> Response<Body> {
+        if let Some(unrecorded) = &mut self.unrecorded {
+            unrecorded.ended(Outcome::Failed);
+        }
         let body = withheld(message, self.is_tool_call, self.reference).unwrap_or_else(
             || json!({ "error": "internal_error", "reference": self.reference.to_string() }),
         );
@@ -110,7 +121,7 @@ impl Outgoing {
     }
 
     /// One event, or a run of them, as it may be sent.
-    fn events(&self, events: Bytes) -> Bytes {
+    fn events(&mut self, events: Bytes) -> Bytes {
         if !self.tripwire.finds(&events) && self.listing.is_none() {
             return events;
         }
@@ -119,9 +130,11 @@ impl Outgoing {
         while let Some(end) = end_of_event(rest) {
             let (event, after) = rest.split_at(end);
             rest = after;
+            let data = data_of(event);
+            self.sees(&data);
             if self.tripwire.finds(event) {
                 self.log("event");
-            } else if !self.lists_a_tenant(&data_of(event)) {
+            } else if !self.lists_a_tenant(&data) {
                 safe.extend_from_slice(event);
                 continue;
             }
@@ -204,7 +217,7 @@ impl Events {
         self.scanned(complete)
     }
 
-    fn scanned(&self, events: Vec<u8>) -> Option<Bytes> {
+    fn scanned(&mut self, events: Vec<u8>) -> Option<Bytes> {
         let events = self.outgoing.events(Bytes::from(events));
         (!events.is_empty()).then_some(events)
     }
@@ -276,7 +289,7 @@ mod tests {
             is_tool_call,
             until,
             _running: None,
-            _unrecorded: None,
+            unrecorded: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Invariant: no answer depends on a tenant, on a token's content or on a header's value. Each
 //! carries a reference under which the log has the reason.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::auth::{AuthError, AuthErrorKind};
 use crate::error::Reference;
 use crate::observe::Meter;
+use crate::rate::Refused;
 
 /// Why a request goes no further.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) enum Refusal {
     Forbidden(&'static str),
     /// The tool needs scopes that the token does not grant.
     Scopes(Vec<String>),
+    /// The tenant opens too many legacy sessions, or makes too many calls beside.
+    TooManySessions(Refused),
     /// The legacy session does not exist, or belongs to someone else. The two are one.
     NoSuchSession(&'static str),
     /// The body is larger than allowed.
@@ -38,45 +42,49 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// A request without a tenant has no trail; its record is the log's, under the audit's target.
-    pub(super) fn log(&self, reference: Reference) {
+    /// A request without a tenant has no trail; its one record is the log's, under the audit's target.
+    /// What is refused later is in the tenant's trail, and the log tells no more than why.
+    pub(super) fn log(&self, reference: Reference, address: Option<IpAddr>) {
         Meter::refuse(self.word());
+        let (kind, address) = (self.word(), address.map(tracing::field::display));
         match self {
-            Self::Unauthorized(error) if error.kind() == AuthErrorKind::Unavailable => {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::error!(%reference, reason = %error, cause, "credentials can't be checked");
-            }
-            Self::Unauthorized(error) if error.kind() == AuthErrorKind::Forbidden => {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", reason = %error, cause, "request for a tenant that its credentials do not grant");
-            }
             Self::Unauthorized(error) => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", reason = %error, cause, "request without valid credentials");
+                match error.kind() {
+                    AuthErrorKind::Unavailable => tracing::error!(
+                        target: "watertight::audit", %reference, outcome = "refused", kind, reason = %error, cause, address,
+                        "no tenant"
+                    ),
+                    _ => tracing::warn!(
+                        target: "watertight::audit", %reference, outcome = "refused", kind, reason = %error, cause, address,
+                        "no tenant"
+                    ),
+                }
             }
+            Self::TooManyFailures(_) | Self::Forbidden(_) => tracing::warn!(
+                target: "watertight::audit", %reference, outcome = "refused", kind, reason = self.reason(), address,
+                "no tenant"
+            ),
             Self::Scopes(scopes) => {
-                tracing::warn!(%reference, ?scopes, "request without the scopes that the tool needs");
+                tracing::warn!(%reference, kind, ?scopes, address, "request refused");
             }
-            Self::Unreadable(cause) => tracing::info!(%reference, cause, "request refused"),
-            Self::TooManyFailures(_) => {
-                tracing::warn!(target: "watertight::audit", %reference, outcome = "refused", reason = self.reason(), "request refused");
+            Self::Unreadable(cause) => {
+                tracing::info!(%reference, kind, cause, address, "request refused");
             }
-            other => tracing::warn!(%reference, reason = other.reason(), "request refused"),
+            other => {
+                tracing::warn!(%reference, kind, reason = other.reason(), address, "request refused");
+            }
         }
     }
 
     /// The word that metrics and records have for it.
     pub(super) const fn word(&self) -> &'static str {
         match self {
-            Self::Unauthorized(error) => match error.kind() {
-                AuthErrorKind::Missing => "missing_credentials",
-                AuthErrorKind::Rejected => "invalid_credentials",
-                AuthErrorKind::Unavailable => "unverifiable_credentials",
-                AuthErrorKind::Forbidden => "foreign_tenant",
-            },
+            Self::Unauthorized(error) => error.kind().as_str(),
             Self::TooManyFailures(_) => "too_many_failures",
             Self::Forbidden(_) => "host_or_origin",
             Self::Scopes(_) => "insufficient_scope",
+            Self::TooManySessions(_) => "too_many_sessions",
             Self::NoSuchSession(_) => "no_such_session",
             Self::TooLarge | Self::TooSlow | Self::Unreadable(_) | Self::Malformed(..) => "body",
         }
@@ -86,6 +94,7 @@ impl Refusal {
         match self {
             Self::Unauthorized(_) | Self::Scopes(_) => "credentials",
             Self::TooManyFailures(_) => "too many wrong credentials from one address",
+            Self::TooManySessions(_) => "the tenant makes more calls per second than it may",
             Self::Forbidden(reason) | Self::NoSuchSession(reason) => reason,
             Self::TooLarge => "the body is too large",
             Self::TooSlow => "the body did not arrive in time",
@@ -116,11 +125,10 @@ impl Refusal {
             }
             Self::TooManyFailures(left) => {
                 let text = "too many requests without valid credentials";
-                let status = StatusCode::TOO_MANY_REQUESTS;
-                let mut answer = json_answer(status, "too_many_requests", text, reference);
-                let seconds = left.as_secs().saturating_add(1);
-                answer.headers_mut().insert(RETRY_AFTER, seconds.into());
-                answer
+                too_many(text, left, reference)
+            }
+            Self::TooManySessions(refused) => {
+                too_many("too many requests", refused.retry_after, reference)
             }
             Self::Forbidden(_) => json_answer(
                 StatusCode::FORBIDDEN,
@@ -214,6 +222,14 @@ fn unauthorized(
         Some(error) => challenge(&mut answer, metadata_url, &[("error", error)]),
         None => challenge(&mut answer, metadata_url, &[]),
     }
+    answer
+}
+
+fn too_many(text: &str, left: Duration, reference: Reference) -> Response<Body> {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut answer = json_answer(status, "too_many_requests", text, reference);
+    let seconds = left.as_secs().saturating_add(1);
+    answer.headers_mut().insert(RETRY_AFTER, seconds.into());
     answer
 }
 
