@@ -80,6 +80,74 @@ const CASES: &[Case] = &[
         open: &[],
         statement: "SELECT \"Title\" FROM work.pages UNION ALL SELECT what FROM work.events",
     },
+    Case {
+        name: "django",
+        sql: include_str!("init/django.sql"),
+        first: "migrations/0001_initial.sql",
+        next: "0002_row_level_security.sql",
+        tenant: ["organization_id", "bigint", "app.tenant_id"],
+        rows: &[
+            ("accounts_organization", "2", 1),
+            ("accounts_membership", "2", 2),
+            ("crm_contact", "1", 2),
+        ],
+        open: &[
+            "public.auth_user",
+            "public.django_session",
+            "public.crm_deal_tags",
+        ],
+        statement: "SELECT d.title, c.full_name FROM crm_deal d JOIN crm_contact c ON c.id = d.contact_id",
+    },
+    Case {
+        name: "prisma",
+        sql: include_str!("init/prisma.sql"),
+        first: "prisma/migrations/20240101120000_init/migration.sql",
+        next: "_row_level_security/migration.sql",
+        tenant: ["organizationId", "text", "app.tenant_id"],
+        rows: &[
+            ("\"Project\"", "org_a", 2),
+            ("\"Organization\"", "org_b", 1),
+            ("\"OpenTask\"", "org_b", 1),
+        ],
+        open: &["public.\"User\"", "public.\"_TaskToUser\""],
+        statement: "SELECT \"title\" FROM \"OpenTask\"",
+    },
+    Case {
+        name: "schemas",
+        sql: include_str!("init/schemas.sql"),
+        first: "db/migrations/V1__schemas.sql",
+        next: "V2__row_level_security.sql",
+        tenant: ["tenant_id", "uuid", "app.tenant_id"],
+        rows: &[
+            (
+                "billing.invoices",
+                "00000000-0000-4000-8000-000000000001",
+                2,
+            ),
+            ("crm.events", "00000000-0000-4000-8000-000000000002", 1),
+            (
+                "\"Odd Schema\".\"Weird \"\"Table\"\"\"",
+                "00000000-0000-4000-8000-000000000002",
+                1,
+            ),
+        ],
+        open: &["billing.lines", "billing.totals"],
+        statement: "SELECT i.number, c.name FROM billing.invoices i LEFT JOIN crm.names c ON c.name = i.number",
+    },
+    Case {
+        name: "half",
+        sql: include_str!("init/half.sql"),
+        first: "migrations/20230101000000_base.sql",
+        next: "_row_level_security.sql",
+        tenant: ["workspace_id", "uuid", "app.workspace_id"],
+        rows: &[
+            ("api_keys", "00000000-0000-4000-8000-000000000002", 1),
+            ("pages", "00000000-0000-4000-8000-000000000001", 1),
+            ("settings", "00000000-0000-4000-8000-000000000001", 1),
+        ],
+        open: &[],
+        statement: "SELECT title FROM docs ORDER BY title",
+    },
 ];
 
 fn project(case: &Case) -> Folder {
@@ -245,7 +313,7 @@ async fn case(devdb: &DevDb, case: &Case) {
             "{name}: {table}"
         );
         // An own setting that was never set is NULL or an error to a policy of theirs.
-        if !table.contains("Drafts") {
+        if !table.contains("Drafts") && *table != "pages" {
             assert_eq!(seen(url, case, None, table).await, 0, "{name}: {table}");
         }
     }

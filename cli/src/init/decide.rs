@@ -193,15 +193,22 @@ impl Child {
             sql: fill,
             before: true,
         });
-        let condition = format!("{name} = {}", config.tenant_expression());
-        let mut rest = protected(&shown, &condition);
-        rest.push(format!("CREATE INDEX ON {shown} ({name})"));
         let columns = (
             config.tenant.column.as_str(),
             tenant.map_or(config.tenant.column.as_str(), |column| &column.name),
         );
-        rest.extend(composite(parent, &shown, columns, &self.key));
-        item.decide.push(decision("where it has one, it is protected like the others, and can't refer to another tenant's row", rest));
+        item.decide.push(Decision {
+            text: "where it has one, it can't refer to another tenant's row".to_owned(),
+            sql: composite(parent, &shown, columns, &self.key),
+            before: true,
+        });
+        let condition = format!("{name} = {}", config.tenant_expression());
+        let mut rest = protected(&shown, &condition);
+        rest.push(format!("CREATE INDEX ON {shown} ({name})"));
+        item.decide.push(decision(
+            "where it has one, it is protected like the others",
+            rest,
+        ));
         item.decide.push(decision(
             "or leave it: no tool is granted it, so none reaches it",
             Vec::new(),
@@ -301,13 +308,15 @@ fn foreign(after: &Catalog, shown: &str, tenant: &Column, key: &ForeignKey) -> O
         true => "acts on other tenants' rows, past every policy",
         false => "can refer to another tenant's row, and tells whether it exists",
     };
-    Some(decision(
-        &format!("the foreign key `{}` {what}", key.name),
-        composite(target, shown, (&tenant.name, &theirs.name), key),
-    ))
+    Some(Decision {
+        text: format!("the foreign key `{}` {what}", key.name),
+        sql: composite(target, shown, (&tenant.name, &theirs.name), key),
+        before: true,
+    })
 }
 
-/// The foreign key with the tenant in it; `tenant` are the columns here and there.
+/// The foreign key with the tenant in it; `tenant` are the columns here and there. It belongs in front of
+/// FORCE: the server looks at the rows that are there as the owner, and would find none that break it.
 fn composite(
     target: &Relation,
     shown: &str,

@@ -42,12 +42,16 @@ fn up(plan: &Plan) -> String {
     let mut seen = HashSet::new();
     let mut first = true;
     for item in &plan.items {
-        for decision in item.decide.iter().filter(|it| it.before) {
-            if first {
-                out.push_str("\n-- To decide first: this reads rows, which row-level security hides from the owner as well.\n");
-                first = false;
-            }
-            let _ = writeln!(out, "\n-- {}: {}", item.name, line(&item.why));
+        let mut before = item.decide.iter().filter(|it| it.before).peekable();
+        if before.peek().is_none() {
+            continue;
+        }
+        if first {
+            out.push_str("\n-- To decide first: this reads rows, which row-level security hides from the owner as well.\n");
+            first = false;
+        }
+        let _ = writeln!(out, "\n-- {}: {}", item.name, line(&item.why));
+        for decision in before {
             decided(&mut out, decision, &mut seen);
         }
     }

@@ -17,7 +17,12 @@ const MOST: usize = 200;
 pub(super) fn write(report: &Report, out: &mut impl Write) -> Result<()> {
     writeln!(out, "## watertight {}\n", report.command)?;
     for (name, value) in &report.about {
-        writeln!(out, "- {name}: {}", code(value))?;
+        // What has code in it is a sentence.
+        let value = match value.contains('`') {
+            true => prose(value),
+            false => code(value),
+        };
+        writeln!(out, "- {name}: {value}")?;
     }
     writeln!(out, "\n**{}**", report.summary().line())?;
     if !report.findings.is_empty() {
