@@ -3,9 +3,10 @@
 use watertight_syntax::scan::{Call, Source};
 
 use super::extract::judged;
+use super::facts::OURS_BY_MACRO;
 use super::sources::Workspace;
 use crate::lock::build::Record;
-use crate::lock::collect::{BY_MACRO, Projects, Sources};
+use crate::lock::collect::{Projects, Sources};
 use crate::output::position;
 
 /// Adds each call to the file that it stands in, unless it was read there.
@@ -49,8 +50,8 @@ pub(crate) fn add(workspace: &mut Workspace, records: &[Record]) {
         file.exceptions.extend(exceptions);
     }
     for file in &mut workspace.files {
-        file.unseen
-            .retain(|(what, _)| !BY_MACRO.contains(&what.as_str()));
+        // What else a macro or an included file holds, no expansion wrote down.
+        file.unseen.retain(|(what, _)| what != OURS_BY_MACRO);
     }
 }
 

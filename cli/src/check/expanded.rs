@@ -9,8 +9,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::depth::{MOST, STACK, depth};
 use super::extract::extract;
-use super::facts::{FileFacts, Text};
+use super::facts::{FileFacts, OURS_BY_MACRO, Text};
 use super::sources::Workspace;
 use crate::lock::workspace::metadata;
 
@@ -42,17 +43,16 @@ pub(crate) fn add(workspace: &mut Workspace, manifest: Option<&Path>) -> Result<
         known.extend(file.statements.iter().filter_map(|it| written(&it.text)));
     }
     for (package, shown, root, text) in expanded {
-        let file = syn::parse_file(&text)
-            .with_context(|| format!("the expansion of `{root}` can't be read as Rust"))?;
         let facts = FileFacts {
             path: workspace.root.join(&shown),
             shown,
             text,
             package,
-            module: vec![root],
+            module: vec![root.clone()],
             ..FileFacts::default()
         };
-        let found = extract(facts, &file);
+        let found = deep(facts)
+            .with_context(|| format!("the expansion of `{root}` can't be read as Rust"))?;
         // Only what no source shows; tools, types and our own macros were read there.
         let mut statements = found.statements;
         statements.retain(|statement| match written(&statement.text) {
@@ -73,9 +73,24 @@ pub(crate) fn add(workspace: &mut Workspace, manifest: Option<&Path>) -> Result<
     }
     for file in &mut workspace.files {
         file.unseen
-            .retain(|(what, _)| !what.starts_with("a macro of one's own"));
+            .retain(|(what, _)| what == OURS_BY_MACRO || !what.starts_with("a macro of one's own"));
     }
     Ok(())
+}
+
+/// Reads a text on a stack that its tree fits on.
+fn deep(facts: FileFacts) -> Result<FileFacts> {
+    if depth(&facts.text) > MOST {
+        bail!("an expression in it nests deeper than {MOST} levels");
+    }
+    let read = move || -> Result<FileFacts> {
+        let file = syn::parse_file(&facts.text)?;
+        Ok(extract(facts, &file))
+    };
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(read)?;
+    thread
+        .join()
+        .unwrap_or_else(|_| bail!("its reader ended early"))
 }
 
 /// The text of a statement, where it stands there whole.
@@ -103,7 +118,7 @@ fn expand(manifest: Option<&Path>, target: &Path, which: &[&str]) -> Result<Stri
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr);
         bail!(
-            "`{}` can't be expanded, so `--expanded` can't be answered; without it, what macros hide is listed as W1260\n{}",
+            "`{}` can't be expanded, so `--expanded` can't be answered: it needs a workspace that builds with the installed compiler (no nightly, no `cargo expand`); without it, what macros hide is listed as W1260\n{}",
             which.join(" "),
             error.trim_end()
         );

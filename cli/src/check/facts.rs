@@ -7,6 +7,10 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 
+/// What is said of a macro that makes no statements but those that our own macros judge.
+pub(crate) const OURS_BY_MACRO: &str =
+    "a macro of one's own makes statements of watertight, which are proved where it is called";
+
 /// A byte range of a file.
 pub(crate) type Span = Range<usize>;
 
@@ -221,6 +225,11 @@ pub(crate) enum Text {
         gaps: Vec<Vec<String>>,
         span: Span,
     },
+    /// Put together step by step: each way through the function is a text.
+    Built {
+        steps: Vec<Step>,
+        span: Span,
+    },
     /// A constant, by its path.
     Constant {
         path: Vec<String>,
@@ -235,12 +244,47 @@ pub(crate) enum Text {
     Unknown(Span),
 }
 
+/// A piece of a text, and the arms of branches in which it is added.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) when: Vec<Arm>,
+    pub(crate) adds: Adds,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Adds {
+    Text(Text),
+    /// A parameter, with the next number.
+    Bind(Bind),
+    /// The number of a parameter, after a `$`.
+    Number,
+    /// What stands before all but the first push of a list.
+    Between {
+        of: usize,
+        text: Text,
+    },
+    /// Something that is not seen.
+    Gap,
+}
+
+/// An arm of a branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arm {
+    pub(crate) branch: usize,
+    pub(crate) arm: usize,
+    /// How many arms of the branch go on behind it.
+    pub(crate) of: usize,
+    /// Whether it is a loop's or a closure's, which runs any number of times.
+    pub(crate) repeats: bool,
+}
+
 impl Text {
     pub(crate) fn span(&self) -> Span {
         match self {
             Text::Literal(literal) => literal.span.clone(),
             Text::Several(list) => list.first().map_or(0..0, Text::span),
             Text::Made { span, .. }
+            | Text::Built { span, .. }
             | Text::Constant { span, .. }
             | Text::File { span, .. }
             | Text::Unknown(span) => span.clone(),

@@ -144,6 +144,18 @@ pub(crate) fn holds_sql(tokens: &TokenStream) -> bool {
     })
 }
 
+/// Whether tokens name a macro of ours that judges statements.
+pub(crate) fn judges(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Group(group) => judges(&group.stream()),
+        TokenTree::Ident(ident) => {
+            let ours = ["tenant_query", "system_query", "unproved"];
+            ours.iter().any(|it| ident == it)
+        }
+        _ => false,
+    })
+}
+
 /// Whether tokens send a statement.
 pub(crate) fn sends(tokens: &TokenStream) -> bool {
     tokens.clone().into_iter().any(|token| match token {

@@ -5,9 +5,8 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprMethodCall};
 
-use super::super::facts::{Bind, Executor, Literal, Statement, Text};
+use super::super::facts::{Adds, Executor, Statement, Text};
 use super::Extractor;
-use super::text::append;
 
 /// Methods that run what a chain made, with what runs it as their argument.
 pub(super) const RUNS: [&str; 8] = [
@@ -74,7 +73,11 @@ const QUESTIONS: [&str; 24] = [
 #[derive(Clone, Debug)]
 pub(super) struct Builder {
     pub(super) statement: usize,
-    pub(super) branches: usize,
+    /// How many arms of branches were around where it was made.
+    pub(super) depth: usize,
+    /// Of what `separated` gave: what stands between its pushes.
+    pub(super) between: Option<Adds>,
+    pub(super) built: bool,
 }
 
 impl Extractor {
@@ -109,6 +112,15 @@ impl Extractor {
                 let path = self.resolve(&callee.path);
                 if self.done.insert(call.span().byte_range().start) {
                     self.register(call, &path, Some(binds), executor);
+                    if path.iter().any(|name| name == "QueryBuilder") {
+                        let builder = Builder {
+                            statement: self.facts.statements.len() - 1,
+                            depth: self.path.len(),
+                            between: None,
+                            built: false,
+                        };
+                        self.build(&builder, &pushes, executor);
+                    }
                 }
             }
             Expr::Macro(call) if self.done.insert(call.span().byte_range().start) => {
@@ -137,79 +149,6 @@ impl Extractor {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Adds what is pushed to a builder; what is pushed under a condition leaves the text unknown.
-    fn build(&mut self, builder: &Builder, pushes: &[&ExprMethodCall], executor: Executor) {
-        let conditional = self.branches > builder.branches;
-        let mut added: Vec<(Option<Text>, Option<Bind>, bool)> = Vec::new();
-        for push in pushes {
-            let first = push.args.first();
-            match push.method.to_string().as_str() {
-                "push" => added.push((first.and_then(|it| self.text_of(it)), None, true)),
-                "push_bind" => added.push((None, first.map(|it| self.bind(it)), true)),
-                "push_values" | "push_tuples" | "separated" | "push_unseparated" => {
-                    added.push((None, None, true));
-                }
-                _ => {}
-            }
-        }
-        let Some(statement) = self.facts.statements.get_mut(builder.statement) else {
-            return;
-        };
-        if executor == Executor::Pool {
-            statement.executor = executor;
-        }
-        for (text, bind, _) in added {
-            let text = match (text, bind) {
-                (_, Some(bind)) if !conditional => {
-                    let binds = statement.binds.get_or_insert_default();
-                    binds.push(bind);
-                    Some(Text::Literal(Literal {
-                        value: format!("${}", binds.len()),
-                        ..Literal::default()
-                    }))
-                }
-                (Some(text), None) if !conditional => Some(text),
-                _ => None,
-            };
-            statement.text = match (
-                std::mem::replace(&mut statement.text, Text::Unknown(0..0)),
-                text,
-            ) {
-                (Text::Literal(mut whole), Some(Text::Literal(part))) => {
-                    append(&mut whole, &part);
-                    Text::Literal(whole)
-                }
-                (Text::Literal(whole), _) => Text::Made {
-                    span: whole.span.clone(),
-                    parts: vec![whole.value, String::new()],
-                    gaps: vec![Vec::new()],
-                },
-                (
-                    Text::Made {
-                        mut parts,
-                        mut gaps,
-                        span,
-                    },
-                    text,
-                ) => {
-                    match text {
-                        Some(Text::Literal(part)) => {
-                            if let Some(last) = parts.last_mut() {
-                                last.push_str(&part.value);
-                            }
-                        }
-                        _ => {
-                            parts.push(String::new());
-                            gaps.push(Vec::new());
-                        }
-                    }
-                    Text::Made { parts, gaps, span }
-                }
-                (other, _) => other,
-            };
         }
     }
 

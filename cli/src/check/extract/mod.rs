@@ -12,6 +12,7 @@ mod origin;
 mod ours;
 mod shapes;
 mod sql;
+mod steps;
 mod text;
 mod tools;
 mod walk;
@@ -26,7 +27,7 @@ use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, Pat, Signature, Token, UseTree};
 
-use super::facts::{Call, FileFacts, Function, Hook, Import, Origin, Span, Text};
+use super::facts::{Arm, Call, FileFacts, Function, Hook, Import, Origin, Span, Step, Text};
 use super::literal::mentions_sql;
 pub(crate) use byhand::schemas;
 pub(crate) use chain::CLIENT;
@@ -50,6 +51,7 @@ pub(crate) fn extract(facts: FileFacts, file: &syn::File) -> FileFacts {
         droppable: 0,
         spawned: 0,
         branches: 0,
+        path: Vec::new(),
         hook: None,
         arm: None,
         variants: HashMap::new(),
@@ -97,8 +99,10 @@ struct Extractor {
     shown_of: Option<String>,
     droppable: usize,
     spawned: usize,
-    /// How many branches, loops and closures are around.
+    /// How many branches, loops and closures there were.
     branches: usize,
+    /// The arms of branches that are around.
+    path: Vec<Arm>,
     hook: Option<Hook>,
     /// The name that the arm of a `match` is for.
     arm: Option<String>,
@@ -117,6 +121,8 @@ struct Locals {
     queries: HashMap<String, usize>,
     builders: HashMap<String, chain::Builder>,
     pools: HashSet<String>,
+    /// Texts that are added to, and how many arms of branches were around where they began.
+    strings: HashMap<String, (Vec<Step>, usize)>,
     /// The types of names, by their last segment.
     types: HashMap<String, String>,
     /// What texts show that a name holds: places and names.
@@ -268,23 +274,28 @@ impl Extractor {
             std::mem::replace(&mut self.ours, ours),
             std::mem::take(&mut self.error),
             std::mem::take(&mut self.swallowed),
-            std::mem::take(&mut self.branches),
+            std::mem::take(&mut self.path),
         );
         self.locals.push(locals);
         self.visit_signature(signature);
         self.visit_block(body);
-        self.locals.pop();
+        if let Some(locals) = self.locals.pop() {
+            self.left(locals.builders.into_values());
+        }
         (
             self.function,
             self.ours,
             self.error,
             self.swallowed,
-            self.branches,
+            self.path,
         ) = outer;
     }
 
     /// A call, for what is reached from where.
     fn called(&mut self, name: String, arguments: &Punctuated<Expr, Token![,]>) {
+        for argument in arguments {
+            self.handed_on(argument);
+        }
         let arguments = arguments.iter().map(|it| self.origin(it)).collect();
         let passes = self.swallowed == 0;
         if let Some(function) = self.current() {
@@ -300,12 +311,6 @@ impl Extractor {
         self.facts.functions.get_mut(self.function?)
     }
 
-    fn branch(&mut self, visit: impl FnOnce(&mut Self)) {
-        self.branches += 1;
-        visit(self);
-        self.branches -= 1;
-    }
-
     /// The tokens of a macro that is not known, as far as they are expressions or statements.
     fn tokens(&mut self, call: &syn::Macro) {
         if let Some(branches) = select(&call.tokens)
@@ -317,7 +322,7 @@ impl Extractor {
         {
             self.droppable += 1;
             for branch in &branches {
-                self.branch(|it| it.visit_expr(branch));
+                self.repeated(|it| it.visit_expr(branch));
             }
             self.droppable -= 1;
             return;

@@ -144,6 +144,12 @@ impl Extractor {
             },
             (text, _) => text,
         };
+        let string = match (&text, mutable, init) {
+            (Some(_), true, Expr::Lit(_)) => None,
+            (Some(_), true, _) => self.text_of(init),
+            _ => None,
+        };
+        let depth = self.path.len();
         let query = self.base_of(init).and_then(|start| {
             let found = self.facts.statements.iter();
             found.rev().position(|it| it.span.start == start)
@@ -157,8 +163,16 @@ impl Extractor {
             })
             .map(|statement| Builder {
                 statement,
-                branches: self.branches,
+                depth: self.path.len(),
+                between: None,
+                built: false,
             });
+        let separated = self.separated(init);
+        // What a name was built of goes on in a builder's place.
+        let builder = match query.is_some() && is_built(init) {
+            true => None,
+            false => separated.or(builder),
+        };
         let is_pool = names_in(init)
             .iter()
             .any(|name| name == "PgPool" || name == "PgPoolOptions");
@@ -181,6 +195,11 @@ impl Extractor {
             };
             locals.origins.insert(name.clone(), origin);
             locals.texts.remove(&name);
+            locals.strings.remove(&name);
+            if let Some(text) = &string {
+                let steps = super::steps::steps_of(text.clone());
+                locals.strings.insert(name.clone(), (steps, depth));
+            }
             if let Some(text) = &text {
                 locals.texts.insert(name.clone(), text.clone());
             }
@@ -199,6 +218,28 @@ impl Extractor {
         }
     }
 
+    /// `let mut list = builder.separated(", ")`
+    fn separated(&mut self, init: &Expr) -> Option<Builder> {
+        let Expr::MethodCall(call) = init else {
+            return None;
+        };
+        let Expr::Path(path) = super::chain::strip(&call.receiver) else {
+            return None;
+        };
+        if call.method != "separated" {
+            return None;
+        }
+        let name = path.path.get_ident()?.unraw().to_string();
+        let builder = self.locals.last()?.builders.get(&name)?.clone();
+        let between = self.between(call.args.first()?);
+        Some(Builder {
+            between: Some(between),
+            // The builder itself is what is built.
+            built: true,
+            ..builder
+        })
+    }
+
     /// Where the first call of a chain begins.
     fn base_of(&self, expr: &Expr) -> Option<usize> {
         match base(expr) {
@@ -206,6 +247,18 @@ impl Extractor {
             Expr::Macro(call) => Some(call.span().byte_range().start),
             _ => None,
         }
+    }
+}
+
+/// Whether a chain ends a builder.
+fn is_built(expr: &Expr) -> bool {
+    match expr {
+        Expr::MethodCall(call) => {
+            call.method.to_string().starts_with("build") || is_built(&call.receiver)
+        }
+        Expr::Await(inner) => is_built(&inner.base),
+        Expr::Try(inner) => is_built(&inner.expr),
+        _ => false,
     }
 }
 

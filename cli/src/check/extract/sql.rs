@@ -8,7 +8,7 @@ use syn::visit::{self, Visit as _};
 use syn::{Expr, ExprCall, ExprMethodCall, Lit, Token};
 
 use super::super::facts::{
-    Bind, Executor, Hook, Origin, PoolUse, PoolUseKind, Span, Statement, Text,
+    Adds, Bind, Executor, Hook, Origin, PoolUse, PoolUseKind, Span, Statement, Text,
 };
 use super::super::literal::is_sql;
 use super::chain::strip;
@@ -283,6 +283,7 @@ impl Extractor {
                 test: self.test,
             });
         }
+        self.grows(call, &name);
         self.called(name.clone(), &call.args);
         self.fails(call, &name);
         self.writes(call, &name);
@@ -395,6 +396,9 @@ impl Extractor {
                     self.json(&call.tokens);
                 }
                 self.message(call, &last);
+                if last == "write" || last == "writeln" {
+                    self.written_to(call, last == "writeln");
+                }
                 let logs = errors::logs(&path);
                 let words = call.tokens.to_string();
                 if logs && words.contains("audit") && words.contains("target") {
@@ -419,6 +423,14 @@ pub(super) fn is_statement(text: &Text) -> bool {
         Text::Literal(literal) => is_sql(&literal.value),
         Text::Made { parts, .. } => is_sql(&parts.join("x")),
         Text::Several(list) => list.iter().any(is_statement),
+        Text::Built { steps, .. } => {
+            let texts = steps.iter().filter_map(|step| match &step.adds {
+                Adds::Text(Text::Literal(literal)) => Some(literal.value.as_str()),
+                Adds::Gap | Adds::Number => Some("x"),
+                _ => None,
+            });
+            is_sql(&texts.collect::<String>())
+        }
         Text::File { path, .. } => path.ends_with(".sql"),
         Text::Constant { .. } | Text::Unknown(_) => false,
     }

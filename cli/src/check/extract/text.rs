@@ -43,6 +43,10 @@ impl Extractor {
                     return None;
                 };
                 let last = callee.path.segments.last()?.ident.to_string();
+                let of_string = callee.path.segments.iter().any(|it| it.ident == "String");
+                if of_string && matches!(last.as_str(), "new" | "with_capacity") {
+                    return Some(Text::Literal(Literal::default()));
+                }
                 let only = call.args.first().filter(|_| call.args.len() == 1)?;
                 WRAPS.contains(&last.as_str()).then(|| self.text_of(only))?
             }
@@ -91,6 +95,11 @@ impl Extractor {
 
     fn text_of_path(&self, path: &syn::ExprPath) -> Option<Text> {
         let last = path.path.segments.last()?.ident.unraw().to_string();
+        if path.path.segments.len() == 1
+            && let Some(text) = self.string(&last)
+        {
+            return Some(text);
+        }
         if path.path.segments.len() == 1
             && let Some(text) = self
                 .locals
@@ -175,7 +184,7 @@ impl Extractor {
     }
 
     /// `format!`: without gaps it is its literal.
-    fn formatted(
+    pub(super) fn formatted(
         &self,
         template: &syn::LitStr,
         arguments: &[&Expr],
@@ -190,6 +199,38 @@ impl Extractor {
             }
         }
         let mut next = 0;
+        let given = |name: &str| {
+            arguments.iter().find_map(|argument| match argument {
+                Expr::Assign(assign) if names_in(&assign.left) == [name.to_owned()] => {
+                    Some(&*assign.right)
+                }
+                _ => None,
+            })
+        };
+        let mut position = 0;
+        let fills: Vec<Option<Text>> = holes
+            .iter()
+            .map(|hole| match hole.as_str() {
+                "" => {
+                    position += 1;
+                    self.text_of(arguments.get(position - 1)?)
+                }
+                name => match (given(name), name.parse::<usize>()) {
+                    (Some(value), _) => self.text_of(value),
+                    (None, Ok(index)) => self.text_of(arguments.get(index)?),
+                    (None, Err(_)) => self.text_of(&syn::parse_str::<Expr>(name).ok()?),
+                },
+            })
+            .collect();
+        let whole = |fill: &Option<Text>| !matches!(fill, None | Some(Text::Constant { .. }));
+        let numbers = |at: usize| parts.get(at).is_some_and(|it| it.ends_with('$'));
+        if fills
+            .iter()
+            .enumerate()
+            .any(|(at, fill)| whole(fill) || numbers(at))
+        {
+            return super::steps::filled(&parts, fills, span);
+        }
         let gaps = holes
             .iter()
             .map(|hole| match hole.as_str() {

@@ -6,8 +6,9 @@ use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{Expr, ItemFn, Pat, UseTree};
 
-use super::super::facts::Conversion;
-use super::super::literal::{holds_sql, sends};
+use super::super::facts::{Conversion, OURS_BY_MACRO};
+use super::super::literal::{holds_sql, judges, sends};
+use super::steps::{block_goes_on, goes_on};
 use super::{Extractor, attributes, errors, last_of};
 
 impl<'ast> Visit<'ast> for Extractor {
@@ -149,7 +150,12 @@ impl<'ast> Visit<'ast> for Extractor {
                 self.facts.senders.push(name.to_string());
             }
             if holds {
-                self.unseen("a macro of one's own makes statements", &item.ident);
+                let ours = judges(&item.mac.tokens) && !sends;
+                let what = match ours {
+                    true => OURS_BY_MACRO,
+                    false => "a macro of one's own makes statements",
+                };
+                self.unseen(what, &item.ident);
             }
             return;
         }
@@ -165,7 +171,7 @@ impl<'ast> Visit<'ast> for Extractor {
             self.typed(&local.pat, &init.expr);
             self.swallowed -= usize::from(keeps);
             if let Some((_, diverge)) = &init.diverge {
-                self.branch(|it| it.visit_expr(diverge));
+                self.repeated(|it| it.visit_expr(diverge));
             }
             self.bind_local(&local.pat, &init.expr);
         }
@@ -189,9 +195,13 @@ impl<'ast> Visit<'ast> for Extractor {
         self.swallowed += usize::from(keeps);
         self.visit_expr(&item.cond);
         self.swallowed -= usize::from(keeps);
-        self.branch(|it| it.visit_block(&item.then_branch));
-        if let Some((_, other)) = &item.else_branch {
-            self.branch(|it| it.visit_expr(other));
+        let branch = self.branch_of();
+        let other = item.else_branch.as_ref().map(|(_, other)| other);
+        let of = usize::from(block_goes_on(&item.then_branch))
+            + usize::from(other.is_none_or(|it| goes_on(it)));
+        self.arm(branch, 0, of, |it| it.visit_block(&item.then_branch));
+        if let Some(other) = other {
+            self.arm(branch, 1, of, |it| it.visit_expr(other));
         }
     }
 
@@ -200,7 +210,9 @@ impl<'ast> Visit<'ast> for Extractor {
         self.swallowed += usize::from(keeps);
         self.visit_expr(&item.expr);
         self.swallowed -= usize::from(keeps);
-        for arm in &item.arms {
+        let branch = self.branch_of();
+        let of = item.arms.iter().filter(|arm| goes_on(&arm.body)).count();
+        for (at, arm) in item.arms.iter().enumerate() {
             let named = match &arm.pat {
                 Pat::Lit(lit) => match &lit.lit {
                     syn::Lit::Str(text) => Some(text.value()),
@@ -212,9 +224,14 @@ impl<'ast> Visit<'ast> for Extractor {
                 Some(name) => self.arm.replace(name),
                 None => self.arm.clone(),
             };
-            self.branch(|it| it.visit_arm(arm));
+            self.arm(branch, at, of, |it| it.visit_arm(arm));
             self.arm = outer;
         }
+    }
+
+    fn visit_expr_assign(&mut self, item: &'ast syn::ExprAssign) {
+        self.handed_on(&item.left);
+        visit::visit_expr_assign(self, item);
     }
 
     fn visit_expr_index(&mut self, item: &'ast syn::ExprIndex) {
@@ -229,19 +246,19 @@ impl<'ast> Visit<'ast> for Extractor {
     }
 
     fn visit_expr_for_loop(&mut self, item: &'ast syn::ExprForLoop) {
-        self.branch(|it| visit::visit_expr_for_loop(it, item));
+        self.repeated(|it| visit::visit_expr_for_loop(it, item));
     }
 
     fn visit_expr_while(&mut self, item: &'ast syn::ExprWhile) {
-        self.branch(|it| visit::visit_expr_while(it, item));
+        self.repeated(|it| visit::visit_expr_while(it, item));
     }
 
     fn visit_expr_loop(&mut self, item: &'ast syn::ExprLoop) {
-        self.branch(|it| visit::visit_expr_loop(it, item));
+        self.repeated(|it| visit::visit_expr_loop(it, item));
     }
 
     fn visit_expr_closure(&mut self, item: &'ast syn::ExprClosure) {
-        self.branch(|it| visit::visit_expr_closure(it, item));
+        self.repeated(|it| visit::visit_expr_closure(it, item));
     }
 
     fn visit_pat_tuple_struct(&mut self, pat: &'ast syn::PatTupleStruct) {
@@ -262,6 +279,9 @@ impl<'ast> Visit<'ast> for Extractor {
 
     fn visit_expr_binary(&mut self, item: &'ast syn::ExprBinary) {
         self.told_by_sum(item);
+        if matches!(item.op, syn::BinOp::AddAssign(_)) {
+            self.added_to(&item.left, &item.right);
+        }
         visit::visit_expr_binary(self, item);
     }
 

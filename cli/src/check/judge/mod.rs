@@ -14,11 +14,13 @@ mod origin;
 mod parameters;
 mod pool;
 mod review;
+mod sent;
 mod setting;
 mod statements;
 mod tables;
 mod texts;
 mod tools;
+mod ways;
 mod weigh;
 mod whole;
 

@@ -39,7 +39,7 @@ impl Judge<'_> {
         callers: &Callers,
     ) -> bool {
         let statement = place.statement;
-        let Some(binds) = &statement.binds else {
+        let Some(binds) = place.binds() else {
             return false;
         };
         let function = statement

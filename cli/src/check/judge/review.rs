@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use watertight_analysis::Code;
 use watertight_analysis::finding::{Finding, Place};
 
+use super::super::facts::OURS_BY_MACRO;
 use super::{Judge, finding};
 
 impl Judge<'_> {
@@ -61,8 +62,12 @@ impl Judge<'_> {
                 self.found(told);
             }
             for (what, span) in &file.unseen {
+                let deeper = match what.as_str() {
+                    OURS_BY_MACRO => "`cargo watertight check --build` sees them",
+                    _ => "`cargo watertight check --expanded` sees what macros made",
+                };
                 let told = finding(Code::UNSEEN, file, span, what.clone())
-                    .note("`cargo watertight check --expanded` sees what macros made")
+                    .note(deeper)
                     .about(format!("{what} {}", span.start));
                 self.found(told.review());
             }

@@ -4,7 +4,6 @@
 //! without a tenant column are nobody's: what is only unknown needs review then, and only what surely
 //! reaches foreign rows is a finding.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use watertight_analysis::finding::{Finding, Level, Place};
@@ -12,9 +11,8 @@ use watertight_analysis::prove::Grade;
 use watertight_analysis::script::split;
 use watertight_analysis::{Code, Diagnostic};
 
-use super::super::extract::{CLIENT, TAKES_SQL};
 use super::super::facts::{
-    Executor, FileFacts, Hook, Judged, Origin, Statement, Text, Verdict as Said,
+    Bind, Executor, FileFacts, Hook, Judged, Statement, Text, Verdict as Said,
 };
 use super::super::literal::is_sql;
 use super::super::schema::Schema;
@@ -22,13 +20,11 @@ use super::ask::{Answers, Outcome, judge, likely, lists_tenants};
 use super::origin::Callers;
 use super::parameters::Named;
 use super::pool::Hooks;
+use super::sent::Sent;
 use super::setting::GAP;
 use super::texts::{Candidate, Resolved};
 use super::weigh::{described, merged, weighed};
 use super::{Judge, finding};
-
-/// Functions that send a text which they are given: package, name, position.
-pub(super) type Sent = HashSet<(usize, String, usize)>;
 
 impl Judge<'_> {
     pub(super) fn statements(&mut self) {
@@ -57,78 +53,6 @@ impl Judge<'_> {
         self.loose(&mut known);
     }
 
-    /// Whether something that takes statements takes this one, as far as names tell.
-    fn is_taken(&self, file: &FileFacts, statement: &Statement, sent: &Sent) -> bool {
-        let last = statement
-            .callee
-            .last()
-            .map(String::as_str)
-            .unwrap_or_default();
-        if statement.handed {
-            let files = &self.workspace.files;
-            return files
-                .iter()
-                .any(|it| it.senders.iter().any(|name| name == last));
-        }
-        if sent.contains(&(file.package, last.to_owned(), statement.position)) {
-            return true;
-        }
-        if statement.method {
-            let drivers = [
-                "sqlx",
-                "tokio-postgres",
-                "postgres",
-                "deadpool-postgres",
-                "bb8-postgres",
-                "diesel",
-                "sea-orm",
-                "tokio_postgres",
-            ];
-            return CLIENT.contains(&last)
-                && self
-                    .workspace
-                    .package_of(file)
-                    .is_some_and(|package| drivers.iter().any(|it| package.depends_on(it)));
-        }
-        let absolute = self.names.absolute(file, &statement.callee);
-        let last = absolute.last().map_or(last, String::as_str);
-        (TAKES_SQL.contains(&last) || absolute.iter().any(|it| it == "QueryBuilder"))
-            && (self.names.is_sqlx(file, &statement.callee)
-                || absolute.iter().any(|it| it == "QueryBuilder"))
-    }
-
-    /// Functions of the workspace that send a text which they are given: package, name, position.
-    fn sent(&self) -> Sent {
-        let mut sent = Sent::new();
-        loop {
-            let before = sent.len();
-            for file in &self.workspace.files {
-                for statement in &file.statements {
-                    let function = statement.function.and_then(|at| file.functions.get(at));
-                    if let (Some(parameter), Some(function)) = (statement.parameter, function)
-                        && self.is_taken(file, statement, &sent)
-                    {
-                        sent.insert((file.package, function.name.clone(), parameter));
-                    }
-                }
-                for function in &file.functions {
-                    for call in &function.calls {
-                        for (at, origin) in call.arguments.iter().enumerate() {
-                            if let Origin::Parameter(own) = origin
-                                && sent.contains(&(file.package, call.name.clone(), at))
-                            {
-                                sent.insert((file.package, function.name.clone(), *own));
-                            }
-                        }
-                    }
-                }
-            }
-            if sent.len() == before {
-                return sent;
-            }
-        }
-    }
-
     fn statement(
         &mut self,
         file: &FileFacts,
@@ -147,6 +71,11 @@ impl Judge<'_> {
         {
             let texts = found.into_iter().filter_map(|it| it.elsewhere);
             self.verdicts.texts.extend(texts);
+        }
+        if let Text::Built { steps, .. } = &statement.text
+            && let Some(ways) = self.ways(file, steps).filter(|_| !beside)
+        {
+            return self.built(file, statement, ways, callers, known);
         }
         match self.resolve(file, &statement.text) {
             Resolved::Known(found) => {
@@ -167,7 +96,7 @@ impl Judge<'_> {
                             offset: range.start,
                             taken,
                         };
-                        let outcome = self.outcome(&schema, sql, statement, known);
+                        let outcome = self.outcome(&schema, sql, statement.binds.as_deref(), known);
                         match beside {
                             true => self.beside(&place, sql, &outcome),
                             false => self.told(&schema, &place, sql, outcome, callers),
@@ -207,28 +136,6 @@ impl Judge<'_> {
             }
             Resolved::Unknown(_) => {}
         }
-    }
-
-    /// Whether every call of the function that a statement stands in writes its text out.
-    fn is_given(&self, file: &FileFacts, statement: &Statement) -> bool {
-        let function = statement.function.and_then(|at| file.functions.get(at));
-        let (Some(function), Some(parameter)) = (function, statement.parameter) else {
-            return false;
-        };
-        let files = || {
-            let files = self.workspace.files.iter();
-            files.filter(|it| it.package == file.package)
-        };
-        let calls = files()
-            .flat_map(|it| &it.functions)
-            .flat_map(|it| &it.calls)
-            .filter(|it| it.name == function.name)
-            .count();
-        let written = files()
-            .flat_map(|it| &it.statements)
-            .filter(|it| it.callee.last() == Some(&function.name) && it.position == parameter)
-            .count();
-        calls > 0 && calls == written
     }
 
     /// A statement in a package of watertight that no macro judges.
@@ -330,14 +237,14 @@ impl Judge<'_> {
         self.found(told);
     }
 
-    fn outcome(
+    pub(super) fn outcome(
         &self,
         schema: &Schema,
         sql: &str,
-        statement: &Statement,
+        binds: Option<&[Bind]>,
         known: &mut Answers,
     ) -> Outcome {
-        let likely = likely(schema, statement.binds.as_deref());
+        let likely = likely(schema, binds);
         let key = (Arc::as_ptr(&schema.catalog), sql.to_owned(), likely.clone());
         if let Some(outcome) = known.get(&key) {
             return outcome.clone();
@@ -348,7 +255,7 @@ impl Judge<'_> {
     }
 
     /// Tells what the prover says of a statement.
-    fn told(
+    pub(super) fn told(
         &mut self,
         schema: &Schema,
         place: &Placed<'_>,
@@ -376,7 +283,7 @@ impl Judge<'_> {
                     self.place(place, told);
                     return;
                 }
-                if let Some(name) = unnamed(schema, place.statement, &tenant) {
+                if let Some(name) = unnamed(schema, place.binds(), &tenant) {
                     let told = place
                         .finding(
                             Code::CALLER_TENANT,
@@ -480,8 +387,8 @@ impl Judge<'_> {
 }
 
 /// What is bound as the tenant, where nothing in it is called like one.
-fn unnamed(schema: &Schema, statement: &Statement, tenant: &[u32]) -> Option<String> {
-    let binds = statement.binds.as_ref()?;
+fn unnamed(schema: &Schema, binds: Option<&[Bind]>, tenant: &[u32]) -> Option<String> {
+    let binds = binds?;
     let [number] = tenant else {
         return None;
     };
@@ -496,14 +403,20 @@ fn unnamed(schema: &Schema, statement: &Statement, tenant: &[u32]) -> Option<Str
 pub(super) struct Placed<'a> {
     pub(super) file: &'a FileFacts,
     pub(super) statement: &'a Statement,
-    candidate: &'a Candidate,
+    pub(super) candidate: &'a Candidate,
     /// Where it begins within its text.
-    offset: usize,
+    pub(super) offset: usize,
     /// Whether something that takes statements is known to take it.
-    taken: bool,
+    pub(super) taken: bool,
 }
 
 impl Placed<'_> {
+    /// What is bound in it.
+    pub(super) fn binds(&self) -> Option<&[Bind]> {
+        let own = self.candidate.binds.as_deref();
+        own.or(self.statement.binds.as_deref())
+    }
+
     /// Where a part of the statement stands in its file.
     fn range(&self, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
         let literal = &self.candidate.literal;

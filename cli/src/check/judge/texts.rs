@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::super::extract::append;
-use super::super::facts::{FileFacts, Literal, Span, Text};
+use super::super::facts::{Adds, Bind, FileFacts, Literal, Span, Text};
 use super::Judge;
 
 /// A text that may be sent.
@@ -13,6 +13,8 @@ pub(super) struct Candidate {
     pub(super) literal: Literal,
     /// The file that it stands in, where that is another one: its path and text.
     pub(super) elsewhere: Option<(String, String)>,
+    /// What is bound in it, where that is not what is bound in the statement.
+    pub(super) binds: Option<Vec<Bind>>,
 }
 
 /// What became of a text.
@@ -38,6 +40,7 @@ impl Judge<'_> {
             Text::Literal(literal) => Resolved::Known(vec![Candidate {
                 literal: literal.clone(),
                 elsewhere: None,
+                binds: None,
             }]),
             Text::Several(list) => {
                 let mut known = Vec::new();
@@ -73,6 +76,26 @@ impl Judge<'_> {
                     )),
                 }
             }
+            Text::Built { steps, .. } => {
+                let mut parts = vec![String::new()];
+                for step in steps {
+                    let known = match &step.adds {
+                        Adds::Text(text) => match self.resolve_within(file, text, depth) {
+                            Resolved::Known(found) if found.len() == 1 => found.into_iter().next(),
+                            _ => None,
+                        },
+                        _ => None,
+                    };
+                    match (known, parts.last_mut()) {
+                        (Some(known), Some(last)) => last.push_str(&known.literal.value),
+                        _ => parts.push(String::new()),
+                    }
+                }
+                Resolved::Made {
+                    gaps: vec![Vec::new(); parts.len() - 1],
+                    parts,
+                }
+            }
             Text::File { path, beside, .. } => self.file(file, path, *beside),
             Text::Made { parts, gaps, span } => {
                 match depth
@@ -82,6 +105,7 @@ impl Judge<'_> {
                     Some(literal) => Resolved::Known(vec![Candidate {
                         literal,
                         elsewhere: None,
+                        binds: None,
                     }]),
                     None => Resolved::Made {
                         parts: parts.clone(),
@@ -168,6 +192,7 @@ impl Judge<'_> {
                 Resolved::Known(vec![Candidate {
                     literal,
                     elsewhere: Some((self.workspace.shown(&real), text)),
+                    binds: None,
                 }])
             }
             Err(error) => Resolved::Unknown(format!("{error:#}")),
