@@ -20,7 +20,10 @@ mod servers;
 
 use common::{Folder, run, stderr, stdout};
 use serde_json::Value;
-use servers::{EVERYTHING, Server, everything_program, python, tokens_of_typescript, typescript};
+use servers::{
+    EVERYTHING, Server, everything_program, plain, plain_program, python, tokens_of_typescript,
+    typescript,
+};
 
 /// What was told of a server.
 struct Told {
@@ -105,7 +108,13 @@ fn expect(told: &Told, flaw: &Flaw) {
     );
     assert_eq!(told.status, Some(1), "{}", flaw.name);
     // What is well beside the flaw is not accused.
-    for innocent in ["list_plans", "server_status", "echo", "exchange_rates"] {
+    for innocent in [
+        "list_plans",
+        "server_status",
+        "echo",
+        "exchange_rates",
+        "public_catalogue",
+    ] {
         assert!(
             !bad.iter().any(|(_, place, _)| place == innocent),
             "{}: {innocent} is accused: {}",
@@ -216,6 +225,112 @@ fn every_flaw_of_the_typescript_server_is_found() {
         expect(&told, &flaw);
         assert!(!server.said().contains("CALLED"), "{}", server.said());
     }
+}
+
+#[test]
+fn a_safe_server_written_by_hand_is_accused_of_nothing() {
+    // The second speaks the revision without sessions.
+    for twin in ["", "sealed"] {
+        let Some(server) = plain(twin) else { return };
+        let told = scan_python(&server, &[]);
+        assert_eq!(told.bad(), [], "{twin}: {}", told.text());
+        assert_eq!(told.status, Some(0));
+        let of_twin: &[&str] = match twin {
+            "" => &[
+                "make_report.task",
+                "messages",
+                "streams",
+                "sessions",
+                "reply",
+                "ticket-file://{id}",
+                "summary",
+            ],
+            _ => &["report_of.requestState"],
+        };
+        for place in ["tools/list cursor", "find_ticket", "dashboard"]
+            .iter()
+            .chain(of_twin)
+        {
+            assert!(told.is_clear(place), "{twin}: {place}: {}", told.text());
+        }
+        assert!(!server.said().contains("CALLED"), "{}", server.said());
+    }
+}
+
+#[test]
+fn what_leaks_in_answers_and_errors() {
+    find_in_plain(&[
+        flaw("choice", "W1310", "list_tickets", "needs review"),
+        flaw("nested", "W1310", "find_ticket", "finding"),
+        flaw("prompt", "W1310", "reply", "finding"),
+        flaw("link", "W1310", "ticket-file://{id}", "finding"),
+        flaw("completion", "W1310", "reply.ticket", "needs review"),
+        flaw("error", "W1310", "find_ticket", "finding"),
+        flaw("column", "W1314", "reply", "finding"),
+        flaw("meta", "W1311", "list_tickets", "finding"),
+        flaw("encoded", "W1310", "list_tickets", "needs review"),
+        flaw("description", "W1310", "tools/list", "needs review"),
+    ]);
+}
+
+#[test]
+fn what_leaks_through_caches_connections_streams_and_handles() {
+    find_in_plain(&[
+        flaw("once", "W1311", "dashboard", "needs review"),
+        flaw("key", "W1310", "summary", "needs review"),
+        flaw("last", "W1311", "overdue", "finding"),
+        flaw("broadcast", "W1310", "messages", "finding"),
+        flaw("subscription", "W1310", "messages", "finding"),
+        flaw("replay", "W1318", "streams", "finding"),
+        flaw("task", "W1318", "make_report.task", "finding"),
+        flaw("listed", "W1318", "make_report.task", "finding"),
+        flaw("state", "W1318", "report_of.requestState", "finding"),
+        flaw("cursor", "W1318", "tools/list cursor", "finding"),
+    ]);
+}
+
+fn find_in_plain(flaws: &[Flaw]) {
+    for flaw in flaws {
+        let Some(server) = plain(flaw.name) else {
+            return;
+        };
+        let told = scan_python(&server, &[]);
+        expect(&told, flaw);
+        assert!(!server.said().contains("CALLED"), "{}", server.said());
+    }
+}
+
+#[test]
+fn two_identities_of_a_program() {
+    let Some(program) = plain_program() else {
+        return;
+    };
+    let program = program.to_string_lossy();
+    let scan = |flaw: &str| {
+        Told::of(&[
+            "--env",
+            "TICKETS_TOKEN=token-of-acme",
+            "--other-env",
+            "TICKETS_TOKEN=token-of-bolt",
+            "--stdio",
+            "node",
+            &program,
+            flaw,
+            "stdio",
+        ])
+    };
+    let told = scan("-");
+    assert_eq!(told.bad(), [], "{}", told.text());
+    assert_eq!(told.status, Some(0));
+    assert!(told.is_clear("find_ticket"), "{}", told.text());
+    expect(
+        &scan("nested"),
+        &flaw("nested", "W1310", "find_ticket", "finding"),
+    );
+    expect(
+        &scan("choice"),
+        &flaw("choice", "W1310", "list_tickets", "needs review"),
+    );
 }
 
 #[test]

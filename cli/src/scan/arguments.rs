@@ -1,130 +1,221 @@
-//! Arguments for a stranger's tool: from its schema alone, and from what other answers held.
+//! Arguments for a stranger's tool, from its schema alone.
 //!
 //! Invariant: what is made up is small and harmless, and a value that only looks right is never taken
 //! for an id: an argument that needs one and gets none is told.
 
 use serde_json::{Map, Value, json};
-use watertight_analysis::words::{Extra, Tier, classify};
 
-use super::atoms::Named;
+use super::pattern;
 
 /// How deep a schema is followed.
 const DEEPEST: usize = 8;
+/// How many values of one enumeration are tried.
+const CHOICES: usize = 6;
 
-/// A value that one identity was shown, and by what.
-#[derive(Clone, Debug)]
-pub(crate) struct Known {
-    pub(crate) named: Named,
-    /// The words of the tool, prompt or resource that showed it.
-    pub(crate) source: Vec<String>,
-}
-
-/// Arguments, and what in them is an identity's own.
-#[derive(Clone, Debug)]
-pub(crate) struct Filled {
-    pub(crate) arguments: Value,
-    /// The argument that was filled, and the value.
-    pub(crate) with: Option<(String, Value)>,
-    /// Whether the value was the id of a row rather than of something that the row refers to.
-    pub(crate) own_row: bool,
-}
+/// Says what goes into an argument: by its path, and its schema. The rest is made up.
+pub(super) type Fill<'a> = &'a dyn Fn(&[String], &Value) -> Option<Value>;
 
 /// Arguments that nobody's data is in; the name of the one that can't be made up otherwise.
 pub(crate) fn neutral(schema: &Value) -> Result<Value, String> {
-    object(schema, schema, 0)
+    build(schema, &[], &|_, _| None)
 }
 
-/// Arguments with a value of the identity's own for each argument that takes one, one at a time.
-pub(crate) fn filled(
-    name: &str,
-    schema: &Value,
-    known: &[Known],
-    marks: &[(String, String)],
-    extra: &Extra,
-    most: usize,
-) -> Vec<Filled> {
-    let nouns = words(name);
-    let mut all = Vec::new();
-    let properties = schema.get("properties").and_then(Value::as_object);
-    for (argument, inner) in properties.into_iter().flatten() {
-        let inner = follow(inner, schema);
-        if !takes_own(argument, inner, extra) {
-            continue;
-        }
-        for (value, own_row) in candidates(argument, inner, &nouns, known, marks, extra)
-            .into_iter()
-            .take(most)
-        {
-            if let Some(arguments) = with(schema, argument, &value, known, &nouns, marks, extra) {
-                all.push(Filled {
-                    arguments,
-                    with: Some((argument.clone(), value)),
-                    own_row,
-                });
+/// Arguments for a tool whose ids are known from nowhere: what it answers about what is not there.
+/// Numbers are tried from the first on, as rows are numbered so.
+pub(crate) fn made_up(schema: &Value) -> Vec<Value> {
+    let with = |number: i64| {
+        build(schema, &[], &|path, schema| {
+            if of(path, schema, schema, &|_, _| None).is_ok() {
+                return None;
             }
+            let name = path.last().map(|it| it.to_lowercase()).unwrap_or_default();
+            let is = |key: &str, wanted: &str| schema.get(key).is_some_and(|it| it == wanted);
+            Some(if is("type", "integer") || is("type", "number") {
+                json!(number)
+            } else if name.ends_with("uuid") || is("format", "uuid") {
+                json!("00000000-0000-4000-8000-000000000001")
+            } else {
+                let pattern = schema.get("pattern").and_then(Value::as_str);
+                json!(
+                    pattern
+                        .and_then(pattern::sample)
+                        .unwrap_or_else(|| "none-0001".to_owned())
+                )
+            })
+        })
+    };
+    let mut all: Vec<Value> = Vec::new();
+    for made in [1, 2, 1_987_654_321].map(with).into_iter().flatten() {
+        if !all.contains(&made) {
+            all.push(made);
         }
     }
     all
 }
 
-/// The schema's required arguments, one of them given, the other ids from what is known.
-fn with(
-    schema: &Value,
-    argument: &str,
-    value: &Value,
-    known: &[Known],
-    nouns: &[String],
-    marks: &[(String, String)],
-    extra: &Extra,
-) -> Option<Value> {
-    let mut arguments = Map::new();
-    for name in required(schema) {
-        let inner = schema.pointer(&format!("/properties/{}", pointer(name)))?;
-        let inner = follow(inner, schema);
-        let made = if name == argument {
-            value.clone()
-        } else if takes_own(name, inner, extra) {
-            let mut found = candidates(name, inner, nouns, known, marks, extra).into_iter();
-            match found.next() {
-                Some((value, _)) => value,
-                None => of(name, inner, schema, 0).ok()?,
+/// The neutral arguments with one choice made otherwise: another value of an enumeration, a switch
+/// turned. What a default leaves out may be what leaks.
+pub(crate) fn variations(schema: &Value, neutral: &Value, most: usize) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for (path, inner) in slots(schema) {
+        let pointer: String = path.iter().map(|it| format!("/{}", pointer(it))).collect();
+        let now = neutral.pointer(&pointer);
+        let mut choices: Vec<Value> = match inner.get("enum").and_then(Value::as_array) {
+            Some(list) => list.iter().take(CHOICES).cloned().collect(),
+            None if inner.get("type").is_some_and(|it| it == "boolean") => {
+                vec![json!(true), json!(false)]
             }
-        } else {
-            of(name, inner, schema, 0).ok()?
+            None => alternatives(inner),
         };
-        arguments.insert(name.to_owned(), made);
+        choices.retain(|it| Some(it) != now && inner.get("default") != Some(it));
+        for choice in choices {
+            let made = build(schema, &path, &|at, _| {
+                (at == path.as_slice()).then(|| choice.clone())
+            });
+            if let Ok(made) = made
+                && made != *neutral
+                && !all.contains(&made)
+            {
+                all.push(made);
+            }
+        }
     }
-    arguments.insert(argument.to_owned(), value.clone());
-    Some(Value::Object(arguments))
+    all.truncate(most);
+    all
 }
 
-fn pointer(name: &str) -> String {
+/// The constants of `anyOf` and `oneOf`.
+fn alternatives(schema: &Value) -> Vec<Value> {
+    let lists = ["anyOf", "oneOf"]
+        .iter()
+        .filter_map(|it| schema.get(*it)?.as_array());
+    let each = lists.flatten().take(CHOICES);
+    each.filter_map(|it| it.get("const").cloned()).collect()
+}
+
+/// Every scalar argument that a caller may give, with its path.
+pub(super) fn slots(schema: &Value) -> Vec<(Vec<String>, &Value)> {
+    let mut found = Vec::new();
+    walk(schema, schema, &mut Vec::new(), &mut found);
+    found
+}
+
+fn walk<'a>(
+    schema: &'a Value,
+    root: &'a Value,
+    path: &mut Vec<String>,
+    found: &mut Vec<(Vec<String>, &'a Value)>,
+) {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    if path.len() > 3 || found.len() > 100 {
+        return;
+    }
+    for (name, inner) in properties.into_iter().flatten() {
+        path.push(name.clone());
+        let constants = ["anyOf", "oneOf"].iter().any(|it| {
+            let list = inner.get(*it).and_then(Value::as_array);
+            list.is_some_and(|list| {
+                list.len() > 1 && list.iter().all(|it| it.get("const").is_some())
+            })
+        });
+        let inner = if constants {
+            inner
+        } else {
+            follow(inner, root)
+        };
+        let list = inner.get("type").is_some_and(|it| it == "array");
+        match inner.get("items").filter(|_| list) {
+            Some(items) => {
+                let items = follow(items, root);
+                path.push("0".to_owned());
+                if items.get("properties").is_some() {
+                    walk(items, root, path, found);
+                } else {
+                    found.push((path.clone(), items));
+                }
+                path.pop();
+            }
+            None if inner.get("properties").is_some() => walk(inner, root, path, found),
+            None => found.push((path.clone(), inner)),
+        }
+        path.pop();
+    }
+}
+
+/// The required arguments, and those on the way to `target`.
+pub(super) fn build(schema: &Value, target: &[String], fill: Fill<'_>) -> Result<Value, String> {
+    object(schema, schema, &mut Vec::new(), target, fill)
+}
+
+pub(super) fn pointer(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-fn required(schema: &Value) -> Vec<&str> {
-    let list = schema.get("required").and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
-}
-
-fn object(schema: &Value, root: &Value, depth: usize) -> Result<Value, String> {
-    if depth > DEEPEST {
+fn object(
+    schema: &Value,
+    root: &Value,
+    path: &mut Vec<String>,
+    target: &[String],
+    fill: Fill<'_>,
+) -> Result<Value, String> {
+    if path.len() > DEEPEST {
         return Err("an object that nests too deep".to_owned());
     }
+    let list = schema.get("required").and_then(Value::as_array);
+    let required = list.into_iter().flatten().filter_map(Value::as_str);
+    let next = target
+        .strip_prefix(path.as_slice())
+        .and_then(<[String]>::first);
     let mut made = Map::new();
-    for name in required(schema) {
+    for name in required.chain(next.map(String::as_str)) {
+        if made.contains_key(name) {
+            continue;
+        }
         let inner = schema.pointer(&format!("/properties/{}", pointer(name)));
         let inner = inner.map(|it| follow(it, root)).unwrap_or(&Value::Null);
-        made.insert(name.to_owned(), of(name, inner, root, depth)?);
+        path.push(name.to_owned());
+        let value = one(inner, root, path, target, fill);
+        path.pop();
+        made.insert(name.to_owned(), value?);
     }
     Ok(Value::Object(made))
 }
 
+fn one(
+    schema: &Value,
+    root: &Value,
+    path: &mut Vec<String>,
+    target: &[String],
+    fill: Fill<'_>,
+) -> Result<Value, String> {
+    if let Some(value) = fill(path, schema) {
+        return Ok(value);
+    }
+    let ahead = target.len() > path.len() && target.starts_with(path);
+    let list = schema.get("type").is_some_and(|it| it == "array");
+    if list {
+        let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0);
+        let inner = schema.get("items").map(|it| follow(it, root));
+        let mut made = Vec::new();
+        for at in 0..least.clamp(u64::from(ahead), 4) {
+            path.push(at.to_string());
+            let value = one(inner.unwrap_or(&Value::Null), root, path, target, fill);
+            path.pop();
+            made.push(value?);
+        }
+        return Ok(Value::Array(made));
+    }
+    let given = ["const", "default"]
+        .iter()
+        .any(|it| schema.get(*it).is_some_and(|it| !it.is_null()));
+    if schema.get("properties").is_some() && (ahead || !given) {
+        return object(schema, root, path, target, fill);
+    }
+    of(path, schema, root, fill)
+}
+
 /// Follows references and alternatives to what can be made.
-fn follow<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
+pub(super) fn follow<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
     let mut schema = schema;
     for _ in 0..DEEPEST {
         let target = schema.get("$ref").and_then(Value::as_str);
@@ -145,7 +236,9 @@ fn follow<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
 }
 
 /// A small harmless value.
-fn of(name: &str, schema: &Value, root: &Value, depth: usize) -> Result<Value, String> {
+fn of(path: &[String], schema: &Value, root: &Value, fill: Fill<'_>) -> Result<Value, String> {
+    let name = path.iter().rev().find(|it| it.parse::<usize>().is_err());
+    let name = name.map(String::as_str).unwrap_or_default();
     let first = |key: &str| schema.get(key).and_then(|it| it.as_array()?.first());
     let given = schema
         .get("const")
@@ -155,7 +248,7 @@ fn of(name: &str, schema: &Value, root: &Value, depth: usize) -> Result<Value, S
     if let Some(given) = given {
         return Ok(given.clone());
     }
-    if is_id(name, schema) {
+    if super::known::is_id(name, schema) {
         return Err(name.to_owned());
     }
     let ty = match schema.get("type") {
@@ -174,22 +267,16 @@ fn of(name: &str, schema: &Value, root: &Value, depth: usize) -> Result<Value, S
         "integer" => {
             let least = bound("minimum").or_else(|| bound("exclusiveMinimum").map(|it| it + 1.0));
             let most = bound("maximum").unwrap_or(1.0);
+            let step = bound("multipleOf").filter(|it| *it >= 1.0).unwrap_or(1.0);
+            let made = least.unwrap_or_else(|| most.min(step)).ceil();
             #[allow(clippy::cast_possible_truncation)]
-            let made = least.unwrap_or_else(|| most.min(1.0)).ceil() as i64;
+            let made = ((made / step).ceil() * step) as i64;
             json!(made)
         }
         "number" => json!(bound("minimum").unwrap_or(1.0)),
         "null" => Value::Null,
-        "array" => {
-            let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0);
-            let inner = schema.get("items").map(|it| follow(it, root));
-            let mut list = Vec::new();
-            for _ in 0..least.min(4) {
-                list.push(of(name, inner.unwrap_or(&Value::Null), root, depth + 1)?);
-            }
-            Value::Array(list)
-        }
-        "object" => object(schema, root, depth + 1)?,
+        "array" => json!([]),
+        "object" => object(schema, root, &mut path.to_vec(), &[], fill)?,
         _ => match schema.get("format").and_then(Value::as_str) {
             Some("date") => json!("2026-01-01"),
             Some("date-time") => json!("2026-01-01T00:00:00Z"),
@@ -197,11 +284,13 @@ fn of(name: &str, schema: &Value, root: &Value, depth: usize) -> Result<Value, S
             // No server of ours or of others is meant to fetch it.
             Some("uri" | "url") => json!("https://example.invalid/"),
             Some("email") => json!("nobody@example.invalid"),
-            _ if schema.get("pattern").is_some() => return Err(name.to_owned()),
-            _ => {
-                let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(1);
-                json!("a".repeat(usize::try_from(least.clamp(1, 64)).unwrap_or(1)))
-            }
+            _ => match schema.get("pattern").and_then(Value::as_str) {
+                Some(pattern) => json!(pattern::sample(pattern).ok_or_else(|| name.to_owned())?),
+                None => {
+                    let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(1);
+                    json!("a".repeat(usize::try_from(least.clamp(1, 64)).unwrap_or(1)))
+                }
+            },
         },
     })
 }
@@ -233,180 +322,6 @@ fn singular(word: &str) -> String {
         Some(stem) if stem.len() >= 3 && !stem.ends_with('s') => stem.to_owned(),
         _ => word.to_owned(),
     }
-}
-
-/// Words that say that a value names a row.
-const IDS: &[&str] = &[
-    "id",
-    "uuid",
-    "guid",
-    "key",
-    "ref",
-    "reference",
-    "number",
-    "uri",
-    "slug",
-    "handle",
-    "code",
-    "email",
-    "no",
-    "pk",
-    "cursor",
-    "token",
-];
-/// Words of arguments that search.
-const SEARCHES: &[&str] = &[
-    "query", "q", "search", "text", "term", "keyword", "filter", "name", "contain",
-];
-/// Words that say in which direction pages go.
-const PAGES: &[&str] = &["next", "page", "after", "continuation"];
-
-/// Whether a person wrote it: words, rather than an id or a time.
-fn is_phrase(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| {
-        text.contains(' ')
-            && text.len() <= 80
-            && text.chars().filter(|c| c.is_alphabetic()).count() >= 6
-    })
-}
-
-/// Words of names of tools that are about nothing in particular.
-const VERBS: &[&str] = &[
-    "get", "list", "read", "find", "show", "search", "fetch", "describe", "view", "all", "my",
-    "by", "id", "query", "lookup", "recent", "the", "of", "and", "for", "in", "a",
-];
-
-fn is_id(name: &str, schema: &Value) -> bool {
-    let words = words(name);
-    words.last().is_some_and(|it| IDS.contains(&it.as_str()))
-        || schema.get("format").and_then(Value::as_str) == Some("uuid")
-}
-
-fn is_search(name: &str) -> bool {
-    words(name)
-        .last()
-        .is_some_and(|it| SEARCHES.contains(&it.as_str()))
-}
-
-/// Whether a value of an identity's own may go there.
-fn takes_own(name: &str, schema: &Value, extra: &Extra) -> bool {
-    let bounded = ["enum", "const"]
-        .iter()
-        .any(|key| schema.get(*key).is_some());
-    let scalar = match schema.get("type") {
-        Some(Value::String(ty)) => matches!(ty.as_str(), "string" | "integer" | "number"),
-        Some(Value::Array(list)) => list.iter().any(|it| it == "string" || it == "integer"),
-        _ => true,
-    };
-    !bounded
-        && scalar
-        && (is_id(name, schema)
-            || is_search(name)
-            || classify(name, extra).is_some_and(|it| it.tier == Tier::First))
-}
-
-/// Values of the identity's own for an argument, the best first, and whether each is a row's own id.
-fn candidates(
-    argument: &str,
-    schema: &Value,
-    nouns: &[String],
-    known: &[Known],
-    marks: &[(String, String)],
-    extra: &Extra,
-) -> Vec<(Value, bool)> {
-    let mut found: Vec<(u32, Value, bool)> = Vec::new();
-    let tenant = classify(argument, extra).is_some_and(|it| it.tier == Tier::First);
-    if tenant {
-        for (claim, text) in marks {
-            if claim == "canary" || classify(claim, extra).is_some() {
-                found.push((9, Value::from(text.as_str()), true));
-            }
-        }
-    }
-    let wanted = words(argument);
-    let (last, subject) = match wanted.split_last() {
-        Some((last, subject)) if IDS.contains(&last.as_str()) => (last.as_str(), subject),
-        _ => ("", wanted.as_slice()),
-    };
-    let subject: Vec<&String> = subject
-        .iter()
-        .filter(|it| !PAGES.contains(&it.as_str()))
-        .collect();
-    let search = last.is_empty() && is_search(argument);
-    for one in known {
-        let key = words(&one.named.key);
-        let parent = words(&one.named.parent);
-        let own_id = matches!(key.as_slice(), [only] if IDS.contains(&only.as_str()));
-        let about = |noun: &String| one.source.contains(noun) || parent.contains(noun);
-        let score = if key == wanted && !subject.is_empty() {
-            8
-        } else if last == "cursor" || last == "token" {
-            let cursor = key.last().is_some_and(|it| it == "cursor" || it == "token");
-            if cursor { 7 } else { 0 }
-        } else if own_id && key.last().is_some_and(|it| it == last) {
-            match subject.as_slice() {
-                [] if nouns.iter().any(about) => 6,
-                [] => 2,
-                subject if subject.iter().any(|it| about(it)) => 6,
-                _ => 0,
-            }
-        } else if own_id && last == "id" && subject.iter().any(|it| about(it)) {
-            3
-        } else if last.is_empty() && own_id && subject.iter().any(|it| about(it)) {
-            // `ticket`, where `list_tickets` gave ids.
-            5
-        } else if search && is_phrase(&one.named.value) {
-            if key == wanted { 5 } else { 4 }
-        } else if search && one.named.value.is_string() {
-            1
-        } else {
-            0
-        };
-        // What a row refers to may be shared by tenants. Its own id, asked for where the same kind of
-        // thing was listed, is the row's.
-        let same_kind = nouns
-            .iter()
-            .chain(subject.iter().copied())
-            .any(|noun| !VERBS.contains(&noun.as_str()) && about(noun));
-        let handle = key.last().is_some_and(|it| it == "cursor" || it == "token");
-        let names_row = own_id || handle || key.iter().any(|it| one.source.contains(it));
-        let row = names_row && same_kind;
-        if score > 0
-            && let Some(value) = fits(&one.named.value, schema)
-            && !found.iter().any(|(_, known, _)| *known == value)
-        {
-            found.push((score, value, row));
-        }
-    }
-    found.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
-    found
-        .into_iter()
-        .map(|(_, value, row)| (value, row))
-        .collect()
-}
-
-/// The value as the schema takes it.
-fn fits(value: &Value, schema: &Value) -> Option<Value> {
-    let is = |wanted: &str| match schema.get("type") {
-        Some(Value::String(ty)) => ty == wanted,
-        Some(Value::Array(list)) => list.iter().any(|it| it == wanted),
-        _ => wanted == "string",
-    };
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    if is("string") {
-        let uuid = schema.get("format").and_then(Value::as_str) == Some("uuid");
-        let long = schema.get("maxLength").and_then(Value::as_u64);
-        let long = long.is_some_and(|most| text.chars().count() as u64 > most);
-        return (!long && (!uuid || is_uuid(&text))).then(|| Value::from(text));
-    }
-    if is("integer") {
-        return text.parse::<i64>().ok().map(Value::from);
-    }
-    None
 }
 
 pub(crate) fn is_uuid(text: &str) -> bool {
@@ -465,17 +380,6 @@ fn turn(c: char) -> char {
 mod tests {
     use super::*;
 
-    fn known(key: &str, value: Value, source: &str) -> Known {
-        Known {
-            named: Named {
-                key: key.to_owned(),
-                parent: String::new(),
-                value,
-            },
-            source: words(source),
-        }
-    }
-
     #[test]
     fn required_arguments_are_made_up_unless_they_are_ids() {
         let schema = json!({
@@ -500,20 +404,6 @@ mod tests {
     }
 
     #[test]
-    fn ids_come_from_answers_about_the_same_thing() {
-        let schema =
-            json!({"required": ["ticket_id"], "properties": {"ticket_id": {"type": "string"}}});
-        let pool = [
-            known("id", json!("c-1"), "list_customers"),
-            known("id", json!("t-1"), "list_tickets"),
-            known("title", json!("Printer"), "list_tickets"),
-        ];
-        let made = filled("read_ticket", &schema, &pool, &[], &Extra::default(), 3);
-        let made: Vec<&Value> = made.iter().map(|it| &it.arguments).collect();
-        assert_eq!(made, [&json!({"ticket_id": "t-1"})]);
-    }
-
-    #[test]
     fn what_does_not_exist_has_the_same_form() {
         let uuid = unlike(&json!("7f2c1de0-3a5b-4c8d-9e1f-00000000000a"));
         assert!(is_uuid(uuid.as_str().unwrap()));
@@ -522,5 +412,46 @@ mod tests {
             unlike(&json!("amy@acme.example")),
             json!("btl@acme.example")
         );
+    }
+
+    #[test]
+    fn nested_patterns_and_choices() {
+        let schema = json!({
+            "required": ["region", "filter"],
+            "properties": {
+                "region": {"type": "string", "pattern": "^[A-Z]{2}-\\d{2}$"},
+                "filter": {"$ref": "#/$defs/F"},
+                "limit": {"type": "integer", "minimum": 7, "multipleOf": 5},
+                "all": {"type": "boolean", "default": false},
+                "kinds": {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1},
+            },
+            "$defs": {"F": {"type": "object", "required": ["status", "from"], "properties": {
+                "status": {"enum": ["posted", "draft"]}, "from": {"type": "string", "format": "date"},
+            }}},
+        });
+        let made = neutral(&schema).unwrap();
+        let filter = json!({"status": "posted", "from": "2026-01-01"});
+        assert_eq!(made, json!({"region": "AA-11", "filter": filter}));
+        let all: Vec<String> = variations(&schema, &made, 9)
+            .iter()
+            .map(Value::to_string)
+            .collect();
+        let all = all.join("\n");
+        for wanted in ["\"all\":true", "\"kinds\":[\"b\"]", "\"status\":\"draft\""] {
+            assert!(all.contains(wanted), "{wanted}: {all}");
+        }
+    }
+
+    #[test]
+    fn ids_are_made_up_only_to_ask_for_what_is_not_there() {
+        let schema =
+            json!({"required": ["note_id"], "properties": {"note_id": {"type": "string"}}});
+        assert_eq!(made_up(&schema), [json!({"note_id": "none-0001"})]);
+        let schema = json!({"required": ["id"], "properties": {"id": {"type": "integer"}}});
+        let ids: Vec<i64> = made_up(&schema)
+            .iter()
+            .filter_map(|it| it["id"].as_i64())
+            .collect();
+        assert_eq!(ids, [1, 2, 1_987_654_321]);
     }
 }

@@ -29,6 +29,12 @@ pub(crate) enum Ask {
         reference: String,
         name: String,
         argument: String,
+        /// What is completed.
+        value: String,
+    },
+    /// A list of what is offered, which has texts in it too.
+    List {
+        method: &'static str,
     },
 }
 
@@ -55,11 +61,13 @@ impl Ask {
             Ask::Complete {
                 reference,
                 argument,
+                value,
                 ..
             } => (
                 "completion/complete",
-                json!({ "ref": object(reference), "argument": { "name": argument, "value": "" } }),
+                json!({ "ref": object(reference), "argument": { "name": argument, "value": value } }),
             ),
+            Ask::List { method } => (method, json!({})),
         }
     }
 
@@ -76,6 +84,7 @@ impl Ask {
             Ask::Complete { name, argument, .. } => {
                 Place::object("completion", format!("{}.{}", shown(name), shown(argument)))
             }
+            Ask::List { method } => Place::object("server", *method),
         }
     }
 
@@ -85,6 +94,7 @@ impl Ask {
             Ask::Tool { name, .. } | Ask::Prompt { name, .. } => name,
             Ask::Resource { uri, template } => template.as_ref().unwrap_or(uri),
             Ask::Complete { argument, .. } => argument,
+            Ask::List { method } => method.split('/').next().unwrap_or_default(),
         };
         super::arguments::words(name)
     }
@@ -96,7 +106,13 @@ impl Ask {
                 format!("{} {}", shown(name), shown(arguments))
             }
             Ask::Resource { uri, .. } => shown(uri),
-            Ask::Complete { argument, .. } => format!("completions of {}", shown(argument)),
+            Ask::Complete {
+                argument, value, ..
+            } if value.is_empty() => format!("completions of {}", shown(argument)),
+            Ask::Complete {
+                argument, value, ..
+            } => format!("completions of {} {}", shown(argument), shown(value)),
+            Ask::List { method } => (*method).to_owned(),
         }
     }
 
@@ -110,7 +126,8 @@ impl Ask {
                 let last = uri.rsplit(['/', ':', '=']).next().unwrap_or(uri);
                 vec![uri.clone(), last.to_owned()]
             }
-            Ask::Complete { .. } => Vec::new(),
+            // A beginning is completed, so it is no echo where it comes back.
+            Ask::Complete { .. } | Ask::List { .. } => Vec::new(),
         };
         sent.sort_by_key(|it| std::cmp::Reverse(it.len()));
         sent
@@ -127,15 +144,30 @@ pub(crate) struct Seen {
     pub(crate) scope: Option<String>,
     /// The whole result, for what the protocol says beside the content.
     pub(crate) raw: Value,
+    /// What came beside the answer: `_meta`, notifications on the way, requests of the server's.
+    pub(crate) beside: Value,
+    /// By which the stream of the answer may be resumed.
+    pub(crate) event: Option<String>,
 }
 
 impl Seen {
     /// Everything that was said, a text each.
     pub(crate) fn texts(&self) -> Vec<String> {
-        match &self.content {
+        let mut texts = match &self.content {
             Ok(content) => all_text(content),
             Err(error) => vec![error.clone()],
+        };
+        texts.extend(all_text(&self.beside));
+        texts
+    }
+
+    /// The atoms of all that came, what is beside the answer with it.
+    pub(crate) fn all(&self, ask: &Ask) -> Atoms {
+        let mut all = self.atoms.clone();
+        if !self.beside.is_null() {
+            all.extend(atoms(&self.beside, &ask.sent()));
         }
+        all
     }
 
     /// Whether there is something in it: an empty list is an answer that shows nothing.
@@ -143,7 +175,7 @@ impl Seen {
         match &self.content {
             Ok(content) => !all_text(content).iter().any(|it| {
                 let it = it.trim();
-                !it.is_empty() && !matches!(it, "text" | "text/plain" | "application/json")
+                !it.is_empty() && !matches!(it, "0" | "text" | "text/plain" | "application/json")
             }),
             Err(_) => false,
         }
@@ -154,13 +186,17 @@ impl Seen {
 pub(crate) async fn ask(client: &Client, ask: &Ask) -> Result<Seen, Failure> {
     let (method, params) = ask.request();
     let answer = client.request(method, params).await?;
-    Ok(match answer.result {
+    let beside = |meta: Option<&Value>| match (meta, answer.asides.as_slice()) {
+        (None, []) => Value::Null,
+        (meta, asides) => json!([meta, asides]),
+    };
+    Ok(match &answer.result {
         Ok(result) => {
-            let body = content(&result);
+            let body = content(result);
             let failed = result.get("isError") == Some(&Value::Bool(true));
             Seen {
                 atoms: atoms(&body, &ask.sent()),
-                scope: super::inventory::cache_scope(&result),
+                scope: super::inventory::cache_scope(result),
                 content: if failed {
                     Err(all_text(&body)
                         .into_iter()
@@ -170,14 +206,18 @@ pub(crate) async fn ask(client: &Client, ask: &Ask) -> Result<Seen, Failure> {
                 } else {
                     Ok(body)
                 },
+                beside: beside(result.get("_meta")),
+                raw: result.clone(),
+                event: answer.event,
                 marks: answer.marks,
-                raw: result,
             }
         }
         Err(error) => Seen {
             atoms: atoms(&Value::from(error.text()), &ask.sent()),
             content: Err(error.text()),
+            beside: beside(None),
             marks: answer.marks,
+            event: answer.event,
             scope: None,
             raw: Value::Null,
         },

@@ -1,11 +1,14 @@
 //! The texts of an answer by which it is known again: ids, addresses, references, sentences.
 //!
 //! What many answers hold by chance is no atom: numbers, times, short words, versions. What we sent is
-//! taken out first, so that an echo is no leak. Invariant: the same answer has the same atoms.
+//! taken out first, so that an echo is no leak, and texts within texts are read (`decode`).
+//! Invariant: the same answer has the same atoms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+
+use super::decode;
 
 /// How much of one answer is looked at.
 const MOST_ATOMS: usize = 4000;
@@ -48,31 +51,80 @@ pub(crate) fn content(result: &Value) -> Value {
 /// The atoms of a content, with what was sent taken out.
 pub(crate) fn atoms(content: &Value, sent: &[String]) -> Atoms {
     let mut atoms = Atoms::new();
-    each(content, "", "", &mut |_, _, value| {
+    each(content, "", "", 0, &mut |key, _, value| {
         if atoms.len() >= MOST_ATOMS {
             return;
         }
         match value {
+            // What is within comes by itself, and reads better.
+            Value::String(text) if decode::is_encoded(text) => {}
             Value::String(text) => {
                 let text = without(text, sent);
                 of_text(&text, &mut atoms);
+                if let Some(strength) = by_its_name(key, &text) {
+                    let known = atoms.entry(text).or_insert(strength);
+                    *known = strength.max(*known);
+                }
             }
             Value::Number(number) => {
                 let text = number.to_string();
-                if !sent.contains(&text) && text.len() >= 9 && !looks_like_time(&text) {
+                if sent.contains(&text) || looks_like_time(&text) {
+                } else if text.len() >= 9 {
                     atoms.insert(text, Strength::Strong);
+                } else if text.len() >= 4 && is_row_id(key) {
+                    // Under its name: another kind of thing has the same number.
+                    atoms.insert(format!("{key} {text}"), Strength::Weak);
                 }
             }
             _ => {}
         }
     });
+    if atoms.is_empty()
+        && let Some(whole) = figures(content, sent)
+    {
+        atoms.insert(whole, Strength::Weak);
+    }
     atoms
+}
+
+/// An answer of nothing but numbers, as one text: it is known again as a whole.
+fn figures(content: &Value, sent: &[String]) -> Option<String> {
+    let mut found: Vec<String> = Vec::new();
+    each(content, "", "", 0, &mut |key, _, value| {
+        let text = value.to_string();
+        if value.is_number() && !sent.contains(&text) && !looks_like_time(&text) {
+            found.push(format!("{key} {text}").trim().to_owned());
+        }
+    });
+    found.sort_unstable();
+    let digits = found
+        .iter()
+        .flat_map(|it| it.bytes())
+        .filter(u8::is_ascii_digit);
+    (digits.count() >= 4 && found.len() <= 20).then(|| found.join(", "))
 }
 
 /// The named values of a content.
 pub(crate) fn named(content: &Value) -> Vec<Named> {
     let mut values = Vec::new();
-    each(content, "", "", &mut |key, parent, value| {
+    each(content, "", "", 0, &mut |key, parent, value| {
+        // Ids within a sentence have no name.
+        if let Value::String(text) = value
+            && text.contains(char::is_whitespace)
+        {
+            let words = text.split(|c: char| c.is_whitespace() || ",;()[]{}<>\"'`|=".contains(c));
+            let words = words.map(|it| it.trim_matches(|c: char| ".:!?*#".contains(c)));
+            for word in words.filter(|it| is_strong(it)).take(40) {
+                if values.len() >= MOST_ATOMS {
+                    return;
+                }
+                values.push(Named {
+                    key: String::new(),
+                    parent: String::new(),
+                    value: Value::from(word),
+                });
+            }
+        }
         let scalar = matches!(value, Value::String(text) if !text.is_empty() && text.len() <= 200)
             || value.is_number();
         if scalar && values.len() < MOST_ATOMS {
@@ -89,7 +141,7 @@ pub(crate) fn named(content: &Value) -> Vec<Named> {
 /// All strings of a content, one on each line: where canaries and claims are looked for.
 pub(crate) fn all_text(content: &Value) -> Vec<String> {
     let mut texts = Vec::new();
-    each(content, "", "", &mut |_, _, value| {
+    each(content, "", "", 0, &mut |_, _, value| {
         if let Value::String(text) = value {
             texts.push(text.clone());
         } else if value.is_number() {
@@ -99,20 +151,62 @@ pub(crate) fn all_text(content: &Value) -> Vec<String> {
     texts
 }
 
+/// How many encodings are taken off, one below the other.
+const DEEPEST: usize = 4;
+
+/// Members around an answer that say nothing of it.
+pub(crate) const WRAPS: &[&str] = &[
+    "structuredContent",
+    "mine",
+    "own",
+    "text",
+    "content",
+    "result",
+    "results",
+    "items",
+    "data",
+    "values",
+    "rows",
+    "list",
+    "output",
+];
+
 /// Visits every scalar with its key and the key above. A text that is JSON is visited as such, as
-/// most servers send their objects so.
-fn each(value: &Value, key: &str, parent: &str, visit: &mut dyn FnMut(&str, &str, &Value)) {
+/// most servers send their objects so; one that is encoded is visited, and what is in it. A key that
+/// is an id, as in a map of rows, is visited as a value without a name.
+fn each(
+    value: &Value,
+    key: &str,
+    parent: &str,
+    depth: usize,
+    visit: &mut dyn FnMut(&str, &str, &Value),
+) {
     match value {
         Value::Object(object) => {
             for (name, inner) in object {
+                if is_strong(name) {
+                    visit("", key, &Value::from(name.as_str()));
+                }
                 let above = if key.is_empty() { parent } else { key };
-                each(inner, name, above, visit);
+                each(inner, name, above, depth, visit);
             }
         }
-        Value::Array(list) => list.iter().for_each(|it| each(it, key, parent, visit)),
+        Value::Array(list) => {
+            // A list of texts that is the answer, or wrapped by a word that says nothing.
+            let key = if WRAPS.contains(&key) { "" } else { key };
+            list.iter()
+                .for_each(|it| each(it, key, parent, depth, visit));
+        }
         Value::String(text) => match inner(text) {
-            Some(inner) => each(&inner, key, parent, visit),
-            None => visit(key, parent, value),
+            Some(inner) if depth < DEEPEST => each(&inner, key, parent, depth + 1, visit),
+            _ => {
+                visit(key, parent, value);
+                if depth < DEEPEST {
+                    for text in decode::inside(text) {
+                        each(&Value::from(text), key, parent, depth + 1, visit);
+                    }
+                }
+            }
         },
         _ => visit(key, parent, value),
     }
@@ -146,6 +240,13 @@ fn of_text(text: &str, atoms: &mut Atoms) {
         if line.len() <= LONGEST_TEXT && is_sentence(line) {
             atoms.entry(line.to_owned()).or_insert(Strength::Weak);
         }
+        if line.contains(['|', '\t']) {
+            // A table: what stands in a cell is known again elsewhere.
+            let cells = line.split(['|', '\t']).map(str::trim);
+            for cell in cells.filter(|it| is_sentence(it) && it.len() <= LONGEST_TEXT) {
+                atoms.entry(cell.to_owned()).or_insert(Strength::Weak);
+            }
+        }
         for word in line.split(|c: char| c.is_whitespace() || ",;()[]{}<>\"'`|=".contains(c)) {
             let word = word.trim_matches(|c: char| ".:!?*#\u{2026}".contains(c));
             if atoms.len() >= MOST_ATOMS {
@@ -156,6 +257,82 @@ fn of_text(text: &str, atoms: &mut Atoms) {
             }
         }
     }
+}
+
+/// Last words of members that hold the id of a row.
+const ROW_IDS: &[&str] = &[
+    "id",
+    "uuid",
+    "guid",
+    "ref",
+    "reference",
+    "uri",
+    "email",
+    "pk",
+    "handle",
+    "number",
+];
+/// Last words of members that hold what a person would call something.
+const NAMES: &[&str] = &[
+    "name",
+    "title",
+    "subject",
+    "label",
+    "company",
+    "customer",
+    "client",
+    "contact",
+    "person",
+    "employee",
+    "patient",
+    "member",
+    "owner",
+    "assignee",
+    "author",
+    "vendor",
+    "supplier",
+    "address",
+    "organisation",
+    "organization",
+    "phone",
+];
+
+fn is_row_id(key: &str) -> bool {
+    let words = super::arguments::words(key);
+    words
+        .last()
+        .is_some_and(|it| ROW_IDS.contains(&it.as_str()))
+}
+
+/// What the name of its member makes of a text: a short one may be an id, or a name.
+fn by_its_name(key: &str, text: &str) -> Option<Strength> {
+    if text.contains('\u{2026}') || text.len() > LONGEST_TEXT || looks_like_time(text) {
+        return None;
+    }
+    if is_phone(text) {
+        return Some(if text.starts_with('+') {
+            Strength::Strong
+        } else {
+            Strength::Weak
+        });
+    }
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let whole = !text.contains(char::is_whitespace);
+    if whole && letters >= 1 && digits >= 1 && text.len() >= 4 && is_row_id(key) {
+        let common = is_quantity(text) || is_version(text);
+        return (!common).then_some(Strength::Strong);
+    }
+    let words = super::arguments::words(key);
+    let named = words.last().is_some_and(|it| NAMES.contains(&it.as_str()));
+    (named && letters >= 5).then_some(Strength::Weak)
+}
+
+/// `+49 40 5550`, `(555) 010-7788`.
+fn is_phone(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let of_it = |c: char| c.is_ascii_digit() || "+()-./ ".contains(c);
+    (7..=16).contains(&digits) && text.len() > digits && text.chars().all(of_it)
 }
 
 /// Several words with letters, long enough that chance does not make them.
@@ -300,6 +477,36 @@ mod tests {
         let sent = vec!["ACM-C000123".to_owned()];
         let answer = json!({"content": [{"type": "text", "text": "no customer ACM-C000123"}]});
         assert!(atoms(&answer, &sent).is_empty());
+    }
+
+    #[test]
+    fn what_the_name_of_a_member_makes_of_a_short_text() {
+        let content = json!({"id": "n_8841", "n": "n_8843", "owner": "Ann Lee", "phone": "+49 40 5550",
+            "order_id": 5512, "status": "open", "unit_number": "12kg", "SKU-AX11": {"qty": 4711}});
+        let atoms = atoms(&content, &[]);
+        let found: Vec<(&str, Strength)> = atoms.iter().map(|(a, b)| (a.as_str(), *b)).collect();
+        let (strong, weak) = (Strength::Strong, Strength::Weak);
+        assert_eq!(
+            found,
+            [
+                ("+49 40 5550", strong),
+                ("Ann Lee", weak),
+                ("SKU-AX11", strong),
+                ("n_8841", strong),
+                ("order_id 5512", weak),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_of_figures_is_known_as_a_whole() {
+        let of = |content: Value| atoms(&content, &[]).into_keys().collect::<Vec<_>>();
+        assert_eq!(
+            of(json!({"total": 881.5, "orders": 8})),
+            ["orders 8, total 881.5"]
+        );
+        assert_eq!(of(json!({"count": 8})), [""; 0]);
+        assert_eq!(of(json!({"name": "Ann Lee", "total": 88123})), ["Ann Lee"]);
     }
 
     #[test]

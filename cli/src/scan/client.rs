@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::args::EraChoice;
-use super::http::{Endpoint, Reply};
+use super::http::{Endpoint, Reply, Stream};
 use super::identity::Identity;
 use super::pace::Pace;
 use super::stdio::Process;
@@ -225,6 +225,8 @@ impl Client {
                         answer,
                         marks: Marks::default(),
                         retry_after: None,
+                        asides: process.heard(),
+                        event: None,
                         text: String::new(),
                     }
                 }
@@ -260,6 +262,23 @@ impl Client {
                 sent.await.map(|_| ())
             }
         }
+    }
+
+    /// The stream on which the server speaks to this client by itself, if there is one.
+    pub(crate) async fn listen(&self, after: Option<&str>) -> Result<Option<Stream>, Failure> {
+        let (Line::Http(endpoint), Era::Initialized { .. }) = (&self.line, &self.era) else {
+            return Ok(None);
+        };
+        self.pace.wait().await?;
+        let wait = self.pace.timeout.min(Duration::from_secs(5));
+        endpoint
+            .open(&self.headers("", &Value::Null), after, wait)
+            .await
+    }
+
+    /// The most bytes of one answer.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.pace.max_bytes
     }
 
     /// Ends this client's session, so that the server need not keep it.
@@ -343,6 +362,8 @@ fn finish(reply: Reply) -> Result<Answer, Failure> {
         (_, Some(result)) => Ok(Answer {
             result,
             marks: reply.marks,
+            asides: reply.asides,
+            event: reply.event,
         }),
         (200..=299, None) => Err(Failure::Malformed("it holds no JSON-RPC answer")),
         (status, None) => Err(Failure::Status(status, reply.text)),

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::shown::keep_secret;
-use super::wire::{Events, Failure, Marks, RpcError, answer_to};
+use super::wire::{Events, Failure, MOST_ASIDES, Marks, RpcError, answer_to, aside};
 
 /// An endpoint.
 pub(crate) struct Endpoint {
@@ -33,6 +33,8 @@ pub(crate) struct Reply {
     pub(crate) answer: Option<Result<Value, RpcError>>,
     pub(crate) marks: Marks,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) asides: Vec<Value>,
+    pub(crate) event: Option<String>,
     /// The beginning of a text that is no answer.
     pub(crate) text: String,
 }
@@ -95,6 +97,40 @@ impl Endpoint {
             .await
     }
 
+    /// Opens the stream on which a server speaks by itself, from an event on where one is named.
+    /// None where it has no such stream.
+    pub(crate) async fn open(
+        &self,
+        headers: &[(HeaderName, HeaderValue)],
+        after: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Option<Stream>, Failure> {
+        let mut request = Request::builder().method(Method::GET).uri(self.uri.clone());
+        if let Some(map) = request.headers_mut() {
+            map.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+            for (name, value) in headers {
+                map.insert(name.clone(), value.clone());
+            }
+            if let Some(after) = after {
+                let value = HeaderValue::from_str(after)
+                    .map_err(|_| Failure::Malformed("an event's id is no header's value"))?;
+                map.insert("last-event-id", value);
+            }
+        }
+        let request = request
+            .body(Full::new(Bytes::new()))
+            .map_err(|_| Failure::Malformed("the request can't be made"))?;
+        let sent = tokio::time::timeout(timeout, self.client.request(request)).await;
+        let response = sent
+            .map_err(|_| Failure::Timeout)?
+            .map_err(|error| Failure::Closed(error.to_string()))?;
+        let streams = response.status().is_success() && is_stream(response.headers());
+        Ok(streams.then(|| Stream {
+            body: response.into_body(),
+            events: Events::default(),
+        }))
+    }
+
     /// Ends a session.
     pub(crate) async fn delete(
         &self,
@@ -139,6 +175,37 @@ impl Endpoint {
     }
 }
 
+/// A stream on which the server speaks by itself.
+pub(crate) struct Stream {
+    body: hyper::body::Incoming,
+    events: Events,
+}
+
+impl Stream {
+    /// The messages of the next piece; none where the stream ended.
+    pub(crate) async fn next(&mut self) -> Option<Vec<Value>> {
+        let frame = self.body.frame().await?.ok()?;
+        let Ok(piece) = frame.into_data() else {
+            return Some(Vec::new());
+        };
+        let whole = self.events.feed(&piece);
+        let messages = whole
+            .iter()
+            .filter_map(|it| serde_json::from_slice(it).ok());
+        Some(messages.collect())
+    }
+
+    /// How much of a message has come whose end has not.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.events.unfinished()
+    }
+}
+
+fn is_stream(headers: &HeaderMap) -> bool {
+    text(headers, CONTENT_TYPE.as_str())
+        .is_some_and(|it| it.trim_start().starts_with("text/event-stream"))
+}
+
 async fn read(
     response: http::Response<hyper::body::Incoming>,
     id: Option<u64>,
@@ -152,13 +219,14 @@ async fn read(
         retry_after: text(&head.headers, RETRY_AFTER.as_str())
             .and_then(|it| it.trim().parse().ok())
             .map(Duration::from_secs),
+        asides: Vec::new(),
+        event: None,
         text: String::new(),
     };
     let Some(id) = id else {
         return Ok(reply);
     };
-    let streams = text(&head.headers, CONTENT_TYPE.as_str())
-        .is_some_and(|it| it.trim_start().starts_with("text/event-stream"));
+    let streams = is_stream(&head.headers);
     let mut events = Events::default();
     let mut whole: Vec<u8> = Vec::new();
     let mut read = 0_usize;
@@ -176,11 +244,16 @@ async fn read(
             continue;
         }
         for data in events.feed(&piece) {
-            if let Ok(message) = serde_json::from_slice::<Value>(&data)
-                && let Some(answer) = answer_to(id, &message)
-            {
+            let Ok(message) = serde_json::from_slice::<Value>(&data) else {
+                continue;
+            };
+            if let Some(answer) = answer_to(id, &message) {
                 reply.answer = Some(answer);
+                reply.event.clone_from(&events.first_id);
                 return Ok(reply);
+            }
+            if reply.asides.len() < MOST_ASIDES {
+                reply.asides.extend(aside(&message));
             }
         }
     }

@@ -64,10 +64,8 @@ pub(crate) struct Listed {
     /// `cacheScope` and the headers of the first page.
     pub(crate) scope: Option<String>,
     pub(crate) marks: Marks,
-    /// The first page's cursor to the next.
-    pub(crate) cursor: Option<String>,
-    /// The entries of the page that it leads to.
-    pub(crate) second_page: Vec<Value>,
+    /// Each cursor, and the names on the page that it leads to.
+    pub(crate) pages: Vec<(String, Vec<String>)>,
     /// Why it is not whole.
     pub(crate) incomplete: Option<String>,
 }
@@ -121,14 +119,12 @@ async fn one(client: &Client, list: &List) -> Result<Listed, Failure> {
             listed.scope = cache_scope(&result);
             listed.marks = answer.marks;
         }
-        if page == 1 {
-            listed.second_page.clone_from(entries);
+        if let Some(cursor) = &cursor {
+            let names = entries.iter().map(|it| name_of(it, list)).collect();
+            listed.pages.push((cursor.clone(), names));
         }
         listed.entries.extend(entries.iter().cloned());
         let next = result.get("nextCursor").and_then(Value::as_str);
-        if page == 0 {
-            listed.cursor = next.map(str::to_owned);
-        }
         if listed.entries.len() > ENTRIES {
             listed.entries.truncate(ENTRIES);
             listed.incomplete = Some(format!("more than {ENTRIES} entries"));

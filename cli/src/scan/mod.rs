@@ -9,11 +9,14 @@ mod arguments;
 mod ask;
 mod atoms;
 mod client;
+mod decode;
 mod http;
 mod identity;
 mod inventory;
+mod known;
 mod look;
 mod pace;
+mod pattern;
 mod probe;
 mod progress;
 mod shown;
@@ -141,6 +144,7 @@ async fn scan(args: &ScanArgs, extra: &Extra) -> Result<Report> {
             clients: [client.clone(), second.clone()],
             identities: [Arc::clone(&first), Arc::clone(&other)],
             inventories: [offered, theirs],
+            instructions: [about.instructions.clone(), about_second.instructions],
             nobody,
             extra,
             limits: &args.limits,

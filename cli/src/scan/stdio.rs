@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
-use super::wire::{Failure, RpcError, answer_to};
+use super::wire::{Failure, MOST_ASIDES, RpcError, answer_to, aside};
 
 type Pending = HashMap<u64, oneshot::Sender<Result<Result<Value, RpcError>, Failure>>>;
 
@@ -23,6 +23,8 @@ pub(crate) struct Process {
     input: Arc<AsyncMutex<ChildStdin>>,
     pending: Arc<Mutex<Option<Pending>>>,
     errors: Arc<Mutex<Vec<u8>>>,
+    /// What it said beside its answers, since that was last asked for.
+    heard: Arc<Mutex<Vec<Value>>>,
     /// Killed when it is dropped.
     _child: Child,
 }
@@ -50,14 +52,16 @@ impl Process {
             input: Arc::new(AsyncMutex::new(input)),
             pending: Arc::new(Mutex::new(Some(HashMap::new()))),
             errors: Arc::default(),
+            heard: Arc::default(),
             _child: child,
         };
         let (input, pending) = (Arc::clone(&process.input), Arc::clone(&process.pending));
+        let heard = Arc::clone(&process.heard);
         tokio::spawn(async move {
             let mut output = BufReader::new(output);
             let end = loop {
                 match line(&mut output, max_bytes).await {
-                    Ok(Some(line)) => take(&line, &pending, &input).await,
+                    Ok(Some(line)) => take(&line, &pending, &input, &heard).await,
                     Ok(None) => break Failure::Closed("the process ended".to_owned()),
                     Err(failure) => break failure,
                 }
@@ -126,6 +130,14 @@ impl Process {
         }
     }
 
+    /// What it said beside its answers since this was last asked.
+    pub(crate) fn heard(&self) -> Vec<Value> {
+        self.heard
+            .lock()
+            .map(|mut it| std::mem::take(&mut *it))
+            .unwrap_or_default()
+    }
+
     fn ended(&self) -> Failure {
         let said = self.errors.lock().map(|it| it.clone()).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
@@ -168,10 +180,21 @@ async fn line(
 }
 
 /// Hands an answer to who waits for it, and answers what the server asks: a ping, and nothing else.
-async fn take(line: &[u8], pending: &Mutex<Option<Pending>>, input: &AsyncMutex<ChildStdin>) {
+async fn take(
+    line: &[u8],
+    pending: &Mutex<Option<Pending>>,
+    input: &AsyncMutex<ChildStdin>,
+    heard: &Mutex<Vec<Value>>,
+) {
     let Ok(message) = serde_json::from_slice::<Value>(line) else {
         return;
     };
+    if let Some(aside) = aside(&message)
+        && let Ok(mut heard) = heard.lock()
+        && heard.len() < MOST_ASIDES
+    {
+        heard.push(aside);
+    }
     if let (Some(method), Some(id)) = (
         message.get("method").and_then(Value::as_str),
         message.get("id"),

@@ -17,6 +17,19 @@ pub(crate) const INITIALIZE: &str = "2025-11-25";
 pub(crate) struct Answer {
     pub(crate) result: Result<Value, RpcError>,
     pub(crate) marks: Marks,
+    /// What the server sent beside it on the way: notifications, and requests of its own.
+    pub(crate) asides: Vec<Value>,
+    /// The id of the stream's first event, by which it may be resumed.
+    pub(crate) event: Option<String>,
+}
+
+/// How many asides of one stream are kept.
+pub(crate) const MOST_ASIDES: usize = 200;
+
+/// What a message that is no answer says: the parameters of a notification or a request.
+pub(crate) fn aside(message: &Value) -> Option<Value> {
+    message.get("method")?;
+    message.get("params").filter(|it| !it.is_null()).cloned()
 }
 
 /// A JSON-RPC error.
@@ -127,6 +140,8 @@ pub(crate) fn answer_to(id: u64, message: &Value) -> Option<Result<Value, RpcErr
 /// A reader of server-sent events that is fed pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
+    /// The id of the first event that had one.
+    pub(crate) first_id: Option<String>,
     line: Vec<u8>,
     data: Vec<u8>,
     any: bool,
@@ -149,12 +164,24 @@ impl Events {
         whole
     }
 
+    /// How many bytes wait for their end.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.line.len() + self.data.len()
+    }
+
     fn end_of_line(&mut self) -> Option<Vec<u8>> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
             let any = std::mem::take(&mut self.any);
             let data = std::mem::take(&mut self.data);
             return any.then_some(data);
+        }
+        if let (Some(value), None) = (line.strip_prefix(b"id:"), &self.first_id) {
+            let value = String::from_utf8_lossy(value);
+            let value = value.trim();
+            if !value.is_empty() && value.len() <= 500 {
+                self.first_id = Some(value.to_owned());
+            }
         }
         if let Some(value) = line.strip_prefix(b"data:") {
             if std::mem::replace(&mut self.any, true) {

@@ -156,6 +156,25 @@ pub fn typescript(flaw: &str) -> Option<Server> {
     Some(Server::start(&mut command))
 }
 
+/// The server that is written by hand, with a flaw or none.
+pub fn plain(flaw: &str) -> Option<Server> {
+    let program = plain_program()?;
+    Some(Server::start(Command::new("node").arg(program).arg(flaw)))
+}
+
+/// The same as a program for `--stdio`.
+pub fn plain_program() -> Option<PathBuf> {
+    static NODE: OnceLock<bool> = OnceLock::new();
+    let there = NODE.get_or_init(|| {
+        let there = run(Command::new("node").arg("--version"));
+        if !there {
+            eprintln!("skipped: node can't be had here");
+        }
+        there
+    });
+    there.then(|| Path::new(SOURCES).join("plain/server.mjs"))
+}
+
 /// The tokens that the TypeScript server knows.
 pub fn tokens_of_typescript() -> [String; 2] {
     use base64::Engine as _;

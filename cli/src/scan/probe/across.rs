@@ -4,18 +4,19 @@
 //! same form that nothing has. What counts is what the owner and the other were both shown, that
 //! the other was never shown for itself, and that the made-up value does not show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use watertight_analysis::Code;
 use watertight_analysis::finding::Finding;
-use watertight_analysis::uri_template::variables;
 
 use super::alone::{prompt_schema, text};
-use super::{CALLED, Scene, others_data, quote};
-use crate::scan::arguments::{Filled, filled, is_uuid, unlike};
+use super::template::{expand, template_schema};
+use super::{CALLED, Scene, others_data, quote, said_by};
+use crate::scan::arguments::{is_uuid, made_up, unlike};
 use crate::scan::ask::{Ask, Seen};
 use crate::scan::atoms::{Atoms, Strength, best, common, is_strong, minus, telling};
+use crate::scan::known::{Filled, Known, Pool, filled};
 use crate::scan::shown::shown;
 use crate::scan::wire::Failure;
 
@@ -23,6 +24,8 @@ use crate::scan::wire::Failure;
 const VALUES: usize = 2;
 /// How many questions are made of one tool.
 const QUESTIONS: usize = 8;
+/// How many addresses in answers are read.
+const LINKS: usize = 12;
 
 /// A question with something of its owner's in it.
 #[derive(Clone, Debug)]
@@ -65,8 +68,7 @@ impl Scene<'_> {
                 self.progress.step(&question.ask.shown(), self.pace.calls());
             }
         }
-        self.tell_unfilled();
-        Ok(())
+        self.unfilled().await
     }
 
     async fn one_across(&mut self, side: usize, question: &Owned) -> Result<(), Failure> {
@@ -88,7 +90,9 @@ impl Scene<'_> {
         self.heed_error(&question.ask, &seen);
         match &seen.content {
             Ok(_) => self.answered(side, question, &seen, &nothing).await?,
-            Err(error) => self.refused(side, question, error, &nothing).await?,
+            Err(error) => {
+                self.refused(side, question, &seen, error, &nothing).await?;
+            }
         }
         let new = self.out.findings.get(before..).unwrap_or_default();
         self.state.done(&unit, new);
@@ -116,7 +120,9 @@ impl Scene<'_> {
         // A short number may be the other's own as well, and a sentence everybody's.
         let distinct = distinct(&question.with.1);
         let strong = |leaked: &Atoms| leaked.values().any(|it| *it == Strength::Strong);
-        let enough = |leaked: &Atoms| strong(leaked) || (distinct && telling(leaked));
+        // The same row under a number that the other was never shown is no chance either.
+        let number = same && question.own_row && !self.knows(other, &question.with.1);
+        let enough = |leaked: &Atoms| strong(leaked) || ((distinct || number) && telling(leaked));
         if !(enough(&leaked) || equal && distinct) {
             let place = question.ask.place();
             let both = common(&self.memory(side).stable(&question.ask), &seen.atoms);
@@ -148,7 +154,7 @@ impl Scene<'_> {
             return Ok(());
         }
         let (name, value) = &question.with;
-        let what = best(&leaked).map_or_else(|| "the owner's whole answer".to_owned(), quote);
+        let what = best(&leaked).map_or_else(|| "the whole answer".to_owned(), quote);
         let message = format!(
             "{} is shown {what} of {} by asking with its `{}`",
             CALLED.get(other).unwrap_or(&""),
@@ -200,6 +206,7 @@ impl Scene<'_> {
         &mut self,
         side: usize,
         question: &Owned,
+        seen: &Seen,
         error: &str,
         nothing: &Seen,
     ) -> Result<(), Failure> {
@@ -214,11 +221,15 @@ impl Scene<'_> {
             plain(error, &question.ask),
             plain(unknown, &question.nothing),
         );
+        // What is the owner's alone, and the other's error holds.
+        let told = self.crossing(&self.private(side), &question.ask, seen);
+        let told = minus(&told, &nothing.all(&question.nothing).into_keys().collect());
+        let told = minus(&told, &said_by(&nothing.texts(), &told));
         // A handle is valid or not; there is nothing that exists under it.
         let handle = ["cursor", "token", "state"]
             .iter()
             .any(|it| question.with.0.to_lowercase().contains(it));
-        if a == b || handle || self.knows(other, &question.with.1) {
+        if (a == b || handle) && told.is_empty() || self.knows(other, &question.with.1) {
             self.out.held(
                 place,
                 "what is another's is refused like what does not exist",
@@ -238,7 +249,21 @@ impl Scene<'_> {
                 .err()
                 .is_some_and(|it| plain(it, ask) == known)
         };
-        if steady(&again, &question.ask, &a) && steady(&once_more, &question.nothing, &b) {
+        if !told.is_empty() && steady(&again, &question.ask, &a) {
+            let message = format!(
+                "an error shows {} of {} to {}, which asks with its `{}`",
+                quote(best(&told).unwrap_or_default()),
+                CALLED.get(side).unwrap_or(&""),
+                CALLED.get(other).unwrap_or(&""),
+                shown(&question.with.0),
+            );
+            let finding = others_data(place, message)
+                .about(question.with.0.clone())
+                .note(format!("it says {}", quote(error)))
+                .note(format!("asked as {}", quote(&question.ask.shown())))
+                .help("look the object up within the tenant, so that another's is \"not found\"");
+            self.out.find(finding);
+        } else if steady(&again, &question.ask, &a) && steady(&once_more, &question.nothing, &b) {
             let message = format!(
                 "its error tells {} that the `{}` of {} exists",
                 CALLED.get(other).unwrap_or(&""),
@@ -254,7 +279,7 @@ impl Scene<'_> {
                 ))
                 .help("look the object up within the tenant, so that both are \"not found\"");
             // A made-up value of another form may only be malformed.
-            if !question.with.1.as_str().is_some_and(is_uuid) {
+            if !question.with.1.as_str().is_some_and(is_uuid) && !says_denied(&a, &b) {
                 finding = finding.review();
             }
             self.out.find(finding);
@@ -279,8 +304,12 @@ impl Scene<'_> {
             let listed = self.inventory(side).get(list);
             listed.map(|it| it.entries.as_slice()).unwrap_or_default()
         };
-        let fill =
-            |name: &str, schema: &Value| filled(name, schema, &known, &marks, self.extra, VALUES);
+        let pool = Pool {
+            known: &known,
+            marks: &marks,
+            extra: self.extra,
+        };
+        let fill = |name: &str, schema: &Value| filled(name, schema, &pool, VALUES);
         for tool in entries(0).iter().filter(|it| self.callable(it)) {
             let schema = tool.get("inputSchema").unwrap_or(&Value::Null);
             if let Some(name) = text(tool, "name") {
@@ -310,6 +339,10 @@ impl Scene<'_> {
                 questions.extend(made.filter_map(|it| owned(&it, ask)));
             }
         }
+        let asked: Vec<Ask> = questions.iter().map(|it| it.ask.clone()).collect();
+        let links = self.links(side, &known).into_iter();
+        questions.extend(links.filter(|it| !asked.contains(&it.ask)));
+        questions.extend(self.beginnings(side, &pool));
         let theirs: BTreeSet<&str> = self
             .inventory(1 - side)
             .get(2)
@@ -321,16 +354,41 @@ impl Scene<'_> {
             if let Some(uri) = text(resource, "uri")
                 && !theirs.contains(uri)
             {
-                let ask = |uri: String| Ask::Resource {
-                    uri,
-                    template: None,
+                questions.push(by_uri(uri, None));
+            }
+        }
+        questions
+    }
+
+    /// Completions of the beginning of what this identity has.
+    fn beginnings(&self, side: usize, pool: &Pool<'_>) -> Vec<Owned> {
+        let asked = self.memory(side).answers.keys();
+        let mut questions = Vec::new();
+        for ask in asked {
+            let Ask::Complete {
+                reference,
+                name,
+                argument,
+                value,
+            } = ask
+            else {
+                continue;
+            };
+            let schema =
+                json!({ "properties": { argument: { "type": "string" } }, "required": [argument] });
+            let found = filled(name, &schema, pool, 1).into_iter().next();
+            let own = found.and_then(|it| it.with.1.as_str().map(str::to_owned));
+            if let (true, Some(own)) = (value.is_empty(), own) {
+                let ask = |value: String| Ask::Complete {
+                    reference: reference.clone(),
+                    name: name.clone(),
+                    argument: argument.clone(),
+                    value,
                 };
-                let value = Value::from(uri);
-                let nothing = unlike(&value).as_str().unwrap_or_default().to_owned();
                 questions.push(Owned {
-                    ask: ask(uri.to_owned()),
-                    nothing: ask(nothing),
-                    with: ("uri".to_owned(), value),
+                    ask: ask(own.chars().take(3).collect()),
+                    nothing: ask("zq~".to_owned()),
+                    with: (argument.clone(), Value::from(own)),
                     own_row: true,
                 });
             }
@@ -338,8 +396,36 @@ impl Scene<'_> {
         questions
     }
 
+    /// Addresses in answers that a template or a resource of this server has the scheme of.
+    fn links(&self, side: usize, known: &[Known]) -> Vec<Owned> {
+        let listed = |at: usize, key: &'static str| {
+            let entries = self.inventory(side).get(at).into_iter();
+            entries
+                .flat_map(|it| &it.entries)
+                .filter_map(move |it| text(it, key))
+        };
+        let templates: Vec<&str> = listed(3, "uriTemplate").collect();
+        let uris: BTreeSet<&str> = listed(2, "uri").collect();
+        let scheme = |it: &str| it.split_once("://").map(|(scheme, _)| scheme.to_owned());
+        let all = templates.iter().copied().chain(uris.iter().copied());
+        let schemes: BTreeSet<String> = all.filter_map(scheme).collect();
+        let found = known.iter().filter_map(|it| it.named.value.as_str());
+        let found = found
+            .filter(|it| !uris.contains(it) && scheme(it).is_some_and(|it| schemes.contains(&it)));
+        let mut questions: Vec<Owned> = Vec::new();
+        for uri in found.take(LINKS) {
+            let template = templates.iter().find(|it| {
+                it.split('{')
+                    .next()
+                    .is_some_and(|fixed| uri.starts_with(fixed))
+            });
+            questions.push(by_uri(uri, template.map(|it| (*it).to_owned())));
+        }
+        questions
+    }
+
     /// What this identity was shown, with what the other was not shown first.
-    fn preferred(&self, side: usize) -> Vec<crate::scan::arguments::Known> {
+    fn preferred(&self, side: usize) -> Vec<Known> {
         let others: BTreeSet<String> = self
             .memory(1 - side)
             .known
@@ -356,9 +442,28 @@ impl Scene<'_> {
         own
     }
 
-    /// Tools that no answer could be had of.
-    fn tell_unfilled(&mut self) {
-        let mut names = BTreeSet::new();
+    /// Tools that no answer could be had of: what do they say of what is not there?
+    async fn unfilled(&mut self) -> Result<(), Failure> {
+        for (name, schema) in self.silent() {
+            for arguments in made_up(&schema) {
+                let ask = Ask::tool(&name, &arguments);
+                for side in [0, 1, 1, 0] {
+                    self.keep_alone(side, &ask).await?;
+                }
+            }
+        }
+        for (name, _) in self.silent() {
+            self.out.unseen(
+                "no arguments could be made up that it answers to",
+                format!("tool {}", shown(&name)),
+            );
+        }
+        Ok(())
+    }
+
+    /// Tools without an answer, and their schemas.
+    fn silent(&self) -> BTreeMap<String, Value> {
+        let mut silent = BTreeMap::new();
         for side in 0..2 {
             let Some(listed) = self.inventory(side).first() else {
                 continue;
@@ -375,14 +480,12 @@ impl Scene<'_> {
                     })
                 });
                 if !answered {
-                    names.insert(format!("tool {}", shown(name)));
+                    let schema = tool.get("inputSchema").cloned();
+                    silent.insert(name.to_owned(), schema.unwrap_or_default());
                 }
             }
         }
-        for name in names {
-            self.out
-                .unseen("no arguments could be made up that it answers to", name);
-        }
+        silent
     }
 }
 
@@ -394,11 +497,9 @@ fn distinct(value: &Value) -> bool {
 }
 
 fn owned(filled: &Filled, ask: impl Fn(&Value) -> Ask) -> Option<Owned> {
-    let (name, value) = filled.with.clone()?;
+    let (name, value) = filled.with.clone();
     let mut nothing = filled.arguments.clone();
-    nothing
-        .as_object_mut()?
-        .insert(name.clone(), unlike(&value));
+    *nothing.pointer_mut(&filled.at)? = unlike(&value);
     Some(Owned {
         ask: ask(&filled.arguments),
         nothing: ask(&nothing),
@@ -407,58 +508,40 @@ fn owned(filled: &Filled, ask: impl Fn(&Value) -> Ask) -> Option<Owned> {
     })
 }
 
-fn template_schema(uri: &str) -> Value {
-    let names: Vec<String> = variables(uri).into_iter().map(|it| it.name).collect();
-    let properties: Map<String, Value> = names
-        .iter()
-        .map(|name| (name.clone(), json!({ "type": "string" })))
-        .collect();
-    json!({ "properties": properties, "required": names })
+fn by_uri(uri: &str, template: Option<String>) -> Owned {
+    let ask = |uri: &str| Ask::Resource {
+        uri: uri.to_owned(),
+        template: template.clone(),
+    };
+    let value = Value::from(uri);
+    let nothing = unlike(&value);
+    Owned {
+        ask: ask(uri),
+        nothing: ask(nothing.as_str().unwrap_or_default()),
+        with: ("uri".to_owned(), value),
+        own_row: true,
+    }
 }
 
-/// The URI of a template; values are percent-encoded.
-fn expand(template: &str, arguments: &Value) -> String {
-    let mut uri = String::new();
-    let mut rest = template;
-    while let Some((literal, tail)) = rest.split_once('{') {
-        uri.push_str(literal);
-        let (expression, tail) = tail.split_once('}').unwrap_or((tail, ""));
-        let named = variables(&format!("{{{expression}}}"));
-        let query = expression.starts_with(['?', '&']);
-        for (at, variable) in named.iter().enumerate() {
-            let value = match arguments.get(&variable.name) {
-                Some(Value::String(text)) => text.clone(),
-                Some(value) => value.to_string(),
-                None => continue,
-            };
-            if query {
-                uri.push(if at == 0 && expression.starts_with('?') {
-                    '?'
-                } else {
-                    '&'
-                });
-                uri.push_str(&variable.name);
-                uri.push('=');
-            } else if at > 0 {
-                uri.push(',');
-            } else if let Some(mark @ ('/' | '.' | ';' | '#')) = expression.chars().next() {
-                uri.push(mark);
-            }
-            let reserved = expression.starts_with(['+', '#']);
-            for byte in value.bytes() {
-                if byte.is_ascii_alphanumeric()
-                    || b"-._~".contains(&byte)
-                    || (reserved && byte.is_ascii_graphic())
-                {
-                    uri.push(char::from(byte));
-                } else {
-                    uri.push_str(&format!("%{byte:02X}"));
-                }
-            }
-        }
-        rest = tail;
-    }
-    uri + rest
+/// Whether the first says that something is there and withheld, and the second does not.
+fn says_denied(there: &str, nowhere: &str) -> bool {
+    const DENIED: &[&str] = &[
+        "forbidden",
+        "permission",
+        "permitted",
+        "denied",
+        "not allowed",
+        "belong",
+        "owned by",
+        "unauthorized",
+        "not authorized",
+        "access",
+    ];
+    let says = |text: &str| {
+        let text = text.to_lowercase();
+        DENIED.iter().any(|it| text.contains(it))
+    };
+    says(there) && !says(nowhere)
 }
 
 /// An error without what was sent and without references that differ each time.
@@ -494,14 +577,6 @@ fn count(atoms: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn templates_are_expanded() {
-        let values = json!({"id": "a b/c", "q": "x", "n": 3});
-        assert_eq!(expand("crm://t/{id}/n", &values), "crm://t/a%20b%2Fc/n");
-        assert_eq!(expand("f:///{+id}", &values), "f:///a%20b/c");
-        assert_eq!(expand("s://x{?q,n}", &values), "s://x?q=x&n=3");
-    }
 
     #[test]
     fn references_in_errors_are_no_difference() {

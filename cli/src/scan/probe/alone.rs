@@ -8,15 +8,18 @@ use watertight_analysis::Code;
 use watertight_analysis::finding::{Finding, Level, Place};
 use watertight_analysis::uri_template::variables;
 
-use super::{CALLED, Scene, others_data, quote};
-use crate::scan::arguments::{Known, neutral};
+use super::{Scene, quote};
+use crate::scan::arguments::{neutral, variations};
 use crate::scan::ask::{Ask, Seen};
-use crate::scan::atoms::{Atoms, Named, Strength, best, common};
+use crate::scan::atoms::{Atoms, Named, common};
 use crate::scan::inventory::{LISTS, name_of};
+use crate::scan::known::Known;
 use crate::scan::wire::Failure;
 
 /// How many resources of a list are read.
 const RESOURCES: usize = 20;
+/// How many other choices are made for one tool.
+const VARIATIONS: usize = 8;
 
 impl Scene<'_> {
     pub(super) async fn alone(&mut self) -> Result<(), Failure> {
@@ -28,16 +31,71 @@ impl Scene<'_> {
         let mut asks: Vec<Ask> = first.clone();
         asks.extend(other.iter().filter(|it| !first.contains(it)).cloned());
         self.progress.stage("each identity for itself", asks.len());
+        // A server of hundreds of tools: what is the same for both is not asked a second time.
+        let many = asks.len() as u64 * 4 > self.limits.max_calls / 2;
         for ask in &asks {
-            let sides: Vec<usize> = match (first.contains(ask), other.contains(ask)) {
-                (true, true) => vec![0, 1, 1, 0],
-                (true, false) => vec![0, 0],
-                _ => vec![1, 1],
+            let sides: &[usize] = match (first.contains(ask), other.contains(ask)) {
+                (true, true) if many => &[0, 1],
+                (true, true) => &[0, 1, 1, 0],
+                (true, false) => &[0, 0],
+                _ => &[1, 1],
             };
             for side in sides {
-                self.keep_alone(side, ask).await?;
+                self.keep_alone(*side, ask).await?;
+            }
+            if sides == [0, 1] && self.differ(ask) {
+                self.keep_alone(1, ask).await?;
+                self.keep_alone(0, ask).await?;
             }
             self.progress.step(&ask.shown(), self.pace.calls());
+        }
+        self.varied().await
+    }
+
+    /// Whether the first answers to it are not the same.
+    fn differ(&self, ask: &Ask) -> bool {
+        let (a, b) = (self.memory(0).first(ask), self.memory(1).first(ask));
+        match (a.map(|it| &it.content), b.map(|it| &it.content)) {
+            (Some(Ok(a)), Some(Ok(b))) => a != b,
+            _ => false,
+        }
+    }
+
+    /// The same tools with one choice made otherwise, the other identity first: what a default leaves
+    /// out may leak, and a cache is filled by who comes first.
+    async fn varied(&mut self) -> Result<(), Failure> {
+        let mut rounds: Vec<Vec<Ask>> = Vec::new();
+        let mut names = BTreeSet::new();
+        for side in 0..2 {
+            let listed = self.inventory(side).first();
+            let tools = listed.map(|it| it.entries.as_slice()).unwrap_or_default();
+            for tool in tools.iter().filter(|it| self.callable(it)) {
+                let schema = tool.get("inputSchema").unwrap_or(&Value::Null);
+                let (Some(name), Ok(made)) = (text(tool, "name"), neutral(schema)) else {
+                    continue;
+                };
+                if names.insert(name.to_owned()) {
+                    let made = variations(schema, &made, VARIATIONS);
+                    rounds.push(made.iter().map(|it| Ask::tool(name, it)).collect());
+                }
+            }
+        }
+        let count = rounds.iter().map(Vec::len).sum();
+        self.progress.stage("with other choices", count);
+        // One of each tool first, so that where calls run out every tool had some.
+        for at in 0..VARIATIONS {
+            for asks in &rounds {
+                let Some(ask) = asks.get(at) else { continue };
+                if self.pace.calls() > self.limits.max_calls / 2 {
+                    let why = "half of --max-calls went into the first questions";
+                    self.out.unseen(why, "further choices of arguments");
+                    return Ok(());
+                }
+                for side in [1, 0, 0, 1] {
+                    self.keep_alone(side, ask).await?;
+                }
+                self.progress.step(&ask.shown(), self.pace.calls());
+            }
         }
         Ok(())
     }
@@ -101,6 +159,12 @@ impl Scene<'_> {
             let listed = self.inventory(side).get(list);
             listed.map(|it| it.entries.as_slice()).unwrap_or_default()
         };
+        for (at, list) in LISTS.iter().enumerate() {
+            if !entries(at).is_empty() {
+                let method = list.method;
+                asks.push(Ask::List { method });
+            }
+        }
         for tool in entries(0).iter().filter(|tool| self.callable(tool)) {
             let schema = tool.get("inputSchema").unwrap_or(&Value::Null);
             if let (Some(name), Ok(arguments)) = (text(tool, "name"), neutral(schema)) {
@@ -159,6 +223,7 @@ impl Scene<'_> {
                 reference: reference.to_owned(),
                 name: name.to_owned(),
                 argument: argument.to_owned(),
+                value: String::new(),
             })
             .collect()
     }
@@ -166,7 +231,8 @@ impl Scene<'_> {
     /// The lists and answers that are the same for both: shared, or not filtered.
     pub(super) fn same_for_both(&mut self) {
         let mut plain = BTreeSet::new();
-        let asks: Vec<Ask> = self.memory(0).answers.keys().cloned().collect();
+        let asks = self.memory(0).answers.keys().cloned();
+        let asks: Vec<Ask> = asks.filter(|it| !matches!(it, Ask::List { .. })).collect();
         for ask in asks {
             let (Some(a), Some(b)) = (self.memory(0).first(&ask), self.memory(1).first(&ask))
             else {
@@ -219,11 +285,16 @@ impl Scene<'_> {
                 }
             } else if rows(one) || identifying(&a.atoms) {
                 let message = "two identities of different tenants get the same rows".to_owned();
-                let finding = Finding::new(Code::SAME_FOR_BOTH, ask.place(), message)
+                let mut finding = Finding::new(Code::SAME_FOR_BOTH, ask.place(), message)
                     .review()
                     .note(format!("asked as {}", quote(&ask.shown())))
                     .note("shared by all tenants, and not filtered at all, look alike from outside")
                     .help("name a text that only one of them may see: --canary TEXT, --other-canary TEXT; or suppress this with the reason why it is shared");
+                if self.says_shared(&ask) && !personal(&a.atoms) {
+                    finding = finding
+                        .level(Level::Low)
+                        .note("its name or description says that it is everybody's");
+                }
                 self.out.find(finding);
             } else {
                 plain.insert(ask.place().to_string());
@@ -255,48 +326,57 @@ impl Scene<'_> {
         }
     }
 
-    /// What one question keeps for one identity and another question shows to both.
-    pub(super) fn shown_elsewhere(&mut self) {
-        let mut found = Vec::new();
-        for side in 0..2 {
-            let (mine, theirs) = (self.memory(side), self.memory(1 - side));
-            // What a question shows to the other alone.
-            let mut kept = Atoms::new();
-            for ask in theirs.answers.keys() {
-                if theirs.succeeded(ask) && mine.succeeded(ask) {
-                    let ever = mine.ever(ask);
-                    let stable = theirs.stable(ask).into_iter();
-                    kept.extend(stable.filter(|(text, _)| !ever.contains(text)));
-                }
-            }
-            kept.retain(|text, strength| {
-                *strength == Strength::Strong && !self.public.contains(text)
-            });
-            for ask in mine.answers.keys().filter(|ask| mine.succeeded(ask)) {
-                let shown = common(&kept, &mine.stable(ask));
-                if shown.len() >= 2 {
-                    found.push((ask.clone(), side, shown));
-                }
-            }
-        }
-        for (ask, side, atoms) in found {
-            let keeps = self.memory(1 - side).source_of(&atoms);
-            let message = format!(
-                "{} is shown {} that another answer keeps for {}",
-                CALLED.get(side).unwrap_or(&""),
-                quote(best(&atoms).unwrap_or_default()),
-                CALLED.get(1 - side).unwrap_or(&"")
-            );
-            let mut finding = others_data(ask.place(), message)
-                .review()
-                .note(format!("{} texts of this kind; asked as {}", atoms.len(), quote(&ask.shown())))
-                .help("if what is shown here is shared by all tenants, suppress this with that reason");
-            if let Some(keeps) = keeps {
-                finding = finding.note(format!("compare {}", quote(&keeps.shown())));
-            }
-            self.out.find(finding);
-        }
+    /// Whether a tool says of itself that what it shows is shared by all.
+    fn says_shared(&self, ask: &Ask) -> bool {
+        let Ask::Tool { name, .. } = ask else {
+            return false;
+        };
+        let tools = self.inventory(0).first().map(|it| it.entries.as_slice());
+        let tool = tools.unwrap_or_default();
+        let tool = tool.iter().find(|it| text(it, "name") == Some(name));
+        let title =
+            tool.and_then(|it| text(it, "title").or_else(|| text(it.get("annotations")?, "title")));
+        let said = [
+            Some(name.as_str()),
+            title,
+            tool.and_then(|it| text(it, "description")),
+        ];
+        said.into_iter().flatten().any(|it| {
+            let words = crate::scan::arguments::words(it);
+            words.iter().any(|it| SHARED.contains(&it.as_str()))
+        })
     }
+}
+
+/// Words by which a tool says that its answer is nobody's in particular.
+const SHARED: &[&str] = &[
+    "public",
+    "shared",
+    "global",
+    "catalog",
+    "catalogue",
+    "everyone",
+    "everybody",
+    "country",
+    "currency",
+    "timezone",
+    "holiday",
+    "pricing",
+    "region",
+    "language",
+    "price",
+    "plan",
+    "documentation",
+    "doc",
+    "faq",
+    "changelog",
+];
+
+/// Whether addresses of people are in it.
+fn personal(atoms: &Atoms) -> bool {
+    atoms
+        .keys()
+        .any(|it| it.contains('@') || it.starts_with('+'))
 }
 
 /// The arguments of a prompt as a schema.
@@ -328,7 +408,10 @@ fn rows(content: &Value) -> bool {
                     it.keys().any(|key| {
                         let words = crate::scan::arguments::words(key);
                         let last = words.last().map(String::as_str);
-                        matches!(last, Some("id" | "uuid" | "email" | "reference" | "ref"))
+                        matches!(
+                            last,
+                            Some("id" | "uuid" | "email" | "reference" | "ref" | "phone")
+                        )
                     })
                 })
             };

@@ -37,7 +37,7 @@ impl Scene<'_> {
             let mine = memory
                 .answers
                 .keys()
-                .filter(|it| memory.succeeded(it))
+                .filter(|it| memory.succeeded(it) && !matches!(it, Ask::List { .. }))
                 .take(WITHOUT_TOKEN);
             asks.extend(mine.cloned());
         }
@@ -159,11 +159,19 @@ impl Scene<'_> {
         let mut message =
             "a session answers to the token of an identity that did not open it".to_owned();
         let mut level = Level::Medium;
+        let mut by_token = false;
         let mut notes = vec!["`tools/list` with the other's token and this session's id was served; an id that no session has was not".to_owned()];
         if let Some(question) = question {
+            let theirs = self.private(1);
             match ask(&borrowed, &question).await {
                 Ok(seen) => {
                     let held = common(&private, &seen.atoms);
+                    // The SDKs serve a session to whoever comes, and leave it to tools whose it is.
+                    let alike = self.memory(1).first(&question);
+                    by_token = held.is_empty()
+                        && (telling(&common(&theirs, &seen.atoms))
+                            || alike.is_some_and(|it| it.content == seen.content)
+                                && !private.is_empty());
                     if telling(&held) {
                         let what = quote(best(&held).unwrap_or_default());
                         message = format!(
@@ -180,6 +188,16 @@ impl Scene<'_> {
         let mut finding = Finding::new(Code::SESSION_NOT_BOUND, place.clone(), message)
             .level(level)
             .help("keep with each session who opened it, and answer 404 to everyone else");
+        let nothing_told = level != Level::High && private.is_empty();
+        if nothing_told {
+            notes.push("nothing that it answers tells the two apart, so whose data it shows there can't be told".to_owned());
+            finding = finding.review().level(Level::Low);
+        } else if by_token && level != Level::High {
+            notes.push("what it answers there is the caller's own, so tools go by the token; what the server sends by itself may go to whoever opened the session".to_owned());
+            finding = finding.review().level(Level::Low);
+        } else if level != Level::High {
+            finding = finding.review();
+        }
         finding.notes = notes;
         self.out.find(finding);
         Ok(())

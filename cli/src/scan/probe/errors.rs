@@ -46,6 +46,9 @@ const BETWEEN: &[&str] = &[
 
 /// The words of an error that name a tenant: `tenant acme-7`, `organization "Acme Bank"`.
 fn names_tenant(text: &str, extra: &Extra) -> Option<String> {
+    if let Some(found) = column(text, extra) {
+        return Some(found);
+    }
     let spaced = text.replace(['=', ':'], " ");
     let words: Vec<&str> = spaced.split_whitespace().take(400).collect();
     for (at, word) in words.iter().enumerate() {
@@ -71,6 +74,23 @@ fn names_tenant(text: &str, extra: &Extra) -> Option<String> {
         }
     }
     None
+}
+
+/// A column or member for a tenant with a number: `tenant_id = 7`, `"orgId": 9`.
+fn column(text: &str, extra: &Extra) -> Option<String> {
+    text.match_indices(['=', ':']).find_map(|(at, mark)| {
+        let before = text.get(..at)?.trim_end_matches([' ', '"', '\'', '`']);
+        let after = text
+            .get(at + mark.len()..)?
+            .trim_start_matches([' ', '"', '\'']);
+        let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
+        let name = before.rsplit(|c: char| !is_of_name(c)).next()?;
+        let number = after.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
+        let digits = !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit());
+        let column = name.to_lowercase().ends_with("id") && name.len() > 2;
+        let tenant = classify(name, extra).is_some_and(|it| it.tier == Tier::First);
+        (digits && column && tenant).then(|| format!("{name} {number}"))
+    })
 }
 
 /// Whether a word can only be a name: quoted, or with digits or marks inside.
@@ -105,6 +125,8 @@ mod tests {
             "tenant_id=7f2c1de0-3a5b-4c8d-9e1f-000000000001 mismatch",
             "permission denied for org 4711",
             "workspace with id 'bolt' is suspended",
+            "no row: SELECT title FROM deals WHERE tenant_id = 7 AND code = 'x'",
+            "denied {\"orgId\": 9}",
         ] {
             assert!(names_tenant(text, &Extra::default()).is_some(), "{text}");
         }
@@ -117,6 +139,9 @@ mod tests {
             "organization not found: …",
             "unknown argument `tenant_id`, expected `limit`",
             "multi-tenant mode is off",
+            "syntax error: WHERE tenant_id = $1",
+            "tenant: 404 not found",
+            "tenant_id: required",
         ] {
             assert!(names_tenant(text, &Extra::default()).is_none(), "{text}");
         }

@@ -16,6 +16,9 @@ use crate::scan::inventory::LISTS;
 use crate::scan::shown::shown;
 use crate::scan::wire::Failure;
 
+/// How many questions may cause an update.
+const NUDGES: usize = 16;
+
 impl Scene<'_> {
     pub(super) async fn handles(&mut self) -> Result<(), Failure> {
         for side in 0..2 {
@@ -44,17 +47,13 @@ impl Scene<'_> {
         }
     }
 
-    /// The second page of a list, by the other's cursor.
+    /// A further page of a list, by the other's cursor.
     async fn cursors(&mut self, side: usize) -> Result<(), Failure> {
         for (at, list) in LISTS.iter().enumerate() {
             let Some(listed) = self.inventory(side).get(at).cloned() else {
                 continue;
             };
-            let Some(cursor) = listed.cursor.clone() else {
-                continue;
-            };
             let name = |entry: &Value| entry_name(entry, at);
-            let theirs: BTreeSet<String> = listed.second_page.iter().map(name).collect();
             let own: BTreeSet<String> = self
                 .inventory(1 - side)
                 .get(at)
@@ -62,10 +61,15 @@ impl Scene<'_> {
                 .flat_map(|it| &it.entries)
                 .map(name)
                 .collect();
-            let alone: BTreeSet<String> = theirs.difference(&own).cloned().collect();
-            if alone.is_empty() {
+            // The page on which there is something that the other is not offered.
+            let page = listed.pages.iter().find_map(|(cursor, names)| {
+                let alone = names.iter().filter(|it| !own.contains(*it));
+                let alone: BTreeSet<String> = alone.cloned().collect();
+                (!alone.is_empty()).then(|| (cursor.clone(), alone))
+            });
+            let Some((cursor, alone)) = page else {
                 continue;
-            }
+            };
             let place = Place::object("server", format!("{} cursor", list.method));
             let answer = self
                 .send(1 - side, list.method, json!({ "cursor": cursor }))
@@ -235,39 +239,64 @@ impl Scene<'_> {
             .await?;
         match (theirs, none) {
             (Some(_), None) => {
-                let message = format!("{} may subscribe to a resource of {}", called(1 - side), called(side));
-                self.out.find(not_bound(place, message).review().level(Level::Medium));
+                let message = format!(
+                    "{} may subscribe to a resource of {}",
+                    called(1 - side),
+                    called(side)
+                );
+                self.out
+                    .find(not_bound(place, message).review().level(Level::Medium));
             }
-            (Some(_), Some(_)) => self.out.unseen(
-                "every subscription is taken, so whether updates cross can't be told without a change",
-                place.to_string(),
-            ),
-            (None, _) => self.out.held(place, "a subscription to the other's resource is refused"),
+            (Some(_), Some(_)) => {
+                // What the owner does now may reach the subscriber: `heard` tells.
+                self.nudge(side).await?;
+                self.out.unseen(
+                    "every subscription is taken, so whether updates cross can't be told without a change",
+                    place.to_string(),
+                );
+            }
+            (None, _) => self
+                .out
+                .held(place, "a subscription to the other's resource is refused"),
         }
         Ok(())
     }
 
-    /// A resource that only this identity is offered or was shown.
+    /// Asks as one identity what it asked before.
+    async fn nudge(&mut self, side: usize) -> Result<(), Failure> {
+        let memory = self.memory(side);
+        let tools = memory.answers.keys().filter(|ask| {
+            matches!(ask, Ask::Tool { .. } | Ask::Resource { .. }) && memory.succeeded(ask)
+        });
+        let asks: Vec<Ask> = tools.take(NUDGES).cloned().collect();
+        for ask in asks {
+            self.as_one(side, &ask).await?;
+        }
+        Ok(())
+    }
+
+    /// A resource that only this identity is offered, or else was shown.
     fn own_uri(&self, side: usize) -> Option<String> {
-        let uris = |side: usize| -> BTreeSet<String> {
-            let listed = self
-                .inventory(side)
-                .get(2)
-                .into_iter()
-                .flat_map(|it| &it.entries);
-            let listed = listed.filter_map(|it| text(it, "uri")).map(str::to_owned);
-            let read = self.memory(side);
-            let read = read
-                .answers
-                .keys()
-                .filter(|ask| read.succeeded(ask))
-                .filter_map(|ask| match ask {
-                    Ask::Resource { uri, .. } => Some(uri.clone()),
-                    _ => None,
-                });
-            listed.chain(read).collect()
+        let listed = |side: usize| -> BTreeSet<String> {
+            let listed = self.inventory(side).get(2).into_iter();
+            let entries = listed.flat_map(|it| &it.entries);
+            let uris = entries.filter_map(|it| text(it, "uri"));
+            uris.map(str::to_owned).collect()
         };
-        uris(side).difference(&uris(1 - side)).next().cloned()
+        let read = |side: usize| -> BTreeSet<String> {
+            let memory = self.memory(side);
+            let asks = memory.answers.keys().filter(|ask| memory.succeeded(ask));
+            let uris = asks.filter_map(|ask| match ask {
+                Ask::Resource { uri, .. } => Some(uri.clone()),
+                _ => None,
+            });
+            uris.collect()
+        };
+        let mut others = listed(1 - side);
+        others.extend(read(1 - side));
+        let (listed, read) = (listed(side), read(side));
+        let mut own = listed.iter().chain(&read);
+        own.find(|it| !others.contains(*it)).cloned()
     }
 }
 

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::scan::arguments::Known;
 use crate::scan::ask::{Ask, Seen};
 use crate::scan::atoms::{Atoms, common, named};
+use crate::scan::known::Known;
 
 /// How many values are kept for arguments.
 const MOST_KNOWN: usize = 3000;
@@ -29,7 +29,9 @@ impl Memory {
     pub(crate) fn keep(&mut self, ask: &Ask, mut seen: Seen) {
         if let Ok(content) = &seen.content {
             let first = !self.answers.contains_key(ask);
-            if first && self.known.len() < MOST_KNOWN {
+            // What is offered is no row.
+            let rows = !matches!(ask, Ask::List { .. });
+            if first && rows && self.known.len() < MOST_KNOWN {
                 let source = ask.words();
                 let known = named(content).into_iter().map(|named| Known {
                     named,

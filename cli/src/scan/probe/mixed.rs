@@ -44,7 +44,9 @@ impl Scene<'_> {
             let private = self.private(1 - side);
             let mut found = Vec::new();
             for (question, answers) in &self.memory(side).answers {
-                let crossing = answers.iter().map(|seen| common(&private, &seen.atoms));
+                let crossing = answers
+                    .iter()
+                    .map(|seen| self.crossing(&private, question, seen));
                 if let Some(crossing) = crossing.max_by_key(Atoms::len)
                     && !crossing.is_empty()
                 {
@@ -151,7 +153,7 @@ impl Scene<'_> {
                 };
                 self.heed(side, question, seen);
                 if let Some(suspect) = suspects.get_mut(side) {
-                    let crossing = common(private, &seen.atoms);
+                    let crossing = self.crossing(private, question, seen);
                     if crossing.len() > suspect.len() {
                         *suspect = crossing;
                     }
@@ -206,10 +208,16 @@ impl Scene<'_> {
                 return Ok(());
             };
             if at > 0 {
-                alone.push(seen.atoms);
+                alone.push(self.crossing(&steady, question, &seen));
             }
         }
         let also = alone.iter().flat_map(|it| it.keys().cloned()).collect();
+        if alone
+            .iter()
+            .all(|it| !steady.is_empty() && it.len() == steady.len())
+        {
+            self.switched(side, question, &steady);
+        }
         let steady = minus(&steady, &also);
         let whole = common(&self.private(owner), &self.memory(owner).stable(&source));
         let enough = steady
@@ -242,5 +250,42 @@ impl Scene<'_> {
         }
         self.out.find(finding);
         Ok(())
+    }
+
+    /// One identity was shown something of its own at first; since the other asked it is shown what
+    /// the other is. A list that changed for both at that moment looks the same, so it is no certainty.
+    fn switched(&mut self, side: usize, question: &Ask, now: &Atoms) {
+        let owner = 1 - side;
+        let Some(first) = self.memory(side).first(question) else {
+            return;
+        };
+        let ever: std::collections::BTreeSet<String> = self
+            .memory(owner)
+            .answers
+            .keys()
+            .flat_map(|ask| self.memory(owner).ever(ask))
+            .collect();
+        let lost = minus(&first.atoms, &ever);
+        if !telling(&lost) || !telling(now) || !common(&first.atoms, now).is_empty() {
+            return;
+        }
+        let (own, other) = (
+            CALLED.get(side).unwrap_or(&""),
+            CALLED.get(owner).unwrap_or(&""),
+        );
+        let message = format!(
+            "{own} is shown {} as {other} is, once {other} has asked",
+            quote(best(now).unwrap_or_default())
+        );
+        let finding = Finding::new(Code::ANSWERS_MIX, question.place(), message)
+            .level(Level::High)
+            .review()
+            .note(format!(
+                "before, it was shown {}, and {other} never was",
+                quote(best(&lost).unwrap_or_default())
+            ))
+            .note(format!("asked as {}", quote(&question.shown())))
+            .help("put the tenant into every cache key; if the list changed for all while it was looked at, suppress this with that reason");
+        self.out.find(finding);
     }
 }

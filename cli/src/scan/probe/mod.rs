@@ -1,18 +1,23 @@
 //! What two identities are answered: alone, about each other, at the same time.
 //!
 //! Stages: `alone` asks each for itself and learns what is whose; `across` asks as one for what the
-//! other holds; `mixed` asks at the same time; `beside` tries sessions, handles, caches and no token.
+//! other holds; `elsewhere` compares questions; `mixed` asks at the same time, `before` in turn;
+//! `beside`, `handles` and `heard` try sessions, handles, streams, caches and no token.
 //! Invariant: nothing is called that is neither marked read-only nor allowed by name, and what is
 //! said to be another's was stable for that one and unknown to this one.
 
 mod across;
 mod alone;
+mod before;
 mod beside;
+mod elsewhere;
 mod errors;
 mod handles;
+mod heard;
 mod marks;
 mod memory;
 mod mixed;
+mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +29,7 @@ use watertight_analysis::words::Extra;
 
 use super::args::Limits;
 use super::ask::{Ask, Seen, ask};
-use super::atoms::{Atoms, minus};
+use super::atoms::{Atoms, Strength, common, minus};
 use super::client::Client;
 use super::identity::Identity;
 use super::inventory::Inventory;
@@ -37,6 +42,11 @@ use memory::Memory;
 
 /// How messages call the two.
 pub(crate) const CALLED: [&str; 2] = ["the first identity", "the other identity"];
+
+/// How much of an answer is searched for another's texts.
+const SEARCHED: usize = 64 * 1024;
+/// How many texts of another are searched for.
+const MOST_SEARCHED: usize = 500;
 
 /// What was found.
 #[derive(Default)]
@@ -95,6 +105,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) clients: [Client; 2],
     pub(crate) identities: [Arc<Identity>; 2],
     pub(crate) inventories: [Inventory; 2],
+    /// What the server tells each to begin with.
+    pub(crate) instructions: [String; 2],
     /// A line without credentials, where they go by headers.
     pub(crate) nobody: Option<Result<Client, Failure>>,
     pub(crate) extra: &'a Extra,
@@ -131,14 +143,18 @@ impl<'a> Scene<'a> {
     }
 
     async fn stages(&mut self) -> Result<(), Failure> {
+        let listeners = self.listen().await?;
         self.alone().await?;
         self.across().await?;
         self.nobody().await?;
         self.same_for_both();
         self.shown_elsewhere();
         self.mixed().await?;
+        self.who_came_before().await?;
         self.sessions().await?;
         self.handles().await?;
+        self.heard(&listeners).await?;
+        self.replays().await?;
         self.caches();
         Ok(())
     }
@@ -190,6 +206,21 @@ impl<'a> Scene<'a> {
         minus(&self.memory(side).own(), &not)
     }
 
+    /// What of `private` is in all that came with an answer: as an atom, or within a longer text.
+    fn crossing(&self, private: &Atoms, ask: &Ask, seen: &Seen) -> Atoms {
+        let mut crossing = common(private, &seen.all(ask));
+        let within = minus(private, &crossing.keys().cloned().collect());
+        let sent = ask.sent();
+        for text in said_by(&seen.texts(), &within) {
+            if !sent.iter().any(|it| it.contains(&text))
+                && let Some(strength) = private.get(&text)
+            {
+                crossing.insert(text, *strength);
+            }
+        }
+        crossing
+    }
+
     /// Whether a tool may be called.
     fn callable(&self, tool: &Value) -> bool {
         let name = tool.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -211,4 +242,37 @@ fn others_data(place: Place, message: String) -> Finding {
 /// A quoted text of the server.
 fn quote(text: &str) -> String {
     format!("`{}`", shown(text))
+}
+
+/// Those of `atoms` that stand within texts, as words of their own.
+fn said_by(texts: &[String], atoms: &Atoms) -> BTreeSet<String> {
+    if atoms.is_empty() {
+        return BTreeSet::new();
+    }
+    let mut all = texts.join("\n");
+    for text in texts {
+        for inside in super::decode::inside(text) {
+            all.push('\n');
+            all.push_str(&inside);
+        }
+    }
+    let end = (0..=SEARCHED.min(all.len()))
+        .rev()
+        .find(|at| all.is_char_boundary(*at));
+    let all = all.get(..end.unwrap_or(0)).unwrap_or_default();
+    let long = |(text, strength): &(&String, &Strength)| {
+        let least = if **strength == Strength::Strong { 5 } else { 8 };
+        text.len() >= least && text.chars().any(char::is_alphabetic)
+    };
+    let stands = |text: &str| {
+        all.match_indices(text).any(|(at, _)| {
+            let edge = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
+            let before = all.get(..at).and_then(|it| it.chars().next_back());
+            let after = all.get(at + text.len()..);
+            edge(before) && edge(after.and_then(|it| it.chars().next()))
+        })
+    };
+    let candidates = atoms.iter().filter(long).take(MOST_SEARCHED);
+    let found = candidates.filter(|(text, _)| stands(text));
+    found.map(|(text, _)| text.clone()).collect()
 }
