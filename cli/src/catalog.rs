@@ -11,6 +11,7 @@ use watertight_analysis::catalog::{
 use watertight_analysis::{Code, policy, render};
 
 use crate::args::{CatalogArgs, CatalogFormat};
+use crate::output::clean::{clean, one_line};
 use crate::paint::Paint;
 use crate::project;
 
@@ -193,7 +194,7 @@ fn text(out: &mut impl Write, catalog: &Catalog) -> Result<()> {
         _ => paint.red(text),
     };
     let width = listed(catalog)
-        .map(|relation| relation.display().chars().count())
+        .map(|relation| one_line(&relation.display()).chars().count())
         .max()
         .unwrap_or(0);
     for relation in listed(catalog) {
@@ -205,7 +206,7 @@ fn text(out: &mut impl Write, catalog: &Catalog) -> Result<()> {
             out,
             "{:<17} {:<width$} ",
             kind(relation),
-            relation.display()
+            one_line(&relation.display())
         )?;
         for (command, class) in Command::ALL.into_iter().zip(&classes) {
             let cell = format!("{:<11}", class.word());
@@ -226,7 +227,7 @@ fn text(out: &mut impl Write, catalog: &Catalog) -> Result<()> {
         let mut known = Vec::new();
         for line in said {
             if !known.contains(&line) {
-                writeln!(out, "{:<17}   {line}", "")?;
+                writeln!(out, "{:<17}   {}", "", clean(&line))?;
                 known.push(line);
             }
         }
@@ -238,18 +239,18 @@ fn text(out: &mut impl Write, catalog: &Catalog) -> Result<()> {
             out,
             "{:<17} {}  {}",
             "function",
-            function.signature(),
+            one_line(&function.signature()),
             colour(word, word)
         )?;
         if let Some(reason) = class.reason() {
-            writeln!(out, "{:<17}   {reason}", "")?;
+            writeln!(out, "{:<17}   {}", "", clean(reason))?;
         }
     }
     if !catalog.diagnostics().is_empty() {
         writeln!(out)?;
     }
     for diagnostic in catalog.diagnostics() {
-        writeln!(out, "{}\n", render(diagnostic, ""))?;
+        writeln!(out, "{}\n", clean(&render(diagnostic, "")))?;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ use watertight_analysis::{
 };
 
 use crate::args::{Input, ProveArgs, ProveFormat};
+use crate::output::clean::one_line;
+use crate::output::diagnostic;
 use crate::paint::Paint;
 use crate::project;
 
@@ -85,7 +87,8 @@ pub(crate) fn run(args: &ProveArgs) -> Result<ExitCode> {
         // Of the schema, not of one statement: each once, and no verdict depends on them.
         for warning in project::warnings(&catalog) {
             let label = paint.yellow("warning:");
-            writeln!(out, "{label} {}", project::one_line(warning))?;
+            let warning = project::one_line(warning);
+            writeln!(out, "{label} {}", one_line(&warning))?;
         }
     }
     out.flush()?;
@@ -145,7 +148,13 @@ fn answer(
             verdict: "refused",
             grade: None,
             codes: codes(&problems),
-            message: render_all(&problems, sql),
+            message: match format {
+                ProveFormat::Jsonl => render_all(&problems, sql),
+                ProveFormat::Text => {
+                    let drawn = problems.iter().map(|it| diagnostic(it, sql, paint));
+                    drawn.collect::<Vec<_>>().join("\n\n")
+                }
+            },
         },
     };
     print(out, format, paint, sql, verdict)
@@ -207,12 +216,17 @@ fn print(
         Some(grade) => paint.green(&format!("proved ({grade})")),
         None => paint.red("refused"),
     };
-    writeln!(out, "{}  {}", paint.bold(&title), head)?;
+    writeln!(out, "{}  {}", paint.bold(&one_line(&title)), head)?;
     if verdict.grade.is_some() {
-        writeln!(out, "  {first}")?;
-    }
-    for line in verdict.message.lines() {
-        writeln!(out, "  {line}")?;
+        writeln!(out, "  {}", one_line(first))?;
+        for line in verdict.message.lines() {
+            writeln!(out, "  {}", one_line(line))?;
+        }
+    } else {
+        // Drawn already.
+        for line in verdict.message.lines() {
+            writeln!(out, "  {line}")?;
+        }
     }
     writeln!(out)?;
     Ok(())

@@ -155,6 +155,43 @@ fn a_pipe_that_closes_is_no_error() {
     }
 }
 
+/// Names and comments of migrations are anybody's.
+#[test]
+fn no_name_acts_on_a_terminal() {
+    let folder = Folder::new("newcomer-names")
+        .with(
+            "migrations/1_a.sql",
+            "CREATE TABLE \"a\u{1b}[31mb\" (id uuid PRIMARY KEY, tenant_id uuid NOT NULL, \"c\u{1b}]0;x\u{7}\" text UNIQUE);
+             CREATE VIEW \"v\u{1b}[5m\" AS SELECT id FROM \"a\u{1b}[31mb\";
+             CREATE TABLE \"g\u{202e}\" (id int); COMMENT ON TABLE \"g\u{202e}\" IS '@global x\u{1b}[2J';
+             CREATE FUNCTION \"f\u{1b}[7m\"() RETURNS int LANGUAGE sql SECURITY DEFINER AS $$ SELECT 1 $$;",
+        )
+        .with(
+            "Cargo.toml",
+            "[package]\nname = \"theirs\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
+        )
+        .with(
+            "src/lib.rs",
+            "use watertight::*;\n#[tenant_query(\"SELECT x FROM \\\"a\\x1b[31mz\\\"\")] async fn r(db: &mut Scope<'_>) -> DbResult<Vec<i32>>;\n",
+        );
+    for arguments in [
+        &["catalog"][..],
+        &["init"],
+        &["lock"],
+        &["check"],
+        &["report"],
+        &["prove", "-"],
+    ] {
+        let statement = "SELECT '\u{1b}[31m' FROM \"a\u{1b}[31mb\"; SELECT '\u{1b}[31m'";
+        let output = common::run(&folder.0, arguments, statement);
+        let told = common::stdout(&output) + &common::stderr(&output);
+        for c in ['\u{1b}', '\u{7}', '\u{202e}'] {
+            assert!(!told.contains(c), "{arguments:?} {c:?}: {told}");
+        }
+        assert!(told.len() > 40, "{arguments:?}: {told}");
+    }
+}
+
 #[test]
 fn without_a_home_and_on_a_dumb_terminal() {
     let folder = Folder::new("newcomer-bare").with("migrations/1_a.sql", NOTES);

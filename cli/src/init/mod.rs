@@ -21,6 +21,7 @@ use watertight_analysis::{Catalog, Config};
 
 use crate::args::InitArgs;
 use crate::manners::now;
+use crate::output::clean::{clean, one_line};
 use crate::paint::Paint;
 use crate::project::{self, Found};
 use plan::{Plan, State};
@@ -168,9 +169,9 @@ fn summary(
         out,
         "{} column {} of type {}, setting {}",
         paint.bold("tenant:"),
-        quote(&tenant.column),
+        one_line(&quote(&tenant.column)),
         tenant.kind.sql(),
-        tenant.setting
+        one_line(&tenant.setting)
     )?;
     if let Some(why) = why.strip_prefix("The tenant's id: ") {
         writeln!(out, "        {why}")?;
@@ -178,7 +179,7 @@ fn summary(
     let width = plan
         .items
         .iter()
-        .map(|item| item.name.chars().count())
+        .map(|item| one_line(&item.name).chars().count())
         .max();
     for item in &plan.items {
         let word = match item.state {
@@ -188,10 +189,10 @@ fn summary(
         };
         let name = format!(
             "{:width$}",
-            item.name,
+            one_line(&item.name),
             width = width.unwrap_or_default().min(40)
         );
-        writeln!(out, "{word} {name}  {}", item.why)?;
+        writeln!(out, "{word} {name}  {}", one_line(&item.why))?;
     }
     writeln!(out)?;
     Ok(())
@@ -213,16 +214,16 @@ fn show(out: &mut impl std::io::Write, paint: Paint, file: &File) -> Result<()> 
             let mut kept = old.lines().peekable();
             for line in file.text.lines() {
                 if kept.next_if(|old| *old == line).is_some() {
-                    writeln!(out, "  {line}")?;
+                    writeln!(out, "  {}", clean(line))?;
                 } else {
-                    writeln!(out, "{}", paint.green(&format!("+ {line}")))?;
+                    writeln!(out, "{}", paint.green(&format!("+ {}", clean(line))))?;
                 }
             }
         }
         None => {
             writeln!(out, "{}", paint.bold(&format!("=== {path} (new)")))?;
             for line in file.text.lines() {
-                writeln!(out, "{}", paint.green(&format!("+ {line}")))?;
+                writeln!(out, "{}", paint.green(&format!("+ {}", clean(line))))?;
             }
         }
     }

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::args::{LockArgs, LockFormat};
+use crate::output::clean::{clean, one_line};
 use crate::paint::Paint;
 use collect::{Collected, collect};
 use compare::{Difference, compare};
@@ -122,27 +123,32 @@ fn show(outcome: &Outcome, path: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let paint = Paint::stdout();
     for refused in &outcome.refused {
-        writeln!(out, "{refused}\n")?;
+        writeln!(out, "{}\n", clean(refused))?;
     }
     let Difference { loosened, changed } = &outcome.difference;
     if !loosened.is_empty() {
         writeln!(out, "{}", paint.red("loosened:"))?;
     }
     for line in loosened {
-        writeln!(out, "  {line}")?;
+        writeln!(out, "  {}", one_line(line))?;
     }
     if !changed.is_empty() {
         writeln!(out, "{}", paint.bold("changed:"))?;
     }
     for line in changed {
-        writeln!(out, "  {line}")?;
+        writeln!(out, "  {}", one_line(line))?;
     }
     for warning in outcome.lock.catalog.iter().flat_map(|it| &it.warnings) {
-        writeln!(out, "{} {warning}", paint.yellow("warning:"))?;
+        writeln!(out, "{} {}", paint.yellow("warning:"), clean(warning))?;
     }
     for unseen in &outcome.lock.unseen {
         let label = paint.yellow("unseen:");
-        writeln!(out, "{label} {}: {}", unseen.file, unseen.what)?;
+        writeln!(
+            out,
+            "{label} {}: {}",
+            one_line(&unseen.file),
+            clean(&unseen.what)
+        )?;
     }
     let statements = outcome.lock.statement.len();
     let line = match outcome.status {

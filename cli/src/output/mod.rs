@@ -22,6 +22,8 @@ use anyhow::Result;
 use clap::ValueEnum;
 use watertight_analysis::finding::{Clear, Finding, Level, Place, Verdict};
 
+pub(crate) use text::diagnostic;
+
 use crate::paint::Paint;
 
 /// What the output is.

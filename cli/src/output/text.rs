@@ -11,6 +11,7 @@ use annotate_snippets::{
     Annotation, AnnotationKind, Group, Level as Tone, Origin, Renderer, Snippet,
 };
 use anyhow::Result;
+use watertight_analysis::Diagnostic;
 use watertight_analysis::finding::{Finding, Level, Place, Verdict};
 
 use super::Report;
@@ -34,13 +35,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write, paint: Paint) -> Resu
     if !report.about.is_empty() {
         writeln!(out)?;
     }
-    let renderer = match paint.is_on() {
-        true => Renderer::styled(),
-        false => Renderer::plain(),
-    };
-    let renderer = renderer
-        .decor_style(DecorStyle::Ascii)
-        .term_width(paint.width());
+    let renderer = renderer(paint);
     for finding in &report.findings {
         writeln!(out, "{}\n", block(report, finding, &renderer))?;
     }
@@ -72,6 +67,43 @@ pub(super) fn write(report: &Report, out: &mut impl Write, paint: Paint) -> Resu
     Ok(())
 }
 
+fn renderer(paint: Paint) -> Renderer {
+    let renderer = match paint.is_on() {
+        true => Renderer::styled(),
+        false => Renderer::plain(),
+    };
+    renderer
+        .decor_style(DecorStyle::Ascii)
+        .term_width(paint.width())
+}
+
+/// What the analysis says of a statement, without a newline at its end.
+pub(crate) fn diagnostic(problem: &Diagnostic, sql: &str, paint: Paint) -> String {
+    let tone = match problem.is_error() {
+        true => Tone::ERROR,
+        false => Tone::WARNING,
+    };
+    let title = tone
+        .primary_title(clean(&problem.message))
+        .id(problem.code.number());
+    let mut group = Group::with_title(title);
+    if let Some(span) = &problem.span {
+        let also = problem.secondary.iter();
+        let also: Vec<_> = also
+            .map(|(span, label)| ((span.start, span.end), label.as_str()))
+            .collect();
+        let main = (span.start, span.end);
+        group = group.elements(excerpts(None, sql, main, problem.label.as_deref(), &also));
+    }
+    for note in &problem.notes {
+        group = group.element(Tone::NOTE.message(clean(note.trim_end())));
+    }
+    for help in &problem.help {
+        group = group.element(Tone::HELP.message(clean(help.trim_end())));
+    }
+    renderer(paint).render(&[group])
+}
+
 /// One finding, without a newline at its end.
 fn block(report: &Report, finding: &Finding, renderer: &Renderer) -> String {
     let tone = match (finding.verdict, finding.level) {
@@ -85,7 +117,7 @@ fn block(report: &Report, finding: &Finding, renderer: &Renderer) -> String {
         .primary_title(clean(&finding.message))
         .id(finding.code.number());
     let mut group = Group::with_title(title);
-    let excerpts = excerpts(report, finding);
+    let excerpts = of_finding(report, finding);
     if excerpts.is_empty() {
         group = group.element(Origin::path(one_line(&finding.place.to_string())));
     }
@@ -112,7 +144,7 @@ struct Mark<'a> {
 }
 
 /// The lines of the file that the finding is about, with its places.
-fn excerpts<'a>(report: &'a Report, finding: &'a Finding) -> Vec<Excerpt<'a>> {
+fn of_finding<'a>(report: &'a Report, finding: &'a Finding) -> Vec<Excerpt<'a>> {
     let Place::Source {
         path,
         span: Some(span),
@@ -123,9 +155,22 @@ fn excerpts<'a>(report: &'a Report, finding: &'a Finding) -> Vec<Excerpt<'a>> {
     let Some(text) = report.sources.get(path) else {
         return Vec::new();
     };
-    let main = within(text, *span);
+    let also = finding.also.iter();
+    let also: Vec<_> = also.map(|(span, label)| (*span, label.as_str())).collect();
+    excerpts(Some(path), text, *span, finding.label.as_deref(), &also)
+}
+
+/// The lines of a text with a place and what explains it.
+fn excerpts<'a>(
+    path: Option<&str>,
+    text: &'a str,
+    main: (usize, usize),
+    label: Option<&'a str>,
+    also: &[((usize, usize), &'a str)],
+) -> Vec<Excerpt<'a>> {
+    let main = within(text, main);
     let (mut near, mut far) = (Vec::new(), Vec::new());
-    for (span, label) in &finding.also {
+    for (span, label) in also {
         let mark = Mark {
             span: within(text, *span),
             label: Some(label),
@@ -141,7 +186,6 @@ fn excerpts<'a>(report: &'a Report, finding: &'a Finding) -> Vec<Excerpt<'a>> {
             false => far.push(vec![mark]),
         }
     }
-    let label = finding.label.as_deref();
     let kind = AnnotationKind::Primary;
     near.insert(
         0,
@@ -158,7 +202,7 @@ fn excerpts<'a>(report: &'a Report, finding: &'a Finding) -> Vec<Excerpt<'a>> {
 }
 
 /// The lines in question alone: a file may be long, and have many findings.
-fn excerpt<'a>(path: &str, text: &'a str, marks: Vec<Mark<'a>>) -> Option<Excerpt<'a>> {
+fn excerpt<'a>(path: Option<&str>, text: &'a str, marks: Vec<Mark<'a>>) -> Option<Excerpt<'a>> {
     let first = marks.iter().map(|mark| mark.span.start).min()?;
     let last = marks.iter().map(|mark| mark.span.end).max()?;
     let from = text.get(..first)?.rfind('\n').map_or(0, |at| at + 1);
@@ -168,7 +212,7 @@ fn excerpt<'a>(path: &str, text: &'a str, marks: Vec<Mark<'a>>) -> Option<Excerp
         .map_or(text.len(), |at| last + at);
     let shown = text.get(from..to)?;
     let mut excerpt = Snippet::source(shown.strip_suffix('\r').unwrap_or(shown))
-        .path(one_line(path))
+        .path(path.map(one_line))
         .line_start(text.get(..from)?.matches('\n').count() + 1);
     for mark in marks {
         let place = mark.kind.span(mark.span.start - from..mark.span.end - from);
