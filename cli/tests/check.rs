@@ -168,7 +168,15 @@ fn placed(report: &Value, verdict: &str) -> Vec<String> {
 
 #[test]
 fn marked_lines_are_told_of_and_no_others() {
-    for name in ["realistic", "honest", "around_macros"] {
+    for name in [
+        "realistic",
+        "honest",
+        "around_macros",
+        "ways",
+        "answers",
+        "by_hand",
+        "sessions",
+    ] {
         let folder = fixture(name);
         let report = check(&folder, &[]);
         assert_eq!(
