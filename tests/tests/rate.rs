@@ -1,11 +1,14 @@
 //! Calls per second and tenant: one that makes too many is told when to come back, over real HTTP, and
-//! the others notice nothing.
+//! the others notice nothing. And wrong credentials by address, also where they come all at once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
-use watertight::auth::JwtAuthenticator;
-use watertight::{ServerBuilder, ToolResult, mcp_resource, resources};
+use watertight::auth::{AuthError, AuthRequest, Authenticator, JwtAuthenticator};
+use watertight::{ServerBuilder, Session, TenantId, ToolResult, mcp_resource, resources};
 use watertight_e2e::endpoint::{Answer, Endpoint};
 use watertight_e2e::identity::{ACME, BETA, ISSUER, SigningKey, claims, jwk_set, with};
 
@@ -108,4 +111,46 @@ async fn without_a_limit_there_is_none() {
     for _ in 0..250 {
         assert!(world.repeat(ACME, "ada").await.is_result());
     }
+}
+
+/// Has to look credentials up, as API keys are, and counts those that were wrong.
+struct LooksUp(Arc<AtomicUsize>);
+
+impl Authenticator for LooksUp {
+    async fn authenticate(&self, request: AuthRequest<'_>) -> Result<Session, AuthError> {
+        let token = request.bearer().ok_or_else(AuthError::missing)?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if token != "right" {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            return Err(AuthError::rejected("it is not known"));
+        }
+        let tenant = TenantId::uuid(ACME.parse().unwrap());
+        let verified = request.verified(ISSUER, "alice", tenant);
+        Ok(verified.scopes(["tickets:read"]).into_session())
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_wrong_credentials_is_held_to_the_limit() {
+    let tried = Arc::new(AtomicUsize::new(0));
+    let endpoint = Endpoint::start(
+        |_: &str| LooksUp(Arc::clone(&tried)),
+        |server| server.failed_authentications(10, Duration::from_secs(600)),
+    )
+    .await;
+    let call = |token: String| {
+        let endpoint = &endpoint;
+        async move { endpoint.call(&token, "whoami", json!({})).await }
+    };
+    // Right ones are no failures, however many come at once.
+    let right = join_all((0..40).map(|_| call("right".to_owned()))).await;
+    assert!(right.iter().all(Answer::is_result));
+    let wrong = join_all((0..150).map(|number| call(format!("wrong {number}")))).await;
+    let count = |status: u16| wrong.iter().filter(|it| it.status == status).count();
+    assert_eq!((count(401), count(429)), (10, 140));
+    assert_eq!(
+        tried.load(Ordering::SeqCst),
+        10,
+        "the rest was not looked at"
+    );
 }
