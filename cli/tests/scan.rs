@@ -22,7 +22,7 @@ use common::{Folder, run, stderr, stdout};
 use serde_json::Value;
 use servers::{
     EVERYTHING, Server, everything_program, plain, plain_program, python, tokens_of_typescript,
-    typescript,
+    typescript, typescript_pool,
 };
 
 /// What was told of a server.
@@ -298,6 +298,42 @@ fn find_in_plain(flaws: &[Flaw]) {
         expect(&told, flaw);
         assert!(!server.said().contains("CALLED"), "{}", server.said());
     }
+}
+
+/// Row-level security on a pool that is made ready where a connection is taken and nowhere else: the
+/// statement that goes around it runs as whoever asked before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_resets_on_acquire_only() {
+    let server = watertight_devdb::DevDb::from_env_or_start().await.unwrap();
+    let database = server.database().await.unwrap();
+    let schema = "
+        CREATE TABLE orders (id text PRIMARY KEY, tenant_id text NOT NULL, item text NOT NULL, late boolean NOT NULL);
+        INSERT INTO orders VALUES
+            ('ord-70113', 'acme', 'Rocket sled', true), ('ord-70115', 'acme', 'Tunnel paint', false),
+            ('ord-70114', 'bolt', 'Anchors of M8', true), ('ord-70119', 'bolt', 'Torque wrench', false);
+        ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE orders FORCE ROW LEVEL SECURITY;
+        CREATE POLICY tenant ON orders USING (tenant_id = nullif(current_setting('app.tenant_id', true), ''));
+        GRANT SELECT ON orders TO app;";
+    database.execute_as_owner(schema).await.unwrap();
+    let url = database.app_url().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let Some(server) = typescript_pool("", &url) else {
+            return;
+        };
+        let told = scan_python(&server, &[]);
+        assert_eq!(told.bad(), [], "{}", told.text());
+        assert!(told.is_clear("list_orders"), "{}", told.text());
+        let Some(server) = typescript_pool("acquire", &url) else {
+            return;
+        };
+        expect(
+            &scan_python(&server, &[]),
+            &flaw("acquire", "W1311", "late_orders", "finding"),
+        );
+    })
+    .await
+    .unwrap();
 }
 
 #[test]

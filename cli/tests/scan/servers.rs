@@ -139,21 +139,38 @@ pub fn python(flaw: &str) -> Option<Server> {
 
 /// The server of the TypeScript SDK, with a flaw or none.
 pub fn typescript(flaw: &str) -> Option<Server> {
+    let folder = translated()?;
+    let mut command = Command::new("node");
+    command.current_dir(&folder).arg("server.js").arg(flaw);
+    Some(Server::start(&mut command))
+}
+
+/// The one that keeps its rows in PostgreSQL.
+pub fn typescript_pool(flaw: &str, database: &str) -> Option<Server> {
+    let folder = translated()?;
+    let mut command = Command::new("node");
+    command.current_dir(&folder).arg("pool.js").arg(flaw);
+    command.env("DATABASE_URL", database);
+    Some(Server::start(&mut command))
+}
+
+/// The folder with the servers as JavaScript.
+fn translated() -> Option<PathBuf> {
     let folder = npm()?;
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let sources = Path::new(SOURCES).join("typescript");
         std::fs::copy(sources.join("build.mjs"), folder.join("build.mjs")).unwrap();
-        let built = run(Command::new("node")
-            .current_dir(&folder)
-            .arg("build.mjs")
-            .arg(sources.join("server.ts"))
-            .arg("server.js"));
-        assert!(built, "the server can't be translated");
+        for name in ["server", "pool"] {
+            let built = run(Command::new("node")
+                .current_dir(&folder)
+                .arg("build.mjs")
+                .arg(sources.join(format!("{name}.ts")))
+                .arg(format!("{name}.js")));
+            assert!(built, "the server can't be translated");
+        }
     });
-    let mut command = Command::new("node");
-    command.current_dir(&folder).arg("server.js").arg(flaw);
-    Some(Server::start(&mut command))
+    Some(folder)
 }
 
 /// The server that is written by hand, with a flaw or none.
