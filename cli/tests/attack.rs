@@ -114,6 +114,9 @@ fn every_attack_shows_what_it_is_for_and_nothing_leaks_where_all_is_right() {
             if !found.is_empty() {
                 problems.push(format!("{}: the twin leaked: {found:?}", flaw.id));
             }
+            if !flaw.undo.is_empty() {
+                database.execute_as_admin(&flaw.undo).await.unwrap();
+            }
         }
         assert!(problems.is_empty(), "\n{}", problems.join("\n"));
         assert_eq!(databases(&devdb).await, 0);

@@ -201,6 +201,24 @@ fn every_flaw_is_told_and_mended_and_its_twin_is_not() {
 }
 
 #[test]
+fn a_group_that_gives_the_application_its_tables_is_not_taken_from_it() {
+    block_on(async {
+        let server = Server::new("doctor-group").await;
+        let flaw = flaws().into_iter().find(|flaw| flaw.id == "Z32").unwrap();
+        let database = server.with(&flaw.setup).await;
+        let fix = stdout(&doctor(&server.folder.0, &database, &["--fix"]));
+        assert!(fix.contains("ALTER POLICY t ON public.invoices"), "{fix}");
+        assert!(!fix.contains("REVOKE grp"), "{fix}");
+        database.execute_as_admin(&flaw.undo).await.unwrap();
+        // Where the group gives nothing else, it is left: by whoever is its member.
+        let flaw = flaws().into_iter().find(|flaw| flaw.id == "Z31").unwrap();
+        let database = server.with(&flaw.setup).await;
+        let fix = stdout(&doctor(&server.folder.0, &database, &["--fix"]));
+        assert!(fix.contains("REVOKE ops FROM grp;"), "{fix}");
+    });
+}
+
+#[test]
 fn a_clean_schema_is_silent_and_the_server_is_told_of() {
     block_on(async {
         let server = Server::new("doctor-clean").await;

@@ -46,9 +46,7 @@ impl Database {
             drop_on_server: server.is_external().then(|| server.admin.clone()),
             name,
         };
-        if template.is_none() {
-            database.prepare().await?;
-        }
+        database.prepare(template.is_none()).await?;
         Ok(database)
     }
 
@@ -100,15 +98,20 @@ impl Database {
     }
 
     /// What `template0` leaves to do: before PostgreSQL 15 everyone could create tables in `public`.
-    async fn prepare(&self) -> Result<()> {
-        let sql = format!(
-            "ALTER SCHEMA public OWNER TO {OWNER_ROLE}; \
-             REVOKE ALL ON SCHEMA public FROM PUBLIC; \
-             GRANT USAGE ON SCHEMA public TO {APP_ROLE}, {SYSTEM_ROLE}; \
-             REVOKE ALL ON DATABASE {name} FROM PUBLIC; \
-             GRANT CONNECT ON DATABASE {name} TO {APP_ROLE}, {SYSTEM_ROLE}",
+    /// Privileges of the database itself are no part of a copy.
+    async fn prepare(&self, new: bool) -> Result<()> {
+        let mut sql = format!(
+            "REVOKE ALL ON DATABASE {name} FROM PUBLIC; \
+             GRANT CONNECT ON DATABASE {name} TO {APP_ROLE}, {SYSTEM_ROLE};",
             name = self.name
         );
+        if new {
+            sql.push_str(&format!(
+                "ALTER SCHEMA public OWNER TO {OWNER_ROLE}; \
+                 REVOKE ALL ON SCHEMA public FROM PUBLIC; \
+                 GRANT USAGE ON SCHEMA public TO {APP_ROLE}, {SYSTEM_ROLE};"
+            ));
+        }
         execute(&self.admin, &sql).await
     }
 }

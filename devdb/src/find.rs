@@ -6,9 +6,16 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The folder of an installed PostgreSQL, or every folder that was looked at in vain.
+/// Names the folder of the programs of one PostgreSQL, such as `/usr/lib/postgresql/17/bin`.
+pub(crate) const FOLDER: &str = "WATERTIGHT_POSTGRES";
+
+/// The folder of an installed PostgreSQL, or every folder that was looked at in vain. One that is named is
+/// the only one.
 pub(crate) fn installed() -> Result<PathBuf, Vec<PathBuf>> {
-    first_usable(candidates())
+    match std::env::var_os(FOLDER).filter(|folder| !folder.is_empty()) {
+        Some(folder) => first_usable(vec![PathBuf::from(folder)]),
+        None => first_usable(candidates()),
+    }
 }
 
 fn first_usable(candidates: Vec<PathBuf>) -> Result<PathBuf, Vec<PathBuf>> {

@@ -60,7 +60,8 @@ impl DevDb {
 
     /// Starts a server in a temporary folder, with the programs that are installed, or, with the
     /// feature `download`, with downloaded ones. It stops when this value is dropped or the process
-    /// ends.
+    /// ends. Where several versions are installed, `WATERTIGHT_POSTGRES` names the folder of the one to
+    /// start, such as `/usr/lib/postgresql/17/bin`.
     ///
     /// # Errors
     /// [`Error::NotInstalled`] with the line that installs one; [`Error::Start`] with the server's log.
@@ -158,8 +159,11 @@ impl DevDb {
 async fn programs() -> Result<PathBuf> {
     match find::installed() {
         Ok(bin) => Ok(bin),
+        // What was named is not replaced by another.
         #[cfg(feature = "download")]
-        Err(_) => download::downloaded().await,
+        Err(_) if std::env::var_os(find::FOLDER).is_none() => download::downloaded().await,
+        #[cfg(feature = "download")]
+        Err(searched) => Err(Error::NotInstalled { searched }),
         #[cfg(not(feature = "download"))]
         Err(searched) => Err(Error::NotInstalled { searched }),
     }

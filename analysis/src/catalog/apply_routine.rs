@@ -11,7 +11,8 @@ use crate::ddl::ir::{
     BodySpec, CreateFunction, CreateRule, CreateTrigger, FunctionChanges, Maybe, NewType, Object,
     Ref,
 };
-use crate::ir;
+use crate::ddl::plpgsql::{self, Node};
+use crate::{ddl, ir};
 
 /// A type in one spelling, for comparing signatures.
 fn canonical(ty: &ir::TypeName) -> String {
@@ -103,8 +104,17 @@ impl Builder {
                 why: format!("its body is native ({language})"),
             },
         };
+        let returned = match &body {
+            Body::Opaque { text, .. }
+                if create.language == "plpgsql" && create.arguments.is_empty() =>
+            {
+                returned(text)
+            }
+            _ => None,
+        };
         let mut function = Function {
             schema,
+            returned,
             name: create.name.name,
             kind: create.kind,
             arguments: create.arguments,
@@ -504,5 +514,18 @@ fn change(function: &mut Function, changes: FunctionChanges) {
         function
             .unknown
             .get_or_insert_with(|| "an attribute of it is not understood".to_owned());
+    }
+}
+
+/// What a body in PL/pgSQL returns, if that is all of it: without variables a name in it means what it
+/// means in SQL.
+fn returned(text: &str) -> Option<Vec<ir::Statement>> {
+    let block = plpgsql::tree(text).ok()?;
+    let bare = block.variables.is_empty() && block.handlers.is_empty() && !block.conflict;
+    match block.body.as_slice() {
+        [Node::Return { expr, next: false }] if bare && !expr.is_empty() => {
+            ddl::statements(&format!("SELECT {expr}")).ok()
+        }
+        _ => None,
     }
 }

@@ -32,6 +32,8 @@ pub struct Function {
     pub leakproof: bool,
     /// The body.
     pub body: Body,
+    /// `SELECT` of what a body in PL/pgSQL returns, where it does nothing else and has no arguments.
+    pub(crate) returned: Option<Vec<ir::Statement>>,
     /// `SET` clauses: the setting, folded, and its value where that is a constant.
     pub settings: Vec<(String, Option<String>)>,
     /// Why nothing is known about it any more.

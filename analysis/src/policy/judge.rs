@@ -4,6 +4,7 @@
 
 use super::term::{self, ExactType};
 use crate::catalog::{Catalog, Column, Policy, PolicyExpr, Relation};
+use crate::config::TenantKind;
 use crate::ir::{BoolTest, Expr, ExprKind, Literal, Name};
 
 /// Whether a policy's expression implies the tenant equality.
@@ -126,18 +127,31 @@ fn equality(
         .or_else(|why| pair(catalog, relation, name, right, left).map_err(|_| why))
 }
 
-/// The column in `column::text` where it is a varchar: the server writes the comparison of one with a
-/// text like that, and the cast changes no value.
-fn relabelled<'a>(catalog: &Catalog, tenant: &Column, expr: &'a Expr) -> &'a Expr {
-    match &expr.kind {
-        ExprKind::Cast { expr: inner, ty }
-            if term::column_type(catalog, tenant) == Some(ExactType::Varchar)
-                && term::builtin_type(catalog, ty) == Some(ExactType::Text)
-                && !catalog.shadows_cast(None, "text") =>
-        {
-            inner
+/// The column in `column::text`, and the type that is compared. The server writes the comparison of a
+/// varchar with a text like that, and the cast changes no value. A uuid or number has one text, so two
+/// of them never become the same; where tenants are named by texts, one of them may have several.
+fn relabelled<'a>(
+    catalog: &Catalog,
+    tenant: &Column,
+    expr: &'a Expr,
+) -> (&'a Expr, Option<ExactType>) {
+    let own = term::column_type(catalog, tenant);
+    let ExprKind::Cast { expr: inner, ty } = &expr.kind else {
+        return (expr, own);
+    };
+    let kind = catalog.config().tenant.kind;
+    let plain = matches!(inner.kind, ExprKind::Column(_))
+        && term::builtin_type(catalog, ty) == Some(ExactType::Text)
+        && !catalog.shadows_cast(None, "text");
+    match own {
+        Some(ExactType::Varchar) if plain => (inner, own),
+        Some(ExactType::Uuid) if plain && kind == TenantKind::Uuid => {
+            (inner, Some(ExactType::Text))
         }
-        _ => expr,
+        Some(ExactType::Integer) if plain && kind == TenantKind::Bigint => {
+            (inner, Some(ExactType::Text))
+        }
+        _ => (expr, own),
     }
 }
 
@@ -152,7 +166,7 @@ fn pair(
     let Some(tenant) = relation.tenant() else {
         return Err("the table has no tenant column; declare it with `@tenant column`".to_owned());
     };
-    let column = relabelled(catalog, tenant, column);
+    let (column, compared) = relabelled(catalog, tenant, column);
     let ExprKind::Column(parts) = &column.kind else {
         return Err(match &column.kind {
             ExprKind::Cast { .. } => "it casts a column before it compares".to_owned(),
@@ -181,7 +195,7 @@ fn pair(
             catalog.config().tenant.setting
         ));
     };
-    let Some(column) = term::column_type(catalog, tenant) else {
+    let Some(column) = compared else {
         return Err("equality on the column's type is not exact".to_owned());
     };
     if term::equality_is_builtin(catalog, operator, column, value) {
@@ -198,10 +212,14 @@ mod tests {
     use crate::migrations::Migration;
     use crate::{Catalog, Config};
 
-    /// The class of a table whose policy compares `column` with the setting.
     fn class(ty: &str, column: &str) -> Class {
+        class_of(TenantKind::Text, ty, column)
+    }
+
+    /// The class of a table whose policy compares `column` with the setting.
+    fn class_of(kind: TenantKind, ty: &str, column: &str) -> Class {
         let mut config = Config::default();
-        config.tenant.kind = TenantKind::Text;
+        config.tenant.kind = kind;
         let text = format!(
             "CREATE TABLE pages (tenant_id {ty} NOT NULL);
              ALTER TABLE pages ENABLE ROW LEVEL SECURITY;
@@ -231,6 +249,36 @@ mod tests {
             ("uuid", "(tenant_id)::text"),
         ] {
             assert_ne!(class(ty, column), Class::Protected, "{ty} {column}");
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_uuid_or_number_is_its_own() {
+        use TenantKind::{Bigint, Text, Uuid};
+        for (kind, ty, column) in [
+            (Uuid, "uuid", "(tenant_id)::text"),
+            (Bigint, "bigint", "(tenant_id)::text"),
+            (Bigint, "integer", "(tenant_id)::text"),
+        ] {
+            assert_eq!(
+                class_of(kind, ty, column),
+                Class::Protected,
+                "{ty} {column}"
+            );
+        }
+        for (kind, ty, column) in [
+            (Text, "uuid", "(tenant_id)::text"),
+            (Uuid, "uuid", "(tenant_id)::varchar(4)"),
+            (Uuid, "uuid", "lower((tenant_id)::text)"),
+            (Uuid, "uuid", "((tenant_id)::text)::varchar(4)"),
+            (Bigint, "bigint", "(tenant_id % 10)::text"),
+            (Bigint, "numeric", "(tenant_id)::text"),
+        ] {
+            assert_ne!(
+                class_of(kind, ty, column),
+                Class::Protected,
+                "{ty} {column}"
+            );
         }
     }
 }

@@ -144,15 +144,17 @@ fn body_type(function: &Function, catalog: &Catalog, depth: usize) -> Option<Exa
         && !inputs
         && !function.returns_set
         && function.unknown.is_none()
-        && function.language == "sql"
+        && (function.language == "sql" || function.returned.is_some())
         // An IMMUTABLE call is computed once and kept in a cached plan, for whichever tenant.
         && function.volatility != Volatility::Immutable
         && function.settings.iter().all(|(name, value)| is_harmless_setting(name, value.as_deref()));
     if !sound {
         return None;
     }
-    let Body::Sql { statements, .. } = &function.body else {
-        return None;
+    let statements = match (&function.body, &function.returned) {
+        (Body::Sql { statements, .. }, _) => statements,
+        (_, Some(returned)) => returned,
+        _ => return None,
     };
     let [Statement::Query(query)] = statements.as_slice() else {
         return None;

@@ -321,8 +321,8 @@ pub(crate) struct Function {
     pub(crate) returns: String,
     /// Whether the application role may call it.
     pub(crate) executable: bool,
-    /// Whether everybody may.
-    pub(crate) public: bool,
+    /// Who may; `PUBLIC` is everybody.
+    pub(crate) callers: Vec<String>,
 }
 
 impl Function {
@@ -360,7 +360,8 @@ pub(crate) struct Outside {
     pub(crate) name: String,
     pub(crate) signature: String,
     pub(crate) extension: String,
-    pub(crate) public: bool,
+    /// Who may execute it; `PUBLIC` is everybody.
+    pub(crate) callers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -413,14 +414,17 @@ pub(crate) struct Schema {
     pub(crate) name: String,
     pub(crate) owner: String,
     pub(crate) creates: bool,
-    pub(crate) public: bool,
+    /// Who was given `CREATE`, its owner aside; `PUBLIC` is everybody.
+    pub(crate) creators: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct DatabaseRights {
     pub(crate) temporary: bool,
     pub(crate) creates: bool,
-    /// Who was given `TEMPORARY` by name.
+    /// Who was given `CREATE`; `PUBLIC` is everybody.
+    pub(crate) creators: Vec<String>,
+    /// Who was given `TEMPORARY`; `PUBLIC`, which every database gives it at first, is everybody.
     pub(crate) temporary_to: Vec<String>,
 }
 

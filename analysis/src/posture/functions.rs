@@ -101,11 +101,11 @@ fn each(look: &mut Look<'_>, function: &Function) {
     {
         let message =
             format!("`{shown}` is SECURITY DEFINER, and the application role may call it: {why}");
-        let from = if function.public { "PUBLIC, " } else { "" };
+        let from = look.takes_from(&function.callers);
         look.found(
             Finding::new(Code::DEFINER_FUNCTION, spot(function), message)
                 .note("what its body reads is not confined by any policy")
-                .help(format!("where nothing but other functions calls it: REVOKE EXECUTE ON {word} {shown} FROM {from}{}", quote(look.role)))
+                .help(format!("where nothing but other functions calls it: REVOKE EXECUTE ON {word} {shown} FROM {from}"))
                 .help(format!("or, after reading it, allow it in watertight.toml: [[functions]] with name = \"{}.{}\" and a reason", function.schema, function.name))
                 .mend(format!("ALTER {word} {shown} SECURITY INVOKER")),
         );
@@ -162,11 +162,8 @@ fn each(look: &mut Look<'_>, function: &Function) {
             .level(if function.definer { Level::High } else { Level::Medium })
             .help("write the statements out, or format names with %I and pass values with USING")
             .help(format!("or, after reading it, allow it in watertight.toml: [[functions]] with name = \"{}.{}\" and a reason", function.schema, function.name));
-        let from = if function.public { "PUBLIC, " } else { "" };
-        look.found(finding.mend(format!(
-            "REVOKE EXECUTE ON {word} {shown} FROM {from}{}",
-            quote(look.role)
-        )));
+        let from = look.takes_from(&function.callers);
+        look.found(finding.mend(format!("REVOKE EXECUTE ON {word} {shown} FROM {from}")));
     }
 }
 

@@ -16,6 +16,7 @@ mod server;
 mod shape;
 mod shared;
 mod tables;
+mod unset;
 mod views;
 
 use crate::catalog::{Catalog, quote};
@@ -122,19 +123,35 @@ impl<'a> Look<'a> {
             .is_some_and(|role| role.sup || role.bypass)
     }
 
-    /// The grantees through which the application role holds a privilege on a relation.
-    fn grantees(&self, relation: &facts::Relation, privileges: &[&str]) -> Vec<String> {
+    /// Those among grantees through which the application role holds what they were given, as SQL
+    /// spells them: itself, the groups whose rights it has, everybody.
+    fn holders<'g>(&self, grantees: impl IntoIterator<Item = &'g String>) -> Vec<String> {
         let roles = self.facts.has_rights_of(self.role);
-        let mut found: Vec<String> = relation
-            .grants
-            .iter()
-            .filter(|grant| privileges.contains(&grant.privilege.as_str()))
-            .filter(|grant| grant.grantee == "PUBLIC" || roles.contains(grant.grantee.as_str()))
-            .map(|grant| grantee(&grant.grantee))
+        let mut found: Vec<String> = grantees
+            .into_iter()
+            .filter(|name| *name == "PUBLIC" || roles.contains(name.as_str()))
+            .map(|name| grantee(name))
             .collect();
         found.sort();
         found.dedup();
         found
+    }
+
+    /// From whom a privilege has to be taken, so that the application role has it no more.
+    fn takes_from<'g>(&self, grantees: impl IntoIterator<Item = &'g String>) -> String {
+        let holders = self.holders(grantees);
+        if holders.is_empty() {
+            quote(self.role)
+        } else {
+            holders.join(", ")
+        }
+    }
+
+    /// The grantees through which the application role holds a privilege on a relation.
+    fn grantees(&self, relation: &facts::Relation, privileges: &[&str]) -> Vec<String> {
+        let grants = relation.grants.iter();
+        let held = grants.filter(|grant| privileges.contains(&grant.privilege.as_str()));
+        self.holders(held.map(|grant| &grant.grantee))
     }
 
     /// `REVOKE` of privileges that the application role holds on a relation.

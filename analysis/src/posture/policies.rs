@@ -110,9 +110,10 @@ fn open<'a>(
     let implied = |policy: &Policy| {
         judge::policy_implies(catalog, relation, policy, given_side(policy, check))
     };
-    let restricted = relation.policies.iter().filter(applies).any(|policy| {
-        !policy.permissive && surely_applies(catalog, policy) && implied(policy).is_ok()
-    });
+    let restricted =
+        relation.policies.iter().filter(applies).any(|policy| {
+            !policy.permissive && look.holds_for_role(policy) && implied(policy).is_ok()
+        });
     relation
         .policies
         .iter()
@@ -132,6 +133,13 @@ fn open<'a>(
 }
 
 impl Look<'_> {
+    /// Whether a policy certainly holds for the application role: also as a member that inherits.
+    fn holds_for_role(&self, policy: &Policy) -> bool {
+        let roles = self.facts.has_rights_of(self.role);
+        surely_applies(self.catalog, policy)
+            || policy.roles.iter().any(|of| roles.contains(of.as_str()))
+    }
+
     /// Why a role that row-level security holds for can read other tenants' rows of a table all the
     /// same: through a policy that is for this role.
     pub(super) fn opened_to(&self, role: &str, relation: &Relation) -> Option<String> {
@@ -205,6 +213,8 @@ fn describe(
         (Some(expr), true) => shape(look.catalog, relation, expr),
         _ => Shape::Unknown,
     };
+    // There is no better condition to write, where the claim is what names the tenant.
+    let claim = matches!(what, Shape::Claim(_));
     let head = format!("policy `{name}` of `{shown}`");
     let finding = |code: Code, text: String| {
         at(code, facts, format!("{head} {text}"))
@@ -258,6 +268,36 @@ fn describe(
             Code::POLICY_BY_ROLE,
             "compares with the role of the connection, which all tenants of a pool share".to_owned(),
         ),
+        Shape::Default(tenant) => finding(
+            Code::POLICY_FAILS_OPEN,
+            format!("shows the rows of the tenant `{tenant}` where no tenant is set"),
+        ),
+        Shape::Switch(setting) => finding(
+            Code::POLICY_OPEN,
+            format!("looks at no column of its row, but at the setting `{setting}`: where that says so, every tenant's rows come through"),
+        )
+        .level(Level::Medium)
+        .help("any statement of the session can set it; let maintenance connect as a role of its own, with a policy TO that role"),
+        Shape::Blind(tables) => {
+            let tables = named(look, &tables);
+            let names: Vec<String> = tables.iter().map(|table| table.qualified()).collect();
+            finding(
+                Code::POLICY_OPEN,
+                format!("looks at no column of its row: whoever its sub-query finds in {} sees every tenant's rows", listed(&names)),
+            )
+        }
+        Shape::OwnClaim(claim) => finding(
+            Code::POLICY_MEMBERSHIP,
+            format!("rests on `{claim}` of the token, which its user may write: a tenant can let itself in"),
+        )
+        .help("let the identity provider put the tenant into a claim that users can't change, such as `app_metadata`"),
+        Shape::Claim(claim) => finding(
+            Code::POLICY_UNKNOWN,
+            format!("confines rows to whatever tenant the claim `{claim}` of the session's token names; whether that is the session's tenant the catalogs don't tell"),
+        )
+        .review()
+        .level(Level::Low)
+        .help("make sure that the claim is set from a verified token alone; or suppress this with that reason"),
         Shape::Rows(tables) => rows(look, &finding, &tables),
         Shape::OtherSetting(setting) => finding(
             Code::POLICY_UNKNOWN,
@@ -271,8 +311,20 @@ fn describe(
         )
         .review(),
     };
-    mend(look, facts, fault, &mut found);
+    if !claim {
+        mend(look, facts, fault, &mut found);
+    }
     found
+}
+
+/// The relations that a policy names.
+fn named<'a>(look: &Look<'a>, tables: &[Vec<String>]) -> Vec<&'a facts::Relation> {
+    let found = tables.iter().filter_map(|parts| match parts.as_slice() {
+        [schema, name] => look.facts.relation(schema, name),
+        [name] => look.facts.relation("public", name),
+        _ => None,
+    });
+    found.collect()
 }
 
 /// A policy that rests on rows of other tables: certain where the application can write them.
@@ -281,14 +333,7 @@ fn rows(
     finding: &dyn Fn(Code, String) -> Finding,
     tables: &[Vec<String>],
 ) -> Finding {
-    let named: Vec<&facts::Relation> = tables
-        .iter()
-        .filter_map(|parts| match parts.as_slice() {
-            [schema, name] => look.facts.relation(schema, name),
-            [name] => look.facts.relation("public", name),
-            _ => None,
-        })
-        .collect();
+    let named = named(look, tables);
     let writable = named.iter().find(|table| {
         // A table whose own policies hold for writes can't be used to join another tenant.
         (table.may("INSERT") || table.may("UPDATE"))
@@ -325,6 +370,40 @@ fn rows(
     .help("let the server set the tenant, and compare with it alone; or suppress this with the reason why those rows can be trusted")
 }
 
+/// Whether the application role can do what it may do with a table without being a member of `role`:
+/// its privileges and another policy come from elsewhere.
+fn dispensable(look: &Look<'_>, facts: &facts::Relation, fault: &Fault<'_>, role: &str) -> bool {
+    let groups = look.facts.has_rights_of(role);
+    let elsewhere = |name: &str| !groups.contains(name) || name == look.role;
+    let held = |command: &Command| {
+        facts.grants.iter().any(|grant| {
+            grant.privilege == command.sql()
+                && elsewhere(&grant.grantee)
+                && (grant.grantee == "PUBLIC"
+                    || look
+                        .facts
+                        .has_rights_of(look.role)
+                        .contains(grant.grantee.as_str()))
+        })
+    };
+    let Some(relation) = look.in_catalog(facts) else {
+        return false;
+    };
+    let another = |command: &Command| {
+        relation.policies.iter().any(|policy| {
+            policy.permissive
+                && policy.name != fault.policy.name
+                && policy.command.is_none_or(|of| of == *command)
+                && may_apply(look.catalog, policy)
+                && policy.roles.iter().any(|of| elsewhere(of))
+        })
+    };
+    fault
+        .commands
+        .iter()
+        .all(|command| held(command) && another(command))
+}
+
 /// The statement that mends a policy as it is; a condition can only be replaced by the tenant's.
 fn mend(look: &Look<'_>, facts: &facts::Relation, fault: &Fault<'_>, finding: &mut Finding) {
     let policy = fault.policy;
@@ -339,18 +418,15 @@ fn mend(look: &Look<'_>, facts: &facts::Relation, fault: &Fault<'_>, finding: &m
             "the policy is for {}, and the application role is a member",
             listed(&names)
         ));
-        if finding.verdict == crate::finding::Verdict::Finding {
-            let reach = look.facts.has_rights_of(look.role);
-            for role in theirs
-                .into_iter()
-                .filter(|role| reach.contains(role.as_str()))
-            {
-                finding
-                    .mend
-                    .push(format!("REVOKE {} FROM {}", quote(role), quote(look.role)));
-            }
+        let certain = finding.verdict == crate::finding::Verdict::Finding;
+        if certain
+            && theirs
+                .iter()
+                .all(|role| dispensable(look, facts, fault, role))
+        {
+            let leave = theirs.iter().flat_map(|role| look.leave(role));
+            finding.mend.extend(leave);
         }
-        return;
     }
     let Some(condition) = look.condition(facts) else {
         return;

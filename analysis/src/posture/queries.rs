@@ -117,7 +117,8 @@ pub const QUERIES: &[Query] = &[
                COALESCE(p.prosrc, '') || COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), '') AS source, \
                pg_catalog.format_type(p.prorettype, NULL) AS returns, \
                pg_catalog.has_function_privilege($1::name, p.oid, 'EXECUTE') AND pg_catalog.has_schema_privilege($1::name, n.oid, 'USAGE') AS executable, \
-               p.proacl IS NULL OR EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) a WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE') AS public \
+               ARRAY(SELECT COALESCE(g.rolname, 'PUBLIC') FROM pg_catalog.aclexplode(COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner))) a \
+                 LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee WHERE a.privilege_type = 'EXECUTE' ORDER BY 1) AS callers \
              FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
              JOIN pg_catalog.pg_roles o ON o.oid = p.proowner \
              WHERE p.oid >= 16384 AND n.nspname !~ '^pg_(toast|temp)' AND n.nspname <> 'information_schema' AND p.prokind IN ('f', 'p') \
@@ -129,7 +130,8 @@ pub const QUERIES: &[Query] = &[
         name: "outside",
         sql: rows!(
             "SELECT n.nspname || '.' || p.proname AS name, p.oid::pg_catalog.regprocedure::text AS signature, COALESCE(e.extname, '') AS extension, \
-               p.proacl IS NULL OR EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) a WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE') AS public \
+               ARRAY(SELECT COALESCE(g.rolname, 'PUBLIC') FROM pg_catalog.aclexplode(COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner))) a \
+                 LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee WHERE a.privilege_type = 'EXECUTE' ORDER BY 1) AS callers \
              FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
              LEFT JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e' \
              LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
@@ -203,7 +205,8 @@ pub const QUERIES: &[Query] = &[
         name: "schema",
         sql: rows!(
             "SELECT n.nspname AS name, o.rolname AS owner, pg_catalog.has_schema_privilege($1::name, n.oid, 'CREATE') AS creates, \
-               EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) a WHERE a.grantee = 0 AND a.privilege_type = 'CREATE') AS public \
+               ARRAY(SELECT COALESCE(g.rolname, 'PUBLIC') FROM pg_catalog.aclexplode(n.nspacl) a LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee \
+                 WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner ORDER BY 1) AS creators \
              FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles o ON o.oid = n.nspowner \
              WHERE n.nspname !~ '^pg_(toast|temp)' AND n.nspname <> 'information_schema' ORDER BY n.nspname COLLATE \"C\""
         ),
@@ -213,8 +216,11 @@ pub const QUERIES: &[Query] = &[
         sql: rows!(
             "SELECT pg_catalog.has_database_privilege($1::name, pg_catalog.current_database(), 'TEMP') AS temporary, \
                pg_catalog.has_database_privilege($1::name, pg_catalog.current_database(), 'CREATE') AS creates, \
-               ARRAY(SELECT g.rolname FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a \
-                 JOIN pg_catalog.pg_roles g ON g.oid = a.grantee WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'TEMPORARY') AS temporary_to"
+               ARRAY(SELECT COALESCE(g.rolname, 'PUBLIC') FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a \
+                 LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'CREATE' ORDER BY 1) AS creators, \
+               ARRAY(SELECT COALESCE(g.rolname, 'PUBLIC') FROM pg_catalog.pg_database d \
+                 CROSS JOIN LATERAL pg_catalog.aclexplode(COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))) a \
+                 LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'TEMPORARY' ORDER BY 1) AS temporary_to"
         ),
     },
     Query {

@@ -105,7 +105,7 @@ impl Look<'_> {
     }
 
     /// What ends the application role's membership in `role`.
-    fn leave(&self, role: &str) -> Vec<String> {
+    pub(super) fn leave(&self, role: &str) -> Vec<String> {
         let mut inside = self.reach();
         inside.insert(self.role);
         self.facts
@@ -340,6 +340,8 @@ fn settings(look: &mut Look<'_>) {
 
 fn creation(look: &mut Look<'_>) {
     let name = quote(look.role);
+    let mut reach: BTreeSet<String> = look.reach().into_iter().map(str::to_owned).collect();
+    reach.insert(look.role.to_owned());
     for schema in look.facts.schemas.iter().filter(|schema| schema.creates) {
         let shown = quote(&schema.name);
         let mut finding = Finding::new(
@@ -349,15 +351,18 @@ fn creation(look: &mut Look<'_>) {
                 "the application role `{name}` can create objects in `{shown}`: a function, operator or table there can take the place of what a statement means"
             ),
         );
-        if schema.owner == look.role {
+        // An owner can give itself whatever is taken.
+        if reach.contains(&schema.owner) {
             finding = finding.mend(format!(
                 "ALTER SCHEMA {shown} OWNER TO {}",
                 other_owner(look, &[])
             ));
-            finding = finding.mend(format!("GRANT USAGE ON SCHEMA {shown} TO {name}"));
-        } else {
-            let from = if schema.public { "PUBLIC, " } else { "" };
-            finding = finding.mend(format!("REVOKE CREATE ON SCHEMA {shown} FROM {from}{name}"));
+            let owner = quote(&schema.owner);
+            finding = finding.mend(format!("GRANT USAGE ON SCHEMA {shown} TO {owner}"));
+        }
+        if !look.holders(&schema.creators).is_empty() {
+            let from = look.takes_from(&schema.creators);
+            finding = finding.mend(format!("REVOKE CREATE ON SCHEMA {shown} FROM {from}"));
         }
         look.found(finding);
     }
@@ -370,13 +375,14 @@ fn creation(look: &mut Look<'_>) {
                 Place::object("database", database.clone()),
                 format!("the application role `{name}` can create schemas in this database"),
             )
-            .mend(if look.facts.server.owner == look.role {
+            .mend(if reach.contains(&look.facts.server.owner) {
                 format!(
                     "ALTER DATABASE {database} OWNER TO {}",
                     other_owner(look, &[])
                 )
             } else {
-                format!("REVOKE CREATE ON DATABASE {database} FROM PUBLIC, {name}")
+                let from = look.takes_from(&look.facts.database.creators);
+                format!("REVOKE CREATE ON DATABASE {database} FROM {from}")
             }),
         );
     }
@@ -421,7 +427,6 @@ fn grants(look: &mut Look<'_>) {
 
 /// Functions that reach files, programs or other servers.
 fn outside(look: &mut Look<'_>) {
-    let name = quote(look.role);
     let mut by_origin: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for function in &look.facts.outside {
         let origin = if function.extension.is_empty() {
@@ -429,12 +434,7 @@ fn outside(look: &mut Look<'_>) {
         } else {
             function.extension.clone()
         };
-        // What everybody may execute was not granted to this role.
-        let from = if function.public {
-            format!("PUBLIC, {name}")
-        } else {
-            name.clone()
-        };
+        let from = look.takes_from(&function.callers);
         let revoke = format!(
             "REVOKE EXECUTE ON FUNCTION {} FROM {from}",
             function.signature
@@ -477,7 +477,7 @@ fn outside(look: &mut Look<'_>) {
                 )
                 .review()
                 .level(Level::Medium)
-                .help(format!("read it; then allow it with a reason, or: REVOKE EXECUTE ON {} {shown} FROM PUBLIC, {name}", function.word())),
+                .help(format!("read it; then allow it with a reason, or: REVOKE EXECUTE ON {} {shown} FROM {}", function.word(), look.takes_from(&function.callers))),
             );
         }
     }

@@ -3,10 +3,12 @@
 //! Invariant: a shape other than `Unknown` is named only for what certainly lets rows of others
 //! through; everything else is for a person to look at.
 
+use super::unset::{self, Session};
 use crate::catalog::walk::{self, Mentions, Visitor, mentions};
 use crate::catalog::{Body, Catalog, Relation, Volatility};
-use crate::ir::{Expr, ExprKind, Literal, Name, SqlValue};
+use crate::ir::{Expr, ExprKind, Literal, Name, SqlValue, SubqueryKind};
 use crate::policy::judge::implies;
+use crate::policy::term::{self, ExactType};
 
 /// A kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,16 @@ pub(super) enum Shape {
     Folded(String),
     /// It compares with the role.
     ByRole,
+    /// It takes this tenant where none is set.
+    Default(String),
+    /// It looks at no column of its row, but at this setting.
+    Switch(String),
+    /// It looks at no column of its row, but at rows of other tables: their names.
+    Blind(Vec<Vec<String>>),
+    /// It compares with what users may write about themselves: the claim.
+    OwnClaim(String),
+    /// It compares the tenant column with a claim of a token: which.
+    Claim(String),
     /// It compares with another setting: its name.
     OtherSetting(String),
     /// It compares the tenant with one that is written there: which.
@@ -56,6 +68,8 @@ const TEXT_FUNCTIONS: &[&str] = &[
     "lower",
     "upper",
 ];
+/// Claims that their users may write.
+const OWN_CLAIMS: &[&str] = &["user_metadata", "raw_user_meta_data"];
 const ROLE_FUNCTIONS: &[&str] = &["current_user", "session_user", "pg_has_role"];
 
 /// The fault of `expr`, which does not imply the tenant's equality.
@@ -89,8 +103,14 @@ struct Parts {
     null_safe: bool,
     role: bool,
     settings: Vec<String>,
+    /// Columns of the row itself.
+    columns: bool,
+    texts: Vec<String>,
     or_own_column: bool,
     tenant: String,
+    relation: String,
+    /// The names of the relation's columns.
+    known: Vec<String>,
 }
 
 impl Visitor for Parts {
@@ -98,6 +118,16 @@ impl Visitor for Parts {
         match &expr.kind {
             ExprKind::Distinct { .. } => self.null_safe = true,
             ExprKind::SqlValue(SqlValue::User) => self.role = true,
+            ExprKind::Literal(Literal::String(text)) => self.texts.push(text.clone()),
+            ExprKind::Column(parts) => {
+                self.columns |= match parts.as_slice() {
+                    [name] => self.known.contains(name),
+                    // In a sub-query on a table of the same name it could be either.
+                    parts => parts.iter().rev().nth(1) == Some(&self.relation),
+                };
+            }
+            // A whole row.
+            ExprKind::Star(_) => self.columns = true,
             ExprKind::Coalesce(list) => {
                 self.or_own_column |= list.iter().skip(1).any(|it| {
                     matches!(&it.kind, ExprKind::Column(parts) if parts.last() == Some(&self.tenant))
@@ -133,10 +163,30 @@ fn of(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
     let tenant = relation.tenant().map(|column| column.name.clone());
     let tenant = tenant.unwrap_or_else(|| catalog.config().tenant.column.clone());
     let mut parts = Parts {
+        relation: relation.name.clone(),
+        known: relation.columns.iter().map(|c| c.name.clone()).collect(),
         tenant,
         ..Parts::default()
     };
     walk::expr(&mut expr.clone(), &mut parts);
+    let through =
+        |session| unset::lets_all_through(catalog, relation, &parts.tenant, expr, session);
+    if through(Session::Own) {
+        return Shape::Open;
+    }
+    if through(Session::Unset) || through(Session::Empty) {
+        return Shape::FailsOpen;
+    }
+    if let Some(claim) = parts
+        .texts
+        .iter()
+        .find(|text| OWN_CLAIMS.contains(&text.as_str()))
+    {
+        return Shape::OwnClaim(claim.clone());
+    }
+    if let Some(tenant) = unset::default_tenant(catalog, relation, &parts.tenant, expr) {
+        return Shape::Default(tenant);
+    }
     let found = mentions(expr);
     if parts.null_safe {
         return Shape::NullTenant;
@@ -145,7 +195,11 @@ fn of(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
         return Shape::ByRole;
     }
     if !found.relations.is_empty() {
-        return Shape::Rows(found.relations);
+        return if parts.columns {
+            Shape::Rows(found.relations)
+        } else {
+            Shape::Blind(found.relations)
+        };
     }
     if let Some(name) = folded(catalog, &found) {
         return Shape::Folded(name);
@@ -169,8 +223,20 @@ fn of(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
             None => Shape::Open,
         };
     }
-    if let Some(function) = any(&found.functions, TEXT_FUNCTIONS) {
+    // The text of a uuid or number in another casing is no other one's.
+    let textual = relation.tenant().is_none_or(|column| {
+        matches!(
+            term::column_type(catalog, column),
+            None | Some(ExactType::Text | ExactType::Varchar)
+        )
+    });
+    if let Some(function) = any(&found.functions, TEXT_FUNCTIONS)
+        && (textual || !matches!(function, "lower" | "upper"))
+    {
         return Shape::Pattern(function.to_owned());
+    }
+    if let Some(claim) = claim(catalog, expr, &parts.tenant) {
+        return Shape::Claim(claim);
     }
     let setting = &catalog.config().tenant.setting;
     let tenants = parts
@@ -182,6 +248,7 @@ fn of(catalog: &Catalog, relation: &Relation, expr: &Expr) -> Shape {
         return Shape::FailsOpen;
     }
     match parts.settings.first() {
+        Some(other) if !parts.columns => Shape::Switch(other.clone()),
         Some(other) if !tenants => Shape::OtherSetting(other.clone()),
         _ => Shape::Unknown,
     }
@@ -204,6 +271,71 @@ fn constant(expr: &Expr, tenant: &str) -> Option<String> {
         (false, true) if equals => literal(left),
         _ => None,
     }
+}
+
+/// The claim of a token that the tenant column is equal to: `tenant = (claims() ->> 'org_id')::uuid`.
+fn claim(catalog: &Catalog, expr: &Expr, tenant: &str) -> Option<String> {
+    match &expr.kind {
+        ExprKind::And(list) => list.iter().find_map(|part| claim(catalog, part, tenant)),
+        ExprKind::Operator {
+            name,
+            left: Some(left),
+            right,
+        } if name.parts.last().is_some_and(|last| last == "=") => {
+            let is_tenant = |expr: &Expr| matches!(&bare(expr).kind, ExprKind::Column(parts) if parts.last().is_some_and(|last| last == tenant));
+            if is_tenant(left) {
+                claimed(catalog, right)
+            } else if is_tenant(right) {
+                claimed(catalog, left)
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
+}
+
+/// A value without what only changes its type, or makes nothing of it.
+fn bare(expr: &Expr) -> &Expr {
+    match &expr.kind {
+        ExprKind::Cast { expr, .. } => bare(expr),
+        ExprKind::NullIf(value, empty) if literal(empty).as_deref() == Some("") => bare(value),
+        ExprKind::Subquery {
+            kind: SubqueryKind::Scalar,
+            query,
+        } => term::only_value(query).map_or(expr, bare),
+        _ => expr,
+    }
+}
+
+/// The last step into the JSON of a setting, directly or by a function that reads one.
+fn claimed(catalog: &Catalog, expr: &Expr) -> Option<String> {
+    let ExprKind::Operator {
+        name,
+        left: Some(left),
+        right,
+    } = &bare(expr).kind
+    else {
+        return None;
+    };
+    if !matches!(
+        name.parts.last().map(String::as_str),
+        Some("->>" | "->" | "#>>" | "#>")
+    ) {
+        return None;
+    }
+    let step = literal(bare(right))?;
+    let from_setting = match &bare(left).kind {
+        ExprKind::Call(call) if is_current_setting(&call.name) => true,
+        ExprKind::Call(call) => {
+            let name = call.name.parts.last()?;
+            let mut named = catalog.all_functions().iter().filter(|it| it.name == *name);
+            call.args.is_empty() && named.all(|function| reads_settings(&function.body))
+        }
+        ExprKind::Operator { .. } => claimed(catalog, left).is_some(),
+        _ => false,
+    };
+    from_setting.then_some(step)
 }
 
 fn any<'a>(names: &'a [String], list: &[&str]) -> Option<&'a str> {

@@ -1,7 +1,7 @@
 //! What a session keeps or leaves behind where every tenant's sessions, which have one role, find it:
 //! statistics of statements, large objects, temporary tables.
 //!
-//! Invariant: told only where it is there; that a role could make it is the right of any role.
+//! Invariant: certain only where it is there; that a role could make a temporary table is for review.
 
 use super::Look;
 use crate::catalog::quote;
@@ -93,36 +93,52 @@ fn temporary(look: &mut Look<'_>) {
                 )),
         );
     }
-    // Everybody may by default; who was given it by name was meant to have it.
-    let rights = look.facts.has_rights_of(look.role);
-    let given: Vec<String> = look
-        .facts
-        .database
-        .temporary_to
-        .iter()
-        .filter(|to| rights.contains(to.as_str()) && **to != look.facts.server.owner)
-        .cloned()
-        .collect();
-    if given.is_empty() {
+    may_make_temporary(look);
+}
+
+/// The right to temporary tables, which everybody has until it is taken: the next statement of the same
+/// pooled session finds one before the table that it names, unless a path says otherwise.
+fn may_make_temporary(look: &mut Look<'_>) {
+    let database = quote(&look.facts.server.database);
+    let owns = look.facts.server.owner == look.role;
+    let given = look.holders(&look.facts.database.temporary_to);
+    if !look.facts.database.temporary || owns || given.is_empty() || temporary_comes_last(look) {
         return;
     }
-    let database = quote(&look.facts.server.database);
-    let from: Vec<String> = given.iter().map(|to| quote(to)).collect();
+    let by_name = given.iter().any(|to| to != "PUBLIC");
+    let (role, from) = (quote(look.role), given.join(", "));
+    let how = if by_name {
+        "was given temporary tables"
+    } else {
+        "may make temporary tables, as every role may until it is taken from PUBLIC,"
+    };
     let message = format!(
-        "the application role `{}` was given temporary tables in `{database}`: one with the name of a protected table takes its place",
-        quote(look.role)
+        "the application role `{role}` {how} in `{database}`: one with the name of a protected table takes its place for whichever tenant the pooled connection serves next"
     );
-    look.found(
-        Finding::new(
-            Code::ROLE_CREATES,
-            Place::object("database", database.clone()),
-            message,
-        )
+    let place = Place::object("database", database.clone());
+    let finding = Finding::new(Code::ROLE_CREATES, place, message)
         .about("temporary")
         .level(Level::Low)
-        .mend(format!(
-            "REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC, {}",
-            from.join(", ")
-        )),
-    );
+        .help(format!(
+            "where the application needs temporary tables, let them be looked at last: ALTER ROLE {role} SET search_path = \"$user\", public, pg_temp"
+        ))
+        .mend(format!("REVOKE TEMPORARY ON DATABASE {database} FROM {from}"));
+    // Whether a statement of the application makes one, the catalogs don't tell.
+    look.found(if by_name { finding } else { finding.review() });
+}
+
+/// Whether the path of the application role's sessions names `pg_temp`, and after everything else.
+fn temporary_comes_last(look: &Look<'_>) -> bool {
+    let of = |setting: &&super::facts::Setting| setting.name.eq_ignore_ascii_case("search_path");
+    // What is set for the role in this database wins over the role, the database and all.
+    let rank =
+        |setting: &&super::facts::Setting| (!setting.role.is_empty(), !setting.database.is_empty());
+    let path = look.facts.settings.iter().filter(of).max_by_key(rank);
+    path.is_some_and(|path| {
+        path.value.rsplit(',').next().is_some_and(|last| {
+            last.trim()
+                .trim_matches('"')
+                .eq_ignore_ascii_case("pg_temp")
+        })
+    })
 }

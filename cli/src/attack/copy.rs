@@ -82,16 +82,15 @@ pub(super) struct Copy {
 impl Copy {
     /// Makes the copy.
     pub(super) async fn create(url: &str, random: u64) -> Result<Self> {
-        let Some(program) = pg_dump() else {
-            bail!(
-                "a copy of the schema needs `pg_dump`, which was not found: install the client programs of PostgreSQL, or attack in place, in a transaction that is rolled back: --in-place"
-            );
-        };
         let options = PgConnectOptions::from_str(url)
             .map_err(|_| anyhow::anyhow!("the URL of the database is not understood"))?;
+        let mut connection = PgConnection::connect_with(&options).await?;
+        let number: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
+            .fetch_one(&mut connection)
+            .await?;
+        let program = pg_dump(u32::try_from(number / 10_000).unwrap_or(0))?;
         let dump = dump(&program, url, &options)?;
         let name = format!("watertight_attack_{random:016x}");
-        let mut connection = PgConnection::connect_with(&options).await?;
         let row: String = sqlx::query_scalar(ORIGINAL)
             .fetch_one(&mut connection)
             .await?;
@@ -212,27 +211,55 @@ fn password(url: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The newest `pg_dump`: on the path, or where distributions put it.
-pub(super) fn pg_dump() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql")
+/// The `pg_dump` for a server of this major version: one of an older version refuses it.
+fn pg_dump(server: u32) -> Result<PathBuf> {
+    let mut found: Vec<(u32, PathBuf)> = folders()
         .into_iter()
-        .flatten();
-    let mut found: Vec<(u32, PathBuf)> = versions
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let version = entry.file_name().to_string_lossy().parse().ok()?;
-            Some((version, entry.path().join("bin/pg_dump")))
-        })
-        .filter(|(_, path)| path.is_file())
+        .map(|folder| folder.join(format!("pg_dump{}", std::env::consts::EXE_SUFFIX)))
+        .filter(|path| path.is_file())
+        .filter_map(|path| Some((major(&path)?, path)))
         .collect();
-    found.sort();
-    let newest = found.pop().map(|(_, path)| path);
-    newest.or_else(|| {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path)
-            .map(|folder| folder.join(format!("pg_dump{}", std::env::consts::EXE_SUFFIX)))
-            .find(|path| path.is_file())
-    })
+    found.sort_by_key(|(version, _)| *version);
+    if let Some((_, path)) = found.iter().find(|(version, _)| *version >= server) {
+        return Ok(path.clone());
+    }
+    let there = match found.last() {
+        Some((version, path)) => format!(
+            "`pg_dump` of at least version {server}, as the server; `{}` is of version {version}",
+            path.display()
+        ),
+        None => "`pg_dump`, which was not found".to_owned(),
+    };
+    bail!(
+        "a copy of the schema needs {there}: install the client programs of PostgreSQL {server} (postgresql-client-{server}), or attack in place, in a transaction that is rolled back: --in-place"
+    );
+}
+
+/// Where `pg_dump` may be: on the path, and where distributions put each version.
+fn folders() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default();
+    for (root, prefix, inside) in [
+        ("/usr/lib/postgresql", "", "bin"),
+        ("/usr", "pgsql-", "bin"),
+        ("/opt/homebrew/opt", "postgresql@", "bin"),
+        ("/opt/homebrew/opt", "libpq", "bin"),
+    ] {
+        let versions = std::fs::read_dir(root).into_iter().flatten().flatten();
+        let ours = versions.filter(|it| it.file_name().to_string_lossy().starts_with(prefix));
+        folders.extend(ours.map(|it| it.path().join(inside)));
+    }
+    folders
+}
+
+/// The major version that a program tells: `pg_dump (PostgreSQL) 18.6`.
+fn major(program: &Path) -> Option<u32> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, version) = text.split_once("(PostgreSQL) ")?;
+    let digits = version.chars().take_while(char::is_ascii_digit);
+    digits.collect::<String>().parse().ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod copy;
 mod replay;
 mod risk;
 mod rows;
+mod script;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -272,6 +273,7 @@ async fn replay(
         superuser,
         private,
     };
+    replay.begin().await?;
     for attack in attacks {
         if private && !attack.in_place {
             continue;

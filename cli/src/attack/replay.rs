@@ -11,10 +11,14 @@ use watertight_analysis::catalog::{Relation, quote};
 use watertight_analysis::config::TenantKind;
 use watertight_analysis::finding::Place;
 
-use super::answer::{Refusal, cut, shown, sort_out};
+use super::answer::{Refusal, cut, sort_out};
 use super::catalogue::{Attack, Control, Leak, On, Tenant as Session};
 use super::rows::{Maker, Rows};
+use super::script::{Played, Script};
 use super::target::literal;
+
+/// Where every attack begins.
+const SAVEPOINT: &str = "watertight_attack";
 
 /// What came of an attack on an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +74,39 @@ enum Ran {
     },
 }
 
+/// What a statement of a script is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Prepares the attack.
+    Before,
+    /// Asks whether the session has a tenant.
+    WasSet,
+    /// Looks at B's rows.
+    Measure,
+    /// The same, when the attack is over.
+    MeasureAfter,
+    /// Sets the session up: never refused.
+    Ours,
+    /// The session turns to another tenant.
+    Turn,
+    Attack,
+}
+
+impl Step {
+    fn after(self) -> Self {
+        match self {
+            Self::Measure => Self::MeasureAfter,
+            other => other,
+        }
+    }
+}
+
 impl Replay<'_> {
+    /// Sets the savepoint that every attack goes back to.
+    pub(super) async fn begin(&mut self) -> Result<()> {
+        self.must(&format!("SAVEPOINT {SAVEPOINT}")).await
+    }
+
     async fn run(&mut self, sql: &str) -> Result<Result<u64, Refusal>> {
         let result = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
             .execute(&mut *self.connection)
@@ -83,13 +119,6 @@ impl Replay<'_> {
             Ok(_) => Ok(()),
             Err(refusal) => anyhow::bail!("{}", refusal.told(self.private)),
         }
-    }
-
-    async fn rows(&mut self, sql: &str) -> Result<Result<Vec<String>, Refusal>> {
-        let result = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-            .fetch_all(&mut *self.connection)
-            .await;
-        sort_out(result.map(|rows| rows.iter().map(shown).collect()))
     }
 
     /// Tries attacks, one after the other, and then what their refusals mean: a tenant that was set
@@ -236,115 +265,133 @@ impl Replay<'_> {
     }
 
     async fn in_savepoint(&mut self, aimed: &Aimed<'_>, who: As) -> Result<Ran> {
-        self.must("SAVEPOINT watertight_attack").await?;
         let ran = self.inside(aimed, who).await;
-        self.must("ROLLBACK TO SAVEPOINT watertight_attack").await?;
-        // A prepared statement outlives the savepoint.
+        // A prepared statement outlives what is rolled back.
         if aimed.sql.iter().any(|sql| sql.contains("PREPARE ")) {
+            let back = format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}");
+            self.must(&back).await?;
             let _ = self.run("DEALLOCATE watertight_attack").await?;
-            self.must("ROLLBACK TO SAVEPOINT watertight_attack").await?;
         }
-        self.must("RELEASE SAVEPOINT watertight_attack").await?;
         ran
     }
 
     async fn inside(&mut self, aimed: &Aimed<'_>, who: As) -> Result<Ran> {
         let attack = aimed.attack;
-        for sql in &aimed.before {
-            if let Err(refusal) = self.run(sql).await? {
-                return Ok(Ran::Unfit(format!(
-                    "it could not be prepared: {}",
-                    refusal.told(self.private)
-                )));
-            }
-        }
-        if who == As::Attacker && attack.tenant == Session::None && self.was_set().await? {
-            return Ok(Ran::Unfit(
-                "the session has a tenant already: by a default, or because the rows could not be made without one"
-                    .to_owned(),
-            ));
-        }
-        let before = match self.measure(aimed).await? {
-            Ok(before) => before,
-            Err(refusal) => return Ok(self.unmeasured(&refusal)),
+        let mut script = Script::from_savepoint(SAVEPOINT);
+        let mut steps = Vec::new();
+        let mut add = |step: Step, sql: &str| {
+            steps.push(step);
+            script.step(sql);
         };
-        if attack.leak == Leak::Changed && before.is_empty() {
-            return Ok(Ran::Unfit("no row of the other tenant is there".to_owned()));
+        for sql in &aimed.before {
+            add(Step::Before, sql);
+        }
+        if who == As::Attacker && attack.tenant == Session::None {
+            add(Step::WasSet, &self.was_set());
+        }
+        let measures = self.measures(aimed);
+        for (step, sql) in &measures {
+            add(*step, sql);
         }
         let role = quote(self.role);
-        let take_on = if self.superuser {
-            format!("SET LOCAL SESSION AUTHORIZATION {role}")
+        let (take_on, lay_down) = if self.superuser {
+            let on = format!("SET LOCAL SESSION AUTHORIZATION {role}");
+            (on, "SET LOCAL SESSION AUTHORIZATION DEFAULT")
         } else {
-            format!("SET LOCAL ROLE {role}")
+            (format!("SET LOCAL ROLE {role}"), "SET LOCAL ROLE NONE")
         };
-        self.must(&take_on).await?;
+        add(Step::Ours, &take_on);
+        let (first, rest) = self.sessions(attack.tenant, who);
+        if let Some(first) = first {
+            add(Step::Ours, &self.session_tenant(&first));
+        }
+        for (index, sql) in aimed.sql.iter().enumerate() {
+            if index > 0
+                && let Some(rest) = &rest
+            {
+                add(Step::Turn, &self.session_tenant(rest));
+            }
+            add(Step::Attack, sql);
+        }
+        if matches!(attack.leak, Leak::Changed | Leak::Gained) {
+            add(Step::Ours, lay_down);
+            for (step, sql) in &measures {
+                add(step.after(), sql);
+            }
+        }
+        let played = script.play(&mut *self.connection).await?;
+        self.read(aimed, &steps, played)
+    }
+
+    /// What the steps gave, in their order.
+    fn read(&self, aimed: &Aimed<'_>, steps: &[Step], played: Played) -> Result<Ran> {
+        let attack = aimed.attack;
         let [a, b] = self.maker.tenants;
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        let (mut affected, mut shown) = (0, Vec::new());
+        let mut first = true;
+        let mut answers = played.answers.into_iter();
+        for step in steps {
+            // What the attack is after has to be there before it begins.
+            if *step == Step::Attack && std::mem::take(&mut first) {
+                before.sort();
+                if attack.leak == Leak::Changed && before.is_empty() {
+                    return Ok(Ran::Unfit("no row of the other tenant is there".to_owned()));
+                }
+            }
+            let Some(mut answer) = answers.next() else {
+                let Some(refusal) = played.refusal else {
+                    anyhow::bail!("the server did not answer every statement");
+                };
+                return Ok(match step {
+                    Step::Before => Ran::Unfit(format!(
+                        "it could not be prepared: {}",
+                        refusal.told(self.private)
+                    )),
+                    Step::Measure | Step::MeasureAfter => self.unmeasured(&refusal),
+                    Step::Attack => Ran::Refused(refusal),
+                    Step::WasSet | Step::Ours | Step::Turn => {
+                        anyhow::bail!("{}", refusal.told(self.private))
+                    }
+                });
+            };
+            match step {
+                Step::WasSet if !answer.rows.is_empty() => {
+                    return Ok(Ran::Unfit(
+                        "the session has a tenant already: by a default, or because the rows could not be made without one"
+                            .to_owned(),
+                    ));
+                }
+                Step::Before | Step::WasSet | Step::Ours => {}
+                Step::Measure => before.append(&mut answer.rows),
+                Step::MeasureAfter => after.append(&mut answer.rows),
+                // What B itself was shown is no leak.
+                Step::Turn => shown.clear(),
+                Step::Attack if matches!(attack.leak, Leak::Marks | Leak::Rows) => {
+                    shown.append(&mut answer.rows);
+                }
+                Step::Attack => affected += answer.affected,
+            }
+        }
         let victim = if attack.tenant == Session::Other {
             a
         } else {
             b
         };
-        let (first, rest) = self.sessions(attack.tenant, who);
-        if let Some(first) = first {
-            self.session_tenant(&first).await?;
-        }
-        let mut affected = 0;
-        let mut answers = Vec::new();
-        for (index, sql) in aimed.sql.iter().enumerate() {
-            if index > 0
-                && let Some(rest) = &rest
-            {
-                self.session_tenant(rest).await?;
-                // What B itself was shown is no leak.
-                answers.clear();
-            }
-            let refused = if matches!(attack.leak, Leak::Marks | Leak::Rows) {
-                match self.rows(sql).await? {
-                    Ok(mut rows) => {
-                        answers.append(&mut rows);
-                        None
-                    }
-                    Err(refusal) => Some(refusal),
-                }
-            } else {
-                match self.run(sql).await? {
-                    Ok(count) => {
-                        affected += count;
-                        None
-                    }
-                    Err(refusal) => Some(refusal),
-                }
-            };
-            if let Some(refusal) = refused {
-                return Ok(Ran::Refused(refusal));
-            }
-        }
         let leaked = match attack.leak {
             // An argument that comes back is no row.
-            Leak::Marks => answers.iter().find(|row| {
+            Leak::Marks => shown.into_iter().find(|row| {
                 row.contains(&victim.mark)
                     || (attack.on != On::KeyedFunction && row.contains(&victim.id))
             }),
-            Leak::Rows => answers.first(),
-            _ => None,
-        };
-        let leaked = match attack.leak {
-            Leak::Marks | Leak::Rows => leaked.cloned(),
+            Leak::Rows => shown.into_iter().next(),
             Leak::Runs => {
                 let wrote = !aimed.sql.iter().any(|sql| sql.starts_with("INSERT")) || affected > 0;
                 wrote.then(|| aimed.sql.join("; "))
             }
             Leak::Changed | Leak::Gained => {
-                self.must(if self.superuser {
-                    "SET LOCAL SESSION AUTHORIZATION DEFAULT"
-                } else {
-                    "SET LOCAL ROLE NONE"
-                })
-                .await?;
-                match self.measure(aimed).await? {
-                    Ok(after) => (before != after).then(|| aimed.sql.join("; ")),
-                    Err(refusal) => return Ok(self.unmeasured(&refusal)),
-                }
+                after.sort();
+                (before != after).then(|| aimed.sql.join("; "))
             }
             Leak::Refused => None,
         };
@@ -378,46 +425,40 @@ impl Replay<'_> {
         ))
     }
 
-    async fn session_tenant(&mut self, id: &str) -> Result<()> {
-        let setting = self.maker.catalog.config().tenant.setting.clone();
-        let sql = format!(
+    fn session_tenant(&self, id: &str) -> String {
+        let setting = &self.maker.catalog.config().tenant.setting;
+        format!(
             "SELECT set_config({}, {}, true)",
-            literal(&setting),
+            literal(setting),
             literal(id)
-        );
-        self.must(&sql).await
+        )
     }
 
-    async fn was_set(&mut self) -> Result<bool> {
-        let setting = self.maker.catalog.config().tenant.setting.clone();
-        let sql = format!(
+    fn was_set(&self) -> String {
+        let setting = &self.maker.catalog.config().tenant.setting;
+        format!(
             "SELECT 1 WHERE current_setting({}, true) IS NOT NULL",
-            literal(&setting)
-        );
-        match self.rows(&sql).await? {
-            Ok(rows) => Ok(!rows.is_empty()),
-            Err(refusal) => anyhow::bail!("{}", refusal.told(self.private)),
-        }
+            literal(setting)
+        )
     }
 
-    /// B's rows: their places, or their number.
-    async fn measure(&mut self, aimed: &Aimed<'_>) -> Result<Result<Vec<String>, Refusal>> {
+    /// Asks for B's rows: their places, or their number.
+    fn measures(&self, aimed: &Aimed<'_>) -> Vec<(Step, String)> {
         let what = match aimed.attack.leak {
             Leak::Changed => "tableoid::text || ctid::text",
             Leak::Gained => "count(*)::text",
-            _ => return Ok(Ok(Vec::new())),
+            _ => return Vec::new(),
         };
         let tables: Vec<&Relation> = match aimed.table {
             Some(table) => vec![table],
             None => self.rows.tenanted(&self.maker),
         };
         let [_, b] = self.maker.tenants;
-        let b = b.id.clone();
+        let mut asked = Vec::new();
         // For an owner whom policies hold for; a superuser needs none, and must not spoil `none`.
         if !self.superuser {
-            self.session_tenant(&b).await?;
+            asked.push((Step::Ours, self.session_tenant(&b.id)));
         }
-        let mut found = Vec::new();
         for table in tables {
             let Some(column) = self.maker.tenant(table) else {
                 continue;
@@ -426,16 +467,12 @@ impl Replay<'_> {
                 "SELECT {what} FROM {} WHERE {} = {}::{}",
                 table.qualified(),
                 quote(&column.name),
-                literal(&b),
+                literal(&b.id),
                 self.maker.type_of(table, &column.name)
             );
-            match self.rows(&sql).await? {
-                Ok(rows) => found.extend(rows),
-                Err(refusal) => return Ok(Err(refusal)),
-            }
+            asked.push((Step::Measure, sql));
         }
-        found.sort();
-        Ok(Ok(found))
+        asked
     }
 }
 

@@ -89,11 +89,12 @@ pub(crate) fn catalog(
     configured: bool,
 ) -> Result<(Catalog, Option<Inferred>)> {
     config.application_role.clone_from(&live.role);
-    let inferred = (!configured).then(|| infer(&live.facts, std::iter::once(live.text.as_str())));
-    if let Some(inferred) = &inferred {
+    let mut first = build(&config, &live.text)?;
+    let inferred = (!configured).then(|| infer(&live.facts, &first));
+    if let Some(inferred) = inferred.as_ref().filter(|it| **it != Inferred::default()) {
         inferred.apply(&mut config);
+        first = build(&config, &live.text)?;
     }
-    let first = build(&config, &live.text)?;
     let directives = tenant_directives(&first);
     if directives.is_empty() {
         return Ok((first, inferred));

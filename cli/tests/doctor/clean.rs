@@ -33,6 +33,10 @@ pub(crate) fn schemas() -> Vec<(&'static str, String)> {
             "prisma_camel_case",
             include_str!("../fixtures/clean/prisma_camel_case.sql").to_owned(),
         ),
+        (
+            "accounts_helpers",
+            include_str!("../fixtures/clean/accounts_helpers.sql").to_owned(),
+        ),
         ("helpdesk", desk.to_owned()),
         ("helpdesk with the audit trail", format!("{desk}\n{audit}")),
     ]

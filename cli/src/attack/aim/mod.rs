@@ -4,7 +4,7 @@ mod keyed;
 mod keys;
 mod reference;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -40,6 +40,8 @@ struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     relations: Vec<Held>,
+    /// Where each is among the relations, by schema and name.
+    places: HashMap<(String, String), usize>,
     functions: Vec<Held>,
     roles: Vec<String>,
     schemas: Vec<String>,
@@ -70,8 +72,12 @@ impl Objects {
                 .collect()
         }
         let names = |named: Vec<Named>| named.into_iter().map(|row| row.name).collect();
+        let relations: Vec<Held> = of(raw, "relation")?;
+        let key = |held: &Held| (held.schema.clone(), held.name.clone());
+        let places = relations.iter().enumerate();
         Ok(Self {
-            relations: of(raw, "relation")?,
+            places: places.map(|(at, held)| (key(held), at)).collect(),
+            relations,
             functions: of(raw, "function")?,
             roles: names(of(raw, "role")?),
             schemas: names(of(raw, "schema")?),
@@ -83,8 +89,8 @@ impl Objects {
     }
 
     fn relation(&self, relation: &Relation) -> Option<&Held> {
-        let mut relations = self.relations.iter();
-        relations.find(|held| held.schema == relation.schema && held.name == relation.name)
+        let key = (relation.schema.clone(), relation.name.clone());
+        self.relations.get(*self.places.get(&key)?)
     }
 }
 
@@ -307,7 +313,8 @@ fn table<'a>(
     let mut words = BTreeMap::from([
         ("table", name.clone()),
         ("table-text", name.replace('\'', "''")),
-        ("dotted", dotted(relation).replace('\'', "''")),
+        ("schema-name", literal(&relation.schema)),
+        ("table-name", literal(&relation.name)),
         ("column", quote(&column.name)),
         ("column-text", quote(&column.name).replace('\'', "''")),
         ("a", of(&a.id)),
