@@ -297,6 +297,9 @@ pub(crate) struct Column {
 pub(crate) struct Index {
     pub(crate) schema: String,
     pub(crate) relation: String,
+    pub(crate) name: String,
+    /// Of one that is unique or excludes: its constraint as `ADD` takes it, else the index.
+    pub(crate) definition: Option<String>,
     pub(crate) valid: bool,
     pub(crate) partial: bool,
     pub(crate) leads: Option<String>,

@@ -24,7 +24,7 @@ pub(super) fn look(look: &mut Look<'_>) {
         };
         let registry = relation.keys.iter().any(|key| is_of_tenant(key, tenant));
         for key in &relation.keys {
-            if !registry && let Some(finding) = unique(facts, relation, tenant, key) {
+            if !registry && let Some(finding) = unique(look, facts, relation, tenant, key) {
                 look.found(finding);
             }
         }
@@ -42,6 +42,7 @@ fn is_of_tenant(key: &Key, tenant: &Column) -> bool {
 }
 
 fn unique(
+    look: &Look<'_>,
     facts: &facts::Relation,
     relation: &Relation,
     tenant: &Column,
@@ -69,24 +70,54 @@ fn unique(
         "{what} `{name}` of `{shown}` holds across tenants: an error, or none, tells that another one has the value"
     );
     let finding = at(Code::KEY_WITHOUT_TENANT, facts, message).about(key.name.as_str());
-    let names: Vec<String> = columns.iter().map(|c| quote(c)).collect();
-    Some(if key.kind == KeyKind::Exclusion {
-        finding.help(format!("drop it and write it again with `{column} WITH =` first (for a uuid or text column that needs the extension btree_gist)"))
-    } else if key.partial || names.len() != key.columns.len() {
-        finding.help(format!("write the index again with `{column}` first"))
-    } else {
-        let drop = if key.constraint {
-            format!("ALTER TABLE {shown} DROP CONSTRAINT {name}")
-        } else {
-            format!("DROP INDEX {}.{name}", quote(&facts.schema))
-        };
-        finding
-            .mend(format!(
-                "ALTER TABLE {shown} ADD UNIQUE ({column}, {})",
-                names.join(", ")
-            ))
-            .mend(drop)
+    let gist = look.catalog.has_extension("btree_gist");
+    Some(match (written_again(look, facts, key, &column), key.kind) {
+        // Equality in such an index needs the extension, but for ranges.
+        (Some(add), kind) if kind != KeyKind::Exclusion || gist => {
+            let drop = if key.constraint || kind == KeyKind::Exclusion {
+                format!("ALTER TABLE {shown} DROP CONSTRAINT {name}")
+            } else {
+                format!("DROP INDEX {}.{name}", quote(&facts.schema))
+            };
+            finding.mend(add).mend(drop)
+        }
+        (_, KeyKind::Exclusion) => finding.help(format!("drop it and write it again with `{column} WITH =` first (for a uuid or text column that needs the extension btree_gist)")),
+        _ => finding.help(format!("write the index again with `{column}` first")),
     })
+}
+
+/// The same constraint or index with the tenant in front, by the server's own words for it: nothing that
+/// it says of deferring, NULLs, ranges or rows that count is lost.
+fn written_again(
+    look: &Look<'_>,
+    facts: &facts::Relation,
+    key: &Key,
+    column: &str,
+) -> Option<String> {
+    let index = look.facts.indexes.iter().find(|index| {
+        index.schema == facts.schema && index.relation == facts.name && index.name == key.name
+    })?;
+    let definition = index.definition.as_deref()?;
+    let first = if key.kind == KeyKind::Exclusion {
+        format!("{column} WITH =")
+    } else {
+        column.to_owned()
+    };
+    let named = format!("CREATE UNIQUE INDEX {} ON ", quote(&key.name));
+    match definition.strip_prefix(&named) {
+        Some(rest) => {
+            let (head, columns) = rest.split_once(" (")?;
+            // Or it is a part of a quoted name.
+            head.contains(" USING ").then_some(())?;
+            Some(format!("CREATE UNIQUE INDEX ON {head} ({first}, {columns}"))
+        }
+        None if definition.starts_with("CREATE ") => None,
+        None => {
+            let (head, columns) = definition.split_once('(')?;
+            let shown = facts.qualified();
+            Some(format!("ALTER TABLE {shown} ADD {head}({first}, {columns}"))
+        }
+    }
 }
 
 fn foreign(

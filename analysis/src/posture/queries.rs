@@ -78,7 +78,9 @@ pub const QUERIES: &[Query] = &[
                  ('DELETE', c.relkind <> 'S' AND pg_catalog.has_table_privilege($1::name, c.oid, 'DELETE')), \
                  ('TRUNCATE', c.relkind <> 'S' AND pg_catalog.has_table_privilege($1::name, c.oid, 'TRUNCATE')), \
                  ('REFERENCES', c.relkind <> 'S' AND (pg_catalog.has_table_privilege($1::name, c.oid, 'REFERENCES') OR pg_catalog.has_any_column_privilege($1::name, c.oid, 'REFERENCES'))), \
-                 ('TRIGGER', c.relkind <> 'S' AND pg_catalog.has_table_privilege($1::name, c.oid, 'TRIGGER')) \
+                 ('TRIGGER', c.relkind <> 'S' AND pg_catalog.has_table_privilege($1::name, c.oid, 'TRIGGER')), \
+                 ('MAINTAIN', CASE WHEN pg_catalog.current_setting('server_version_num')::int < 170000 THEN false \
+                   ELSE c.relkind <> 'S' AND pg_catalog.has_table_privilege($1::name, c.oid, 'MAINTAIN') END) \
                ) AS p(name, held) WHERE p.held) ELSE '{}' END AS privileges, \
                COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('grantee', COALESCE(g.rolname, 'PUBLIC'), 'privilege', a.privilege_type)) \
                  FROM pg_catalog.aclexplode(c.relacl) a LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee WHERE a.grantee <> c.relowner), '[]') AS grants \
@@ -102,7 +104,9 @@ pub const QUERIES: &[Query] = &[
         name: "index",
         sql: rows!(
             "SELECT n.nspname AS schema, c.relname AS relation, x.relname AS name, i.indisvalid AS valid, i.indpred IS NOT NULL AS partial, \
-               (SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = i.indkey[0]) AS leads \
+               (SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = i.indkey[0]) AS leads, \
+               CASE WHEN i.indisunique OR i.indisexclusion THEN COALESCE((SELECT pg_catalog.pg_get_constraintdef(k.oid) FROM pg_catalog.pg_constraint k \
+                 WHERE k.conrelid = i.indrelid AND k.conindid = i.indexrelid AND k.contype IN ('u', 'x') LIMIT 1), pg_catalog.pg_get_indexdef(i.indexrelid)) END AS definition \
              FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
              ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\", x.relname COLLATE \"C\""

@@ -98,8 +98,11 @@ impl Look<'_> {
 
     /// Every role whose rights the application role has or can take on, without itself.
     fn reach(&self) -> BTreeSet<&str> {
-        let mut reach = self.facts.becomes(self.role);
-        reach.extend(self.facts.has_rights_of(self.role));
+        // Whoever it becomes has rights of others in turn.
+        let mut reach = self.facts.has_rights_of(self.role);
+        for role in self.facts.becomes(self.role) {
+            reach.extend(self.facts.has_rights_of(role));
+        }
         reach.remove(self.role);
         reach
     }
@@ -165,7 +168,12 @@ fn itself(look: &mut Look<'_>) {
 
 fn memberships(look: &mut Look<'_>) {
     let name = quote(look.role);
-    let reach: Vec<String> = look.reach().into_iter().map(str::to_owned).collect();
+    let owned = |roles: BTreeSet<&str>| -> BTreeSet<String> {
+        roles.into_iter().map(str::to_owned).collect()
+    };
+    let reach = owned(look.reach());
+    let becomes = owned(look.facts.becomes(look.role));
+    let rights = owned(look.facts.has_rights_of(look.role));
     for other in &reach {
         let shown = quote(other);
         let leave = look.leave(other);
@@ -176,6 +184,8 @@ fn memberships(look: &mut Look<'_>) {
                 format!("the application role `{name}` is a member of `{shown}`, which {what}");
             finding = Some(Finding::new(Code::POWERFUL_ROLE, place, message).level(*level));
         } else if let Some(role) = look.facts.role(other)
+            // What a role is, as opposed to what it was granted, is not inherited.
+            && becomes.contains(other)
             && (role.sup || role.bypass || role.replication)
         {
             let what = match (role.sup, role.bypass) {
@@ -191,6 +201,8 @@ fn memberships(look: &mut Look<'_>) {
         if let Some(mut finding) = finding {
             finding.mend = leave;
             look.found(finding.about(other.as_str()));
+        } else if becomes.contains(other) && !rights.contains(other) {
+            unjudged(look, other);
         }
     }
     let administered: Vec<(String, String)> = look
@@ -211,6 +223,29 @@ fn memberships(look: &mut Look<'_>) {
                 .mend(format!("REVOKE {shown} FROM {}", quote(&member))),
         );
     }
+}
+
+/// A role that has to be taken on with `SET ROLE` before its grants and policies count.
+fn unjudged(look: &mut Look<'_>, other: &str) {
+    let relations = look.facts.relations.iter();
+    let granted = relations
+        .filter(|it| it.owner != other && it.grants.iter().any(|grant| grant.grantee == other))
+        .count();
+    if granted == 0 {
+        return;
+    }
+    let (name, shown) = (quote(look.role), quote(other));
+    let message = format!(
+        "the application role `{name}` inherits nothing of `{shown}`, but can take it on with SET ROLE: what `{shown}` may do is not looked at here"
+    );
+    look.found(
+        Finding::new(Code::REACHABLE_ROLE, role_place(look.role), message)
+            .about(other)
+            .level(Level::Low)
+            .review()
+            .help(format!("where the application does SET ROLE {shown}, look at that role as well: --role {other}"))
+            .help(format!("where it does not: REVOKE {shown} FROM {name}")),
+    );
 }
 
 fn ownership(look: &mut Look<'_>) {
@@ -388,7 +423,7 @@ fn creation(look: &mut Look<'_>) {
     }
 }
 
-/// `TRUNCATE`, `REFERENCES` and `TRIGGER` are not subject to policies.
+/// `TRUNCATE`, `REFERENCES`, `TRIGGER` and `MAINTAIN` are not subject to policies.
 fn grants(look: &mut Look<'_>) {
     let relations: Vec<&Relation> = look.facts.relations.iter().collect();
     for relation in relations {
@@ -398,9 +433,11 @@ fn grants(look: &mut Look<'_>) {
         {
             continue;
         }
-        let held: Vec<&str> = ["TRUNCATE", "REFERENCES", "TRIGGER"]
+        // `pg_maintain` holds one of them for every table, and is told of as a role.
+        let held: Vec<&str> = ["TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"]
             .into_iter()
             .filter(|privilege| relation.may(privilege))
+            .filter(|it| *it != "MAINTAIN" || !look.grantees(relation, &[it]).is_empty())
             .collect();
         if held.is_empty() {
             continue;
@@ -409,6 +446,8 @@ fn grants(look: &mut Look<'_>) {
         let truncates = held.contains(&"TRUNCATE");
         let what = if truncates {
             "TRUNCATE removes every tenant's rows, whatever the policies say"
+        } else if held == ["MAINTAIN"] {
+            "LOCK TABLE, CLUSTER and REINDEX keep every tenant waiting"
         } else {
             "a foreign key or trigger of one's own tells of every tenant's rows"
         };
@@ -419,6 +458,8 @@ fn grants(look: &mut Look<'_>) {
         let mut finding = at(Code::EXCESS_GRANT, relation, message);
         if truncates {
             finding.level = Level::High;
+        } else if held == ["MAINTAIN"] {
+            finding.level = Level::Low;
         }
         finding.mend.extend(look.revoke(relation, &held));
         look.found(finding);
@@ -499,7 +540,7 @@ fn default_privileges(look: &mut Look<'_>) {
             format!(" IN SCHEMA {}", quote(&schema))
         };
         let rule = format!("FOR ROLE {}{within}", quote(&creator));
-        let excess = ["TRUNCATE", "REFERENCES", "TRIGGER"];
+        let excess = ["TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"];
         let excess = privileges.iter().any(|p| excess.contains(&p.as_str()));
         let message = format!(
             "default privileges {rule} give `{}` {} on every new table, also on one whose migration forgets row-level security",

@@ -115,12 +115,25 @@ fn may_make_temporary(look: &mut Look<'_>) {
     let message = format!(
         "the application role `{role}` {how} in `{database}`: one with the name of a protected table takes its place for whichever tenant the pooled connection serves next"
     );
+    let mut schemas: Vec<String> = look
+        .facts
+        .relations
+        .iter()
+        .filter(|relation| relation.reachable())
+        .map(|relation| quote(&relation.schema))
+        .collect();
+    schemas.sort();
+    schemas.dedup();
+    if schemas.is_empty() {
+        return;
+    }
     let place = Place::object("database", database.clone());
     let finding = Finding::new(Code::ROLE_CREATES, place, message)
         .about("temporary")
         .level(Level::Low)
         .help(format!(
-            "where the application needs temporary tables, let them be looked at last: ALTER ROLE {role} SET search_path = \"$user\", public, pg_temp"
+            "where the application needs temporary tables, let them be looked at last: ALTER ROLE {role} SET search_path = {}, pg_temp",
+            schemas.join(", ")
         ))
         .mend(format!("REVOKE TEMPORARY ON DATABASE {database} FROM {from}"));
     // Whether a statement of the application makes one, the catalogs don't tell.

@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use watertight_analysis::catalog::quote;
 
 use super::target::literal;
+use crate::doctor::plain;
 
 /// What a dump of the schema leaves out: the database's own owner, privileges and settings.
 const ORIGINAL: &str = "SELECT pg_catalog.to_jsonb(found)::text FROM (\
@@ -82,14 +82,13 @@ pub(super) struct Copy {
 impl Copy {
     /// Makes the copy.
     pub(super) async fn create(url: &str, random: u64) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| anyhow::anyhow!("the URL of the database is not understood"))?;
+        let (options, _) = crate::address::parse(url)?;
         let mut connection = PgConnection::connect_with(&options).await?;
         let number: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
             .fetch_one(&mut connection)
             .await?;
-        let program = pg_dump(u32::try_from(number / 10_000).unwrap_or(0))?;
-        let dump = dump(&program, url, &options)?;
+        let server = u32::try_from(number / 10_000).unwrap_or(0);
+        let dump = dump(&pg_dump(server)?, server, url, &options)?;
         let name = format!("watertight_attack_{random:016x}");
         let row: String = sqlx::query_scalar(ORIGINAL)
             .fetch_one(&mut connection)
@@ -98,6 +97,7 @@ impl Copy {
         sqlx::raw_sql(AssertSqlSafe(original.create(&name)))
             .execute(&mut connection)
             .await
+            .map_err(plain)
             .context("the throwaway copy can't be created; attack in place, in a transaction that is rolled back: --in-place")?;
         connection.close().await.ok();
         let copy = Self { options, name };
@@ -126,7 +126,8 @@ impl Copy {
         }
         sqlx::raw_sql(AssertSqlSafe(dump))
             .execute(&mut connection)
-            .await?;
+            .await
+            .map_err(plain)?;
         connection.close().await.ok();
         Ok(())
     }
@@ -153,7 +154,7 @@ impl Copy {
 }
 
 /// The schema as SQL, without psql's own commands.
-fn dump(program: &Path, url: &str, options: &PgConnectOptions) -> Result<String> {
+fn dump(program: &Path, server: u32, url: &str, options: &PgConnectOptions) -> Result<String> {
     let mut command = Command::new(program);
     command
         .args([
@@ -180,7 +181,12 @@ fn dump(program: &Path, url: &str, options: &PgConnectOptions) -> Result<String>
         .with_context(|| format!("`{}` can't be run", program.display()))?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
-        bail!("pg_dump failed: {}", why.trim());
+        let help = if why.contains("permission denied") {
+            "\n  help: connect as a superuser or the owner of every schema, or attack in place as a member of the application role: --in-place"
+        } else {
+            ""
+        };
+        bail!("pg_dump failed: {}{help}", why.trim());
     }
     let text = String::from_utf8(output.stdout).context("the dump is not UTF-8")?;
     let lines: Vec<&str> = text
@@ -188,6 +194,8 @@ fn dump(program: &Path, url: &str, options: &PgConnectOptions) -> Result<String>
         .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
         // The schema is there already.
         .filter(|line| *line != "CREATE SCHEMA public;")
+        // A newer `pg_dump` says it to every server.
+        .filter(|line| server >= 17 || *line != "SET transaction_timeout = 0;")
         .collect();
     Ok(lines.join("\n"))
 }

@@ -259,6 +259,7 @@ async fn replay(
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut *connection)
             .await
+            .map_err(doctor::plain)
             .with_context(|| {
                 format!("the login can't act as `{role}`: connect as a superuser or a member of it")
             })?;

@@ -21,7 +21,7 @@ use watertight_analysis::{Catalog, Config};
 use crate::args::{DoctorArgs, Source};
 use crate::output::Report;
 use crate::project;
-pub(crate) use read::{Live, read};
+pub(crate) use read::{Live, plain, read};
 
 /// The file name under which the snapshot is judged.
 const LIVE: &str = "the live database";

@@ -34,6 +34,10 @@ pub(crate) async fn read(url: &str, role: Option<String>) -> Result<Live> {
 
 async fn within(connection: &mut PgConnection, role: Option<String>) -> Result<Live> {
     pull::begin(connection).await?;
+    // Who changes a table holds a lock on it, which what is told of it would wait for.
+    sqlx::raw_sql("SET LOCAL lock_timeout = '10s'")
+        .execute(&mut *connection)
+        .await?;
     let database: String = sqlx::query_scalar("SELECT pg_catalog.current_database()::text")
         .fetch_one(&mut *connection)
         .await?;
@@ -55,7 +59,7 @@ async fn within(connection: &mut PgConnection, role: Option<String>) -> Result<L
     for query in second {
         ask(connection, query, Some(&role), &mut facts, &mut raw).await?;
     }
-    let text = pull::snapshot(connection, &role).await?;
+    let text = pull::snapshot(connection, &role).await.map_err(unchained)?;
     sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
     Ok(Live {
         place: database,
@@ -80,6 +84,7 @@ async fn ask(
     let rows = asked
         .fetch_all(&mut *connection)
         .await
+        .map_err(plain)
         .with_context(|| format!("reading `{}`", query.name))?;
     for row in rows {
         facts
@@ -88,4 +93,32 @@ async fn ask(
         raw.push((query.name, row));
     }
     Ok(())
+}
+
+/// What the server said, once, and what to do about it.
+pub(crate) fn plain(error: sqlx::Error) -> anyhow::Error {
+    let sqlx::Error::Database(said) = &error else {
+        return error.into();
+    };
+    let help = match said.code().as_deref() {
+        Some("57014") => {
+            "\n  help: give the login more time: ALTER ROLE … SET statement_timeout = '60s', or `?options=-c%20statement_timeout%3D60s` behind the URL"
+        }
+        Some("55P03") => {
+            "\n  help: another session holds a lock, as a migration does while it runs; try again when it is over"
+        }
+        Some("42501") => {
+            "\n  help: connect as a role that may, such as the owner of the schema; nothing can be told without it"
+        }
+        _ => "",
+    };
+    anyhow::anyhow!("{}{help}", said.message())
+}
+
+/// The same for an error with contexts around it.
+fn unchained(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<sqlx::Error>() {
+        Ok(error) => plain(error),
+        Err(error) => error,
+    }
 }
