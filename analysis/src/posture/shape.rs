@@ -6,7 +6,7 @@
 use super::unset::{self, Session};
 use crate::catalog::walk::{self, Mentions, Visitor, mentions};
 use crate::catalog::{Body, Catalog, Relation, Volatility};
-use crate::ir::{Expr, ExprKind, Literal, Name, SqlValue, SubqueryKind};
+use crate::ir::{Call, Expr, ExprKind, Literal, Name, SqlValue, Statement, SubqueryKind};
 use crate::policy::judge::implies;
 use crate::policy::term::{self, ExactType};
 
@@ -284,9 +284,9 @@ fn claim(catalog: &Catalog, expr: &Expr, tenant: &str) -> Option<String> {
         } if name.parts.last().is_some_and(|last| last == "=") => {
             let is_tenant = |expr: &Expr| matches!(&bare(expr).kind, ExprKind::Column(parts) if parts.last().is_some_and(|last| last == tenant));
             if is_tenant(left) {
-                claimed(catalog, right)
+                claimed(catalog, right, 0)
             } else if is_tenant(right) {
-                claimed(catalog, left)
+                claimed(catalog, left, 0)
             } else {
                 None
             }
@@ -308,23 +308,33 @@ fn bare(expr: &Expr) -> &Expr {
     }
 }
 
-/// The last step into the JSON of a setting, directly or by a function that reads one.
-fn claimed(catalog: &Catalog, expr: &Expr) -> Option<String> {
+/// The last step into the JSON of a setting, directly or by functions that read one.
+fn claimed(catalog: &Catalog, expr: &Expr, depth: usize) -> Option<String> {
+    const DEEP: usize = 8;
+    let expr = bare(expr);
+    if depth > DEEP {
+        return None;
+    }
+    if let ExprKind::Call(call) = &expr.kind {
+        let [Statement::Query(query)] = own_body(catalog, call)? else {
+            return None;
+        };
+        return claimed(catalog, term::only_value(query)?, depth + 1);
+    }
     let ExprKind::Operator {
         name,
         left: Some(left),
         right,
-    } = &bare(expr).kind
+    } = &expr.kind
     else {
         return None;
     };
-    if !matches!(
-        name.parts.last().map(String::as_str),
-        Some("->>" | "->" | "#>>" | "#>")
-    ) {
-        return None;
-    }
-    let step = literal(bare(right))?;
+    let steps = ["->>", "->", "#>>", "#>"];
+    let step = name
+        .parts
+        .last()
+        .is_some_and(|last| steps.contains(&last.as_str()));
+    let step = step.then(|| literal(bare(right)))??;
     let from_setting = match &bare(left).kind {
         ExprKind::Call(call) if is_current_setting(&call.name) => true,
         ExprKind::Call(call) => {
@@ -332,10 +342,24 @@ fn claimed(catalog: &Catalog, expr: &Expr) -> Option<String> {
             let mut named = catalog.all_functions().iter().filter(|it| it.name == *name);
             call.args.is_empty() && named.all(|function| reads_settings(&function.body))
         }
-        ExprKind::Operator { .. } => claimed(catalog, left).is_some(),
+        ExprKind::Operator { .. } => claimed(catalog, left, depth + 1).is_some(),
         _ => false,
     };
     from_setting.then_some(step)
+}
+
+/// The body of the one function without arguments that a call means.
+fn own_body<'c>(catalog: &'c Catalog, call: &Call) -> Option<&'c [Statement]> {
+    let name = call.name.parts.last()?;
+    let mut named = catalog.all_functions().iter().filter(|it| it.name == *name);
+    let (function, None) = (named.next()?, named.next()) else {
+        return None;
+    };
+    match (&function.body, &function.returned) {
+        _ if !call.args.is_empty() => None,
+        (Body::Sql { statements, .. }, _) => Some(statements),
+        (_, returned) => returned.as_deref(),
+    }
 }
 
 fn any<'a>(names: &'a [String], list: &[&str]) -> Option<&'a str> {

@@ -119,6 +119,9 @@ fn tenant(catalog: &Catalog, inferred: Option<&Inferred>) -> String {
     let how = match inferred {
         None => "",
         Some(Inferred { column: None, .. }) => " (no column of the database looks like a tenant's)",
+        Some(Inferred { setting: None, .. }) => {
+            " (the column inferred; no policy compares it with a setting: say it in watertight.toml)"
+        }
         Some(_) => " (inferred; say it in watertight.toml)",
     };
     format!(
