@@ -225,18 +225,23 @@ fn memberships(look: &mut Look<'_>) {
     }
 }
 
-/// A role that has to be taken on with `SET ROLE` before its grants and policies count.
+/// A role that has to be taken on with `SET ROLE` before its grants and policies count, and that was given
+/// tables without row-level security.
 fn unjudged(look: &mut Look<'_>, other: &str) {
     let relations = look.facts.relations.iter();
-    let granted = relations
-        .filter(|it| it.owner != other && it.grants.iter().any(|grant| grant.grantee == other))
-        .count();
-    if granted == 0 {
+    let open: Vec<String> = relations
+        .filter(|it| it.is_table() && !it.rls && it.owner != other)
+        .filter(|it| it.grants.iter().any(|grant| grant.grantee == other))
+        .filter(|it| look.in_catalog(it).is_none_or(|known| !known.is_global()))
+        .map(Relation::qualified)
+        .collect();
+    if open.is_empty() {
         return;
     }
     let (name, shown) = (quote(look.role), quote(other));
     let message = format!(
-        "the application role `{name}` inherits nothing of `{shown}`, but can take it on with SET ROLE: what `{shown}` may do is not looked at here"
+        "the application role `{name}` inherits nothing of `{shown}`, but can take it on with SET ROLE: what `{shown}` may do is not looked at here, and it was given {} without row-level security",
+        listed(&open)
     );
     look.found(
         Finding::new(Code::REACHABLE_ROLE, role_place(look.role), message)
