@@ -9,6 +9,8 @@ use super::pattern;
 
 /// How deep a schema is followed.
 const DEEPEST: usize = 8;
+/// How many properties of one schema are looked at.
+const MOST_SLOTS: usize = 200;
 /// How many values of one enumeration are tried.
 const CHOICES: usize = 6;
 
@@ -95,8 +97,8 @@ fn alternatives(schema: &Value) -> Vec<Value> {
 
 /// Every scalar argument that a caller may give, with its path.
 pub(super) fn slots(schema: &Value) -> Vec<(Vec<String>, &Value)> {
-    let mut found = Vec::new();
-    walk(schema, schema, &mut Vec::new(), &mut found);
+    let (mut found, mut left) = (Vec::new(), MOST_SLOTS);
+    walk(schema, schema, &mut Vec::new(), &mut found, &mut left);
     found
 }
 
@@ -105,12 +107,18 @@ fn walk<'a>(
     root: &'a Value,
     path: &mut Vec<String>,
     found: &mut Vec<(Vec<String>, &'a Value)>,
+    left: &mut usize,
 ) {
     let properties = schema.get("properties").and_then(Value::as_object);
-    if path.len() > 3 || found.len() > 100 {
+    if path.len() > 3 {
         return;
     }
     for (name, inner) in properties.into_iter().flatten() {
+        // A schema of objects in objects has no end to speak of.
+        match left.checked_sub(1) {
+            Some(less) => *left = less,
+            None => return,
+        }
         path.push(name.clone());
         let constants = ["anyOf", "oneOf"].iter().any(|it| {
             let list = inner.get(*it).and_then(Value::as_array);
@@ -129,13 +137,13 @@ fn walk<'a>(
                 let items = follow(items, root);
                 path.push("0".to_owned());
                 if items.get("properties").is_some() {
-                    walk(items, root, path, found);
+                    walk(items, root, path, found, left);
                 } else {
                     found.push((path.clone(), items));
                 }
                 path.pop();
             }
-            None if inner.get("properties").is_some() => walk(inner, root, path, found),
+            None if inner.get("properties").is_some() => walk(inner, root, path, found, left),
             None => found.push((path.clone(), inner)),
         }
         path.pop();
@@ -440,6 +448,18 @@ mod tests {
         for wanted in ["\"all\":true", "\"kinds\":[\"b\"]", "\"status\":\"draft\""] {
             assert!(all.contains(wanted), "{wanted}: {all}");
         }
+    }
+
+    #[test]
+    fn objects_in_objects_have_an_end() {
+        let names: Vec<String> = (0..1000).map(|at| format!("p{at}")).collect();
+        let inner: Map<String, Value> = names
+            .iter()
+            .map(|it| (it.clone(), json!({ "$ref": "#" })))
+            .collect();
+        let schema = json!({ "properties": inner, "required": names });
+        assert!(slots(&schema).is_empty());
+        assert!(neutral(&schema).is_err());
     }
 
     #[test]

@@ -45,7 +45,12 @@ fn write(hir: &Hir, optional: u32, made: &mut String) -> Option<()> {
         HirKind::Repetition(repeated) => {
             let least = repeated.min.max(optional.min(repeated.max.unwrap_or(1)));
             for _ in 0..least {
+                let before = made.len();
                 write(&repeated.sub, optional, made)?;
+                // Nothing, however often it is repeated.
+                if made.len() == before {
+                    break;
+                }
             }
         }
         HirKind::Capture(capture) => write(&capture.sub, optional, made)?,
@@ -97,6 +102,7 @@ mod tests {
         ] {
             assert_eq!(sample(pattern).as_deref(), Some(wanted), "{pattern}");
         }
+        assert_eq!(sample("(){4000000000}x").as_deref(), Some("x"));
         for pattern in [r"^(?=a)b$", "(", r"^[a-z]{999}$", r"a\bb"] {
             assert_eq!(sample(pattern), None, "{pattern}");
         }
