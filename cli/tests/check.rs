@@ -461,3 +461,35 @@ fn main() {}
     assert_eq!(unread, 4, "{told:#?}");
     assert!(told.iter().any(|it| it["code"] == "W0101"));
 }
+
+#[test]
+fn another_database_is_not_judged_as_postgresql_and_examples_fail_no_run() {
+    let manifest = |features: &str| {
+        format!(
+            "[package]\nname = \"notes\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nsqlx = {{ version = \"0.9\", features = [\"{features}\"] }}\n"
+        )
+    };
+    let folder = Folder::new("sqlite")
+        .with("Cargo.toml", &manifest("sqlite"))
+        .with("migrations/0001_init.sql", "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, tenant_id TEXT);\n")
+        .with(
+            "src/main.rs",
+            "async fn add(pool: &sqlx::SqlitePool) { sqlx::query(\"INSERT OR REPLACE INTO notes (id) VALUES (?1)\").execute(pool).await; }\nfn main() {}\n",
+        );
+    let report = check(&folder.0, &[]);
+    let told = report["findings"].as_array().unwrap();
+    assert!(told.iter().all(|it| it["code"] == "W1260"), "{told:#?}");
+    assert_eq!(told.len(), 2, "{told:#?}");
+
+    let folder = Folder::new("examples")
+        .with("Cargo.toml", &manifest("postgres"))
+        .with("migrations/0001_init.sql", "CREATE TABLE notes (tenant_id uuid NOT NULL, body text);\nALTER TABLE notes ENABLE ROW LEVEL SECURITY;\nALTER TABLE notes FORCE ROW LEVEL SECURITY;\nCREATE POLICY own ON notes USING (tenant_id = current_setting('app.tenant_id')::uuid);\n")
+        .with("src/lib.rs", "")
+        .with(
+            "examples/seed.rs",
+            "async fn all(pool: &sqlx::PgPool) { sqlx::query(\"SELECT set_config('app.tenant_id', 'x', false)\").execute(pool).await; }\nfn main() {}\n",
+        );
+    let output = run(&folder.0, &["check"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert!(stdout(&output).contains("W1220"), "{}", stdout(&output));
+}

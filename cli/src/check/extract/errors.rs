@@ -406,16 +406,15 @@ impl Extractor {
     }
 
     fn tell(&mut self, span: Span, names: Vec<String>, error: Option<String>) {
-        // What a name is says as much as how it is called.
+        // What a name is says as much as how it is called; what follows it are fields.
+        let mut names = names;
         let locals = self.locals.last();
-        let names: Vec<String> = names
-            .into_iter()
-            .flat_map(|name| {
-                let ty = locals.and_then(|it| it.types.get(&name).cloned());
-                [Some(name), ty]
-            })
-            .flatten()
-            .collect();
+        let ty = names
+            .first()
+            .and_then(|name| locals?.types.get(name).cloned());
+        if let Some(ty) = ty {
+            names.insert(1, ty);
+        }
         self.facts.messages.push(Message {
             span,
             names,

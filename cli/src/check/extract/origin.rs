@@ -110,9 +110,10 @@ impl Extractor {
     pub(super) fn bind(&self, expr: &Expr) -> Bind {
         let mut names = names_in(expr);
         let locals = self.locals.last();
-        let ty = |name: &String| locals.and_then(|it| it.types.get(name).cloned());
-        let types: Vec<String> = names.iter().filter_map(ty).collect();
-        names.extend(types);
+        let ty = names
+            .first()
+            .and_then(|name| locals?.types.get(name).cloned());
+        names.extend(ty);
         Bind {
             names,
             origin: self.origin(expr),

@@ -19,6 +19,9 @@ impl Judge<'_> {
             let Some(schema) = self.schemas.get(*package).cloned() else {
                 continue;
             };
+            if self.is_foreign(*package) {
+                continue;
+            }
             let lower = shown.to_lowercase();
             let apart = [
                 "migration",

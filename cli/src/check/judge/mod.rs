@@ -28,7 +28,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use watertight_analysis::Code;
-use watertight_analysis::finding::{Clear, Finding, Place};
+use watertight_analysis::finding::{Clear, Finding, Level, Place};
 
 use super::facts::{FileFacts, Span};
 use super::schema::Schema;
@@ -66,6 +66,7 @@ pub(crate) fn judge(workspace: &Workspace, schemas: &[Arc<Schema>]) -> Verdicts 
     judge.audit();
     judge.review();
     judge.dependencies();
+    judge.foreign();
     judge.verdicts
 }
 
@@ -89,6 +90,7 @@ impl<'a> Judge<'a> {
         self.verdicts.findings.push(match example {
             true => finding
                 .note("it is in an example: whether that is ever run for tenants is not known")
+                .level(Level::Low)
                 .review(),
             false => finding,
         });
@@ -100,6 +102,36 @@ impl<'a> Judge<'a> {
 
     fn schema(&self, package: usize) -> Option<&'a Schema> {
         self.schemas.get(package).map(|schema| &**schema)
+    }
+
+    /// Whether a package speaks to another database than PostgreSQL, and to none such.
+    fn is_foreign(&self, package: usize) -> bool {
+        let files = || {
+            let files = self.workspace.files.iter();
+            files.filter(|file| file.package == package && !file.test)
+        };
+        let ours = ["PgPool", "PgConnection", "Postgres", "tokio_postgres"];
+        files().any(|file| file.foreign)
+            && !files().any(|file| ours.iter().any(|it| file.text.contains(it)))
+    }
+
+    /// Packages whose statements are those of another database.
+    fn foreign(&mut self) {
+        for package in 0..self.workspace.packages.len() {
+            let file = self.workspace.files.iter().find(|file| {
+                file.package == package && file.foreign && !file.test && self.is_foreign(package)
+            });
+            if let Some(file) = file {
+                let told = Finding::new(
+                    Code::UNSEEN,
+                    Place::source(file.shown.clone(), None),
+                    "this package speaks to SQLite or MySQL: its statements and migrations are not judged, and neither has row-level security",
+                )
+                .help("each statement needs its tenant in its own filter, and a look by a person")
+                .about("another database");
+                self.found(told.review());
+            }
+        }
     }
 
     /// Whether a package is written with watertight, so that everything else goes beside it.

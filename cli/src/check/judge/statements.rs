@@ -35,6 +35,9 @@ impl Judge<'_> {
         let hooks: Vec<Hooks> = packages.map(|package| self.hooks(package)).collect();
         let mut known: Answers = Answers::new();
         for file in &workspace.files {
+            if self.is_foreign(file.package) {
+                continue;
+            }
             let hooks = hooks.get(file.package).copied().unwrap_or_default();
             for statement in file.statements.iter().filter(|it| !it.test && !it.ours) {
                 for text in self.written(file, statement) {

@@ -14,7 +14,10 @@ use super::Judge;
 impl Judge<'_> {
     pub(super) fn tables(&mut self) {
         let mut seen = HashSet::new();
-        for schema in self.schemas {
+        for (package, schema) in self.schemas.iter().enumerate() {
+            if self.is_foreign(package) {
+                continue;
+            }
             if !seen.insert(std::sync::Arc::as_ptr(&schema.catalog)) {
                 continue;
             }
