@@ -37,7 +37,7 @@ pub fn infer(facts: &Facts, catalog: &Catalog) -> Inferred {
     let beside = column
         .as_ref()
         .and_then(|(name, _)| compared.settings.get(name));
-    let setting = beside.and_then(|settings| most(settings)).or_else(|| {
+    let setting = beside.and_then(most).or_else(|| {
         let mut all: BTreeMap<String, usize> = BTreeMap::new();
         for (name, count) in compared.settings.values().flatten() {
             *all.entry(name.clone()).or_default() += count;
