@@ -107,6 +107,9 @@ pub(crate) fn plain(error: sqlx::Error) -> anyhow::Error {
         Some("55P03") => {
             "\n  help: another session holds a lock, as a migration does while it runs; try again when it is over"
         }
+        Some("53200") => {
+            "\n  help: the server has no room for so many locks: raise max_locks_per_transaction (256 for some thousand tables) and restart it"
+        }
         Some("42501") => {
             "\n  help: connect as a role that may, such as the owner of the schema; nothing can be told without it"
         }
