@@ -14,8 +14,9 @@ mod common;
 #[path = "scan/fake.rs"]
 mod fake;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use common::{Folder, run, stderr, stdout};
@@ -489,6 +490,50 @@ fn a_session_in_other_hands() {
             .to_string()
             .contains("with the session of the first identity the other is shown")
     );
+}
+
+#[test]
+fn a_session_that_the_server_drops_is_opened_again() {
+    let uses: Mutex<BTreeMap<String, usize>> = Mutex::default();
+    let url = serve(move |request| {
+        if request.token.is_empty() {
+            return response("401 Unauthorized", "", "");
+        }
+        let mut uses = uses.lock().unwrap();
+        match request.method.as_str() {
+            "server/discover" => request.error("no such method"),
+            "initialize" => {
+                let session = format!("session-{}", uses.len());
+                uses.insert(session.clone(), 0);
+                let result = json!({ "protocolVersion": "2025-06-18", "capabilities": { "tools": {} }, "serverInfo": { "name": "old" } });
+                let body = json!({ "jsonrpc": "2.0", "id": request.id, "result": result });
+                let headers =
+                    format!("content-type: application/json\r\nmcp-session-id: {session}\r\n");
+                response("200 OK", &headers, &body.to_string())
+            }
+            _ => match uses.get_mut(&request.session) {
+                Some(used) if *used < 12 => {
+                    *used += 1;
+                    leaking(request)
+                }
+                // With an answer in it, as the SDKs send it.
+                _ => {
+                    let error = json!({ "code": -32001, "message": "Session not found" });
+                    let body = json!({ "jsonrpc": "2.0", "id": request.id, "error": error });
+                    response(
+                        "404 Not Found",
+                        "content-type: application/json\r\n",
+                        &body.to_string(),
+                    )
+                }
+            },
+        }
+    });
+    let report = told(&url, &[]);
+    assert!(has(&report, "W1310", "get_note", "finding"), "{report:#}");
+    let text = report.to_string();
+    assert!(!text.contains("status 404"), "{report:#}");
+    assert!(!text.contains("Session not found"), "{report:#}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! Invariant: an identity's requests carry its own credentials and its own session, except where a
 //! probe says otherwise, which is what `Loan` is for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -43,6 +43,19 @@ pub(crate) enum Era {
     },
 }
 
+impl Era {
+    /// The same version in a session.
+    fn with(&self, session: String) -> Self {
+        match self {
+            Era::Stateless => Era::Stateless,
+            Era::Initialized { version, .. } => Era::Initialized {
+                version: version.clone(),
+                session: Some(session),
+            },
+        }
+    }
+}
+
 /// What the server says of itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
@@ -66,6 +79,8 @@ pub(crate) struct Client {
     pace: Arc<Pace>,
     ids: Arc<AtomicU64>,
     pub(crate) era: Era,
+    /// The session that came in the place of one that the server gave up; none for a loan.
+    renewed: Option<Arc<Mutex<Option<String>>>>,
 }
 
 impl Client {
@@ -82,6 +97,7 @@ impl Client {
             pace,
             ids: Arc::new(AtomicU64::new(1)),
             era: Era::Stateless,
+            renewed: Some(Arc::default()),
         };
         if choice != EraChoice::Initialize {
             match client.discover().await {
@@ -100,6 +116,7 @@ impl Client {
     /// The same identity in a new session, where the server has sessions.
     pub(crate) async fn with_session(&self) -> Result<Self, Failure> {
         let mut client = self.clone();
+        client.renewed = Some(Arc::default());
         client.initialize().await?;
         Ok(client)
     }
@@ -107,7 +124,11 @@ impl Client {
     /// This identity's line with another session's id.
     pub(crate) fn in_session_of(&self, other: &Client) -> Self {
         Self {
-            era: other.era.clone(),
+            era: match other.session() {
+                Some(session) => other.era.with(session),
+                None => other.era.clone(),
+            },
+            renewed: None,
             ..self.clone()
         }
     }
@@ -119,16 +140,37 @@ impl Client {
                 version: INITIALIZE.to_owned(),
                 session: Some("00000000-0000-4000-8000-000000000000".to_owned()),
             },
+            renewed: None,
             ..self.clone()
         }
     }
 
     /// The session that the server gave, if any.
-    pub(crate) fn session(&self) -> Option<&str> {
-        match &self.era {
-            Era::Initialized { session, .. } => session.as_deref(),
-            Era::Stateless => None,
+    pub(crate) fn session(&self) -> Option<String> {
+        let Era::Initialized { session, .. } = &self.era else {
+            return None;
+        };
+        let renewed = self.renewed.as_ref().and_then(|it| it.lock().ok()?.clone());
+        renewed.or_else(|| session.clone())
+    }
+
+    /// A session in the place of `lost`, which the server does not know any more. Of many requests that
+    /// find it lost at once one opens another.
+    async fn renew(&self, lost: &str) -> Result<(), Failure> {
+        let Some(renewed) = &self.renewed else {
+            return Err(Failure::Status(404, String::new()));
+        };
+        if self.session().as_deref() != Some(lost) {
+            return Ok(());
         }
+        let mut fresh = self.clone();
+        // Nothing renews while it is renewed.
+        fresh.renewed = None;
+        Box::pin(fresh.initialize()).await?;
+        if let Ok(mut renewed) = renewed.lock() {
+            *renewed = fresh.session();
+        }
+        Ok(())
     }
 
     async fn discover(&mut self) -> Result<About, Failure> {
@@ -213,8 +255,10 @@ impl Client {
 
     async fn once(&self, method: &str, params: &Value, wait: Duration) -> Result<Answer, Failure> {
         let mut tries = 0;
+        let mut renewals = 0;
         loop {
             self.pace.wait().await?;
+            let session = self.session();
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             let body = wire::request(id, method, params);
             let reply = match &self.line {
@@ -236,6 +280,14 @@ impl Client {
                     sent.await?
                 }
             };
+            // "Session not found" is no answer to what was asked, whatever the body is.
+            if let (404, Some(lost), true) = (reply.status, &session, method != "initialize") {
+                if renewals >= 1 || self.renew(lost).await.is_err() {
+                    return Err(Failure::Status(404, reply.text));
+                }
+                renewals += 1;
+                continue;
+            }
             tries += 1;
             if let Some(pause) = busy(&reply, tries)
                 && tries <= PATIENCE
@@ -310,12 +362,12 @@ impl Client {
                     add("mcp-name", name);
                 }
             }
-            Era::Initialized { version, session } => {
+            Era::Initialized { version, .. } => {
                 if method != "initialize" {
                     add("mcp-protocol-version", version);
                 }
-                if let Some(session) = session {
-                    add("mcp-session-id", session);
+                if let Some(session) = self.session() {
+                    add("mcp-session-id", &session);
                 }
             }
         }
