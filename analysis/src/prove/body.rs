@@ -111,6 +111,7 @@ impl<'a> Prover<'a> {
             depth: self.context.depth + 1,
             arguments: Some(arguments.into()),
             default_value: false,
+            policy: self.context.policy,
         };
         self.functions
             .insert(signature.clone(), FunctionResult::Reading);

@@ -62,7 +62,9 @@ impl<'a> Prover<'a> {
         {
             info.text_of = operand.node;
         }
-        if !self.cast_never_raises(&operand, ty) {
+        let silent = self.cast_never_raises(&operand, ty)
+            || (self.context.policy && self.is_guarded_setting(inner));
+        if !silent {
             info.raises(&expr.span, "this cast");
         }
         // A value of a type that is not known may bring a collation of the migrations.

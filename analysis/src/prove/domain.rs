@@ -167,6 +167,7 @@ impl<'a> Prover<'a> {
             depth: self.context.depth + 1,
             arguments: None,
             default_value: false,
+            policy: self.context.policy,
         };
         let value = Visible {
             name: "value".into(),

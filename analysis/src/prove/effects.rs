@@ -123,6 +123,7 @@ impl<'a> Prover<'a> {
                 depth: self.context.depth + 1,
                 arguments: None,
                 default_value,
+                policy: self.context.policy,
             };
         let columns: Vec<Visible> = relation
             .columns

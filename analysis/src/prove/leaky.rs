@@ -51,7 +51,7 @@ impl Prover<'_> {
             .fails
             .as_ref()
             .map(|fails| fails.what.clone())
-            .or_else(|| several.then(|| "a second row".to_owned()));
+            .or_else(|| (several && !self.context.policy).then(|| "a second row".to_owned()));
         if watched.correlated.get() || !self.tenant_mode() {
             return;
         }

@@ -144,6 +144,64 @@ fn on_worker(
     }
 }
 
+impl<'a> Prover<'a> {
+    /// A proof of which nothing was read yet.
+    fn new(
+        catalog: &'a Catalog,
+        prepared: &'a Prepared,
+        mode: Mode<'a>,
+        tokens: crate::lower::tokens::Tokens,
+    ) -> Self {
+        Self {
+            catalog,
+            prepared,
+            mode,
+            tokens,
+            rtes: Vec::new(),
+            blocks: Vec::new(),
+            scopes: Vec::new(),
+            outputs: Vec::new(),
+            with: Vec::new(),
+            context: Rc::new(Context {
+                origin: None,
+                definer: false,
+                depth: 0,
+                arguments: None,
+                default_value: false,
+                policy: false,
+            }),
+            next_guard: 0,
+            checks: Vec::new(),
+            classified: HashSet::new(),
+            relations: BTreeMap::new(),
+            problems: Vec::new(),
+            writes: false,
+            functions: HashMap::new(),
+            occurrences: Vec::new(),
+            weakest: Grade::Rls,
+            joins: 0,
+            equality_shadowed: false,
+            watch: Vec::new(),
+            stopped: false,
+            uncast: BTreeSet::new(),
+            texts: late::Texts::default(),
+            aggregates: std::cell::RefCell::default(),
+            early: false,
+            reading: HashMap::new(),
+            late: HashMap::new(),
+            top_exists: None,
+            rows: state::FunctionRows::default(),
+            sub_queries: HashMap::new(),
+            misses: Vec::new(),
+            insertions: Vec::new(),
+            references: Vec::new(),
+            policies_read: HashSet::new(),
+            refused: Vec::new(),
+            given: Vec::new(),
+        }
+    }
+}
+
 fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof, Vec<Diagnostic>> {
     let mut parsed = statements(&prepared.sql, Limits::STATEMENT)?;
     let statement = match (parsed.statements.pop(), parsed.statements.pop()) {
@@ -169,52 +227,7 @@ fn judge(catalog: &Catalog, prepared: &Prepared, mode: Mode<'_>) -> Result<Proof
         .map_err(|problem| vec![*problem])?;
     let seen = lower.seen();
     let tree = statement.node.to_text();
-    let mut prover = Prover {
-        catalog,
-        prepared,
-        mode,
-        tokens: parsed.tokens,
-        rtes: Vec::new(),
-        blocks: Vec::new(),
-        scopes: Vec::new(),
-        outputs: Vec::new(),
-        with: Vec::new(),
-        context: Rc::new(Context {
-            origin: None,
-            definer: false,
-            depth: 0,
-            arguments: None,
-            default_value: false,
-        }),
-        next_guard: 0,
-        checks: Vec::new(),
-        classified: HashSet::new(),
-        relations: BTreeMap::new(),
-        problems: Vec::new(),
-        writes: false,
-        functions: HashMap::new(),
-        occurrences: Vec::new(),
-        weakest: Grade::Rls,
-        joins: 0,
-        equality_shadowed: false,
-        watch: Vec::new(),
-        stopped: false,
-        uncast: BTreeSet::new(),
-        texts: late::Texts::default(),
-        aggregates: std::cell::RefCell::default(),
-        early: false,
-        reading: HashMap::new(),
-        late: HashMap::new(),
-        top_exists: None,
-        rows: state::FunctionRows::default(),
-        sub_queries: HashMap::new(),
-        misses: Vec::new(),
-        insertions: Vec::new(),
-        references: Vec::new(),
-        policies_read: HashSet::new(),
-        refused: Vec::new(),
-        given: Vec::new(),
-    };
+    let mut prover = Prover::new(catalog, prepared, mode, parsed.tokens);
     prover.equality_shadowed = prover.shadowed("=");
     prover.implicit_casts();
     let output = prover.write(&lowered, None, &Guard::from([]), None);

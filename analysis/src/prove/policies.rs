@@ -11,7 +11,7 @@ use super::subquery::bare;
 use super::walk::{children, has_subquery};
 use crate::catalog::{Body, Command, Function, PolicyExpr, Relation};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ir::{Expr, ExprKind, Span, Statement, SubqueryKind};
+use crate::ir::{Expr, ExprKind, Literal, Span, Statement, SubqueryKind};
 use crate::policy::may_apply;
 
 impl<'a> Prover<'a> {
@@ -40,7 +40,8 @@ impl<'a> Prover<'a> {
                     )
                     .at(span.clone())
                     .note(format!("it is written in {}", policy.written_in))
-                    .help("write the policy with comparisons that can't fail, as in `doc ->> 'open' = 'true'` for `(doc ->> 'open')::boolean`, or keep what it computes in a column of its own"),
+                    .help("write the policy with comparisons that can't fail, as in `doc ->> 'open' = 'true'` for `(doc ->> 'open')::boolean`, or keep what it computes in a column of its own")
+                    .help("a setting is read as `current_setting('app.level', true)`, and with a type as `nullif(current_setting('app.level', true), '')::int`: then it is NULL where nobody set it"),
                 );
             }
         }
@@ -53,7 +54,9 @@ impl<'a> Prover<'a> {
                 .into_iter()
                 .find_map(|part| self.fails_on_rows(relation, part)),
             _ if self.setting(expr).is_some() => None,
-            _ if has_subquery(expr) => self.fails_on_demand_in(expr),
+            _ if has_subquery(expr) => self
+                .fails_on_demand_in(expr)
+                .or_else(|| self.fails_below(relation, expr)),
             // What it runs is judged with the policy, or the configuration answers for it.
             _ if self.calls_unread(expr) => None,
             _ => self.fails_on_row(relation, expr),
@@ -102,7 +105,36 @@ impl<'a> Prover<'a> {
             .find_map(|part| self.fails_on_demand_in(part))
     }
 
-    /// Walks a condition without a sub-query over the columns of a table, and forgets all of it but
+    /// What can fail in the sub-queries of a part: PostgreSQL runs one when the first row asks for it,
+    /// and lets a comparison that tells nothing, as an index does, pass in front of the policy. So the
+    /// error tells that there is a row of another tenant, even where it stems from a setting.
+    fn fails_below(&self, relation: &'a Relation, expr: &'a Expr) -> Option<Leak> {
+        // By itself: nothing that is read for it belongs to the statement.
+        let mut apart = Self::new(self.catalog, self.prepared, self.mode, self.tokens.clone());
+        apart.equality_shadowed = self.equality_shadowed;
+        apart.policies_read.clone_from(&self.policies_read);
+        apart.fails_on_row(relation, expr)
+    }
+
+    /// Whether an expression reads a setting of the application so that it is NULL where it is not
+    /// set: then a cast of it fails only if the application itself has set something else.
+    pub(super) fn is_guarded_setting(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::NullIf(read, empty) => {
+                matches!(&empty.kind, ExprKind::Literal(Literal::String(text)) if text.is_empty())
+                    && matches!(&read.kind, ExprKind::Call(call) if self.own_setting(call)
+                        && matches!(call.args.get(1).map(|arg| &arg.kind),
+                            Some(ExprKind::Literal(Literal::Bool(true)))))
+            }
+            ExprKind::Subquery {
+                kind: SubqueryKind::Scalar,
+                query,
+            } => bare(query).is_some_and(|expr| self.is_guarded_setting(expr)),
+            _ => false,
+        }
+    }
+
+    /// Walks a condition over the columns of a table, and forgets all of it but
     /// what can fail.
     fn fails_on_row(&mut self, relation: &'a Relation, expr: &'a Expr) -> Option<Leak> {
         // An entry that is none of the statement's.
@@ -132,6 +164,7 @@ impl<'a> Prover<'a> {
         let context = Context {
             origin: Some((expr.span.clone(), String::new())),
             depth: self.context.depth + 1,
+            policy: true,
             arguments: None::<std::rc::Rc<[Argument]>>,
             ..Context::clone(&self.context)
         };
@@ -154,6 +187,7 @@ impl<'a> Prover<'a> {
             let info: Info = this.expr(expr, &env);
             info.leak.or_else(|| this.late_part(expr).cloned())
         });
+        let leak = leak.or_else(|| self.problems.iter().skip(known.0).find_map(told));
         self.problems.truncate(known.0);
         self.checks.truncate(known.1);
         for block in self.blocks.iter_mut().skip(known.2) {
@@ -171,8 +205,21 @@ impl<'a> Prover<'a> {
     }
 }
 
+/// What a problem of a sub-query says can fail.
+fn told(problem: &Diagnostic) -> Option<Leak> {
+    let message = problem
+        .message
+        .strip_prefix("in : ")
+        .unwrap_or(&problem.message);
+    let (what, _) = message.split_once(" could ")?;
+    (problem.code == Code::LEAKY_ERROR).then(|| Leak {
+        span: problem.span.clone().unwrap_or_default(),
+        what: what.to_owned(),
+    })
+}
+
 /// Whether the body of a function is `SELECT expr`, without a sub-query.
-fn is_expression(function: &Function) -> bool {
+pub(super) fn is_expression(function: &Function) -> bool {
     match &function.body {
         Body::Sql { statements, .. } => match statements.as_slice() {
             [Statement::Query(query)] => bare(query).is_some_and(|expr| !has_subquery(expr)),

@@ -445,6 +445,7 @@ impl<'a> Prover<'a> {
                 depth: self.context.depth + 1,
                 arguments: None,
                 default_value: false,
+                policy: self.context.policy,
             };
         let columns = self.inside(context, |this| {
             if let Some(select) = super::select::mergeable(query, self.catalog) {

@@ -386,6 +386,8 @@ pub(super) struct Context {
     pub(super) arguments: Option<Rc<[Argument]>>,
     /// Whether `nextval` is allowed, as in a column's default.
     pub(super) default_value: bool,
+    /// Whether it is what a policy computes: functions that it runs are judged with the policy.
+    pub(super) policy: bool,
 }
 
 /// An argument of a function whose body is read.
