@@ -186,6 +186,10 @@ pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) tool: bool,
     pub(crate) test: bool,
+    /// Whether another package can call it: `pub`, or of a trait.
+    pub(crate) open: bool,
+    /// Whether it takes `self`.
+    pub(crate) receiver: bool,
     pub(crate) calls: Vec<Call>,
     /// Whether what it makes tells of what it is given.
     pub(crate) tells: bool,
@@ -197,6 +201,8 @@ pub(crate) struct Function {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
+    /// `value.name(…)`
+    pub(crate) method: bool,
     pub(crate) arguments: Vec<Origin>,
     /// Whether an error of it may leave the function as it is.
     pub(crate) passes: bool,

@@ -5,7 +5,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprMethodCall};
 
-use super::super::facts::{Adds, Executor, Statement, Text};
+use super::super::facts::{Adds, Arm, Bind, Executor, Origin, Statement, Text};
 use super::Extractor;
 
 /// Methods that run what a chain made, with what runs it as their argument.
@@ -80,6 +80,24 @@ pub(super) struct Builder {
     pub(super) built: bool,
 }
 
+/// A statement that a name holds.
+#[derive(Clone)]
+pub(super) struct Bound {
+    pub(super) statement: usize,
+    /// How many arms of branches were around where it began.
+    pub(super) depth: usize,
+    /// The arm in which a value was bound last that is not always bound: the numbers of those behind
+    /// it are not known.
+    pub(super) in_arm: Option<Arm>,
+}
+
+/// A value of which the number is not known.
+fn unsure(bind: &mut Bind) {
+    bind.names = vec!["a value behind one that is not always bound".to_owned()];
+    bind.origin = Origin::Other;
+    bind.flag = None;
+}
+
 impl Extractor {
     /// A chain over a statement: what is bound, and what runs it.
     pub(super) fn chain(&mut self, outermost: &ExprMethodCall) {
@@ -135,16 +153,32 @@ impl Extractor {
                     return;
                 }
                 let locals = self.locals.last();
-                let query = locals.and_then(|it| it.queries.get(&name)).copied();
+                let bound = locals.and_then(|it| it.queries.get(&name)).cloned();
                 let builder = locals.and_then(|it| it.builders.get(&name)).cloned();
                 if let Some(builder) = builder {
                     self.build(&builder, &pushes, executor);
-                } else if let Some(statement) =
-                    query.and_then(|query| self.facts.statements.get_mut(query))
-                {
+                } else if let Some(mut bound) = bound {
+                    let arm = self.path.last().cloned();
+                    let apart = self.path.len() > bound.depth;
+                    let sure = match &bound.in_arm {
+                        None => true,
+                        known => *known == arm,
+                    };
+                    if apart && !binds.is_empty() {
+                        bound.in_arm.clone_from(&arm);
+                    }
+                    if !sure {
+                        binds.iter_mut().for_each(unsure);
+                    }
+                    let Some(statement) = self.facts.statements.get_mut(bound.statement) else {
+                        return;
+                    };
                     statement.binds.get_or_insert_default().extend(binds);
                     if executor == Executor::Pool {
                         statement.executor = executor;
+                    }
+                    if let Some(locals) = self.locals.last_mut() {
+                        locals.queries.insert(name, bound);
                     }
                 }
             }

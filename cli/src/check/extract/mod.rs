@@ -48,6 +48,7 @@ pub(crate) fn extract(facts: FileFacts, file: &syn::File) -> FileFacts {
         error: 0,
         swallowed: 0,
         shown_of: None,
+        of_trait: false,
         droppable: 0,
         spawned: 0,
         branches: 0,
@@ -97,6 +98,8 @@ struct Extractor {
     swallowed: usize,
     /// The type whose `Display` this is.
     shown_of: Option<String>,
+    /// Whether the `impl` around is of a trait.
+    of_trait: bool,
     droppable: usize,
     spawned: usize,
     /// How many branches, loops and closures there were.
@@ -118,7 +121,7 @@ struct Locals {
     origins: HashMap<String, Origin>,
     texts: HashMap<String, Text>,
     /// Statements that a name holds, by their position.
-    queries: HashMap<String, usize>,
+    queries: HashMap<String, chain::Bound>,
     builders: HashMap<String, chain::Builder>,
     pools: HashSet<String>,
     /// Texts that are added to, and how many arms of branches were around where they began.
@@ -222,7 +225,7 @@ impl Extractor {
     }
 
     /// A function with its body.
-    fn enter(&mut self, attrs: &[Attribute], signature: &Signature, body: &syn::Block) {
+    fn enter(&mut self, attrs: &[Attribute], open: bool, signature: &Signature, body: &syn::Block) {
         let mut locals = Locals::default();
         let mut position = 0;
         for input in &signature.inputs {
@@ -267,6 +270,8 @@ impl Extractor {
             tool,
             tells: errors::tells_of_its_arguments(signature, body),
             test: self.test,
+            open,
+            receiver: signature.receiver().is_some(),
             ..Function::default()
         });
         let outer = (
@@ -292,7 +297,7 @@ impl Extractor {
     }
 
     /// A call, for what is reached from where.
-    fn called(&mut self, name: String, arguments: &Punctuated<Expr, Token![,]>) {
+    fn called(&mut self, name: String, method: bool, arguments: &Punctuated<Expr, Token![,]>) {
         for argument in arguments {
             self.handed_on(argument);
         }
@@ -301,6 +306,7 @@ impl Extractor {
         if let Some(function) = self.current() {
             function.calls.push(Call {
                 name,
+                method,
                 arguments,
                 passes,
             });

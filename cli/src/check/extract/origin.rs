@@ -156,6 +156,11 @@ impl Extractor {
             found.rev().position(|it| it.span.start == start)
         });
         let query = query.map(|back| self.facts.statements.len() - 1 - back);
+        let bound = query.map(|statement| super::chain::Bound {
+            statement,
+            depth: self.path.len(),
+            in_arm: None,
+        });
         let builder = query
             .filter(|at| {
                 self.facts.statements.get(*at).is_some_and(|statement| {
@@ -207,12 +212,12 @@ impl Extractor {
             if is_pool {
                 locals.pools.insert(name.clone());
             }
-            match (&builder, query) {
+            match (&builder, &bound) {
                 (Some(builder), _) => {
                     locals.builders.insert(name, builder.clone());
                 }
-                (None, Some(query)) => {
-                    locals.queries.insert(name, query);
+                (None, Some(bound)) => {
+                    locals.queries.insert(name, bound.clone());
                 }
                 (None, None) => {}
             }

@@ -96,7 +96,7 @@ impl Extractor {
             }
             self.schema_type(&last, ty, call.span().byte_range());
         }
-        self.called(last.clone(), &call.args);
+        self.called(last.clone(), false, &call.args);
         self.record(&path, call.span().byte_range(), false);
         let error = errors::makes_error(&path);
         let spawns = last == "spawn";
@@ -284,7 +284,7 @@ impl Extractor {
             });
         }
         self.grows(call, &name);
-        self.called(name.clone(), &call.args);
+        self.called(name.clone(), true, &call.args);
         self.fails(call, &name);
         self.writes(call, &name);
         self.reads(call);

@@ -69,26 +69,29 @@ impl<'ast> Visit<'ast> for Extractor {
 
     fn visit_item_fn(&mut self, item: &'ast ItemFn) {
         self.in_test(&item.attrs, item, |it| {
-            it.enter(&item.attrs, &item.sig, &item.block)
+            let open = matches!(item.vis, syn::Visibility::Public(_));
+            it.enter(&item.attrs, open, &item.sig, &item.block)
         });
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
         self.in_test(&item.attrs, item, |it| {
-            it.enter(&item.attrs, &item.sig, &item.block)
+            let open = it.of_trait || matches!(item.vis, syn::Visibility::Public(_));
+            it.enter(&item.attrs, open, &item.sig, &item.block)
         });
     }
 
     fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
         if let Some(body) = &item.default {
             self.in_test(&item.attrs, item, |it| {
-                it.enter(&item.attrs, &item.sig, body)
+                it.enter(&item.attrs, true, &item.sig, body)
             });
         }
     }
 
     fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
         let outer = self.shown_of.take();
+        let of_trait = std::mem::replace(&mut self.of_trait, item.trait_.is_some());
         if let Some((path, _)) = &item.trait_
             && let Some(name) = path.segments.last()
         {
@@ -106,6 +109,7 @@ impl<'ast> Visit<'ast> for Extractor {
         }
         self.in_test(&item.attrs, item, |it| visit::visit_item_impl(it, item));
         self.shown_of = outer;
+        self.of_trait = of_trait;
     }
 
     fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {

@@ -225,6 +225,14 @@ impl Judge<'_> {
                 let Some(found) = by_name.get(call.name.as_str()) else {
                     continue;
                 };
+                let called = |place: &Place| {
+                    files
+                        .get(place.0)
+                        .and_then(|file| file.functions.get(place.1))
+                };
+                // `value.name()` calls no function that takes no `self`.
+                let fits = |it: &&Place| called(it).is_some_and(|it| it.receiver || !call.method);
+                let found: Vec<Place> = found.iter().filter(fits).copied().collect();
                 let package = files.get(place.0).map(|file| file.package);
                 let near: Vec<Place> = found
                     .iter()
@@ -243,7 +251,8 @@ impl Judge<'_> {
                         home.zip(other)
                             .is_some_and(|(home, other)| home.depends_on(&other.name))
                     };
-                    pending.extend(found.iter().filter(|(at, _)| depends(*at)));
+                    let open = |it: &Place| called(it).is_some_and(|it| it.open);
+                    pending.extend(found.iter().filter(|it| depends(it.0) && open(it)));
                 } else {
                     pending.extend(near);
                 }

@@ -27,6 +27,43 @@ pub(super) fn numbers(sql: &str) -> Vec<u32> {
     found
 }
 
+/// A mend as sqlx binds it: the tenant has the number that the mend took out, or the next one. With the
+/// number, and whether it is new.
+pub(super) fn numbered(sql: &str, mend: &str) -> Option<(String, u32, bool)> {
+    const TENANT: &str = "$tenant";
+    let ends = |rest: &str| !rest.starts_with(|it: char| it.is_alphanumeric() || it == '_');
+    let has = |name: &str| {
+        mend.match_indices(name)
+            .any(|(at, _)| mend.get(at + name.len()..).is_some_and(ends))
+    };
+    if !has(TENANT) {
+        return None;
+    }
+    let known = numbers(sql);
+    let gone: Vec<u32> = known
+        .iter()
+        .copied()
+        .filter(|number| !has(&format!("${number}")))
+        .collect();
+    let (number, new) = match gone.as_slice() {
+        [] => (known.last().copied().unwrap_or_default() + 1, true),
+        [number] => (*number, false),
+        _ => return None,
+    };
+    let mut text = String::new();
+    let mut rest = mend;
+    while let Some((before, after)) = rest.split_once(TENANT) {
+        text.push_str(before);
+        match ends(after) {
+            true => text.push_str(&format!("${number}")),
+            false => text.push_str(TENANT),
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    Some((text, number, new))
+}
+
 /// Names the parameters; those in `tenant` are the tenant.
 pub(super) fn named(sql: &str, tenant: &[u32]) -> Option<Named> {
     let mut named = Named {
@@ -107,6 +144,29 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mend_is_written_with_numbers() {
+        let sql = "SELECT a FROM t WHERE b = $1";
+        let mend = |text: &str| super::numbered(sql, text).unwrap();
+        assert_eq!(
+            mend("write: SELECT a FROM t WHERE t.org = $tenant AND b = $1"),
+            (
+                "write: SELECT a FROM t WHERE t.org = $2 AND b = $1".to_owned(),
+                2,
+                true
+            )
+        );
+        assert_eq!(
+            mend("write: SELECT a FROM t WHERE t.org = $tenant AND b = $tenant"),
+            (
+                "write: SELECT a FROM t WHERE t.org = $1 AND b = $1".to_owned(),
+                1,
+                false
+            )
+        );
+        assert_eq!(super::numbered(sql, "leave `$tenants` out"), None);
+    }
 
     #[test]
     fn numbers_become_names_and_places_go_back() {

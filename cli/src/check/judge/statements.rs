@@ -18,7 +18,7 @@ use super::super::literal::is_sql;
 use super::super::schema::Schema;
 use super::ask::{Answers, Outcome, judge, likely, lists_tenants};
 use super::origin::Callers;
-use super::parameters::Named;
+use super::parameters::{Named, numbered};
 use super::pool::Hooks;
 use super::sent::Sent;
 use super::setting::GAP;
@@ -322,7 +322,7 @@ impl Judge<'_> {
                 if !place.taken && problems.iter().any(|it| it.code == Code::SYNTAX) => {}
             Outcome::Refused(problems) => {
                 for told in merged(problems.iter().map(|it| place.of(schema, it)).collect()) {
-                    self.place(place, told);
+                    self.place(place, with_numbers(sql, told));
                 }
             }
         }
@@ -389,13 +389,34 @@ impl Judge<'_> {
     }
 }
 
+/// The mends of a statement that is sent with sqlx alone, which knows no `$tenant`.
+fn with_numbers(sql: &str, mut told: Finding) -> Finding {
+    let mut bound = None;
+    for help in &mut told.help {
+        if let Some((text, number, new)) = numbered(sql, help) {
+            *help = text;
+            bound = Some((number, new));
+        }
+    }
+    match bound {
+        Some((number, true)) => told.help(format!(
+            "`${number}` is the tenant of the verified token of this request: bind it behind the others"
+        )),
+        Some((number, false)) => told.help(format!(
+            "`${number}` is the tenant of the verified token of this request"
+        )),
+        None => told,
+    }
+}
+
 /// What is bound as the tenant, where nothing in it is called like one.
 fn unnamed(schema: &Schema, binds: Option<&[Bind]>, tenant: &[u32]) -> Option<String> {
     let binds = binds?;
     let [number] = tenant else {
         return None;
     };
-    if !likely(schema, Some(binds)).is_empty() {
+    let likely = likely(schema, Some(binds));
+    if likely.iter().any(|group| group.contains(number)) {
         return None;
     }
     let bind = binds.get(usize::try_from(*number).ok()?.checked_sub(1)?)?;
