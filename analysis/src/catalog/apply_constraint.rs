@@ -77,6 +77,7 @@ impl Builder {
                 on_update,
                 on_delete,
                 set_columns,
+                deferral,
             } => {
                 // A table that no migration creates (such as `auth.users`) can't be written by a
                 // proved statement, so what its keys do here never happens within a scope.
@@ -116,6 +117,7 @@ impl Builder {
                         on_update,
                         on_delete,
                         set_columns,
+                        deferral,
                     });
                 }
             }

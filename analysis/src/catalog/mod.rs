@@ -15,6 +15,7 @@ mod apply_routine;
 mod apply_table;
 mod bind;
 mod build;
+mod composite;
 mod dynamic;
 mod expand;
 pub(crate) mod finish;
@@ -31,9 +32,9 @@ pub use build::Location;
 pub(crate) use lookup::nearest;
 pub use lookup::{Lookup, distance};
 pub use model::{
-    Check, Class, Column, ColumnDefault, Command, Directive, ForeignKey, Index, Key, KeyKind,
-    Policy, PolicyExpr, ReferentialAction, Relation, RelationId, RelationKind, RowSecurity, Rule,
-    Trigger, TriggerTiming, Unknown, ViewDefinition,
+    Check, Class, Column, ColumnDefault, Command, Deferral, Directive, ForeignKey, Index, Key,
+    KeyKind, Policy, PolicyExpr, ReferentialAction, Relation, RelationId, RelationKind,
+    RowSecurity, Rule, Trigger, TriggerTiming, Unknown, ViewDefinition,
 };
 pub use names::{quote, type_text};
 pub use routine::{

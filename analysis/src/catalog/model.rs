@@ -255,6 +255,18 @@ pub enum ReferentialAction {
     SetDefault,
 }
 
+/// When a foreign key is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Deferral {
+    /// At the end of each statement, always.
+    #[default]
+    None,
+    /// `DEFERRABLE`: at the end of each statement, unless a transaction says otherwise.
+    Immediate,
+    /// `DEFERRABLE INITIALLY DEFERRED`: at the end of the transaction.
+    Deferred,
+}
+
 /// A foreign key.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -274,6 +286,8 @@ pub struct ForeignKey {
     /// The columns that `ON DELETE SET NULL (…)` and `SET DEFAULT (…)` name; empty where they set
     /// all of the key.
     pub set_columns: Vec<String>,
+    /// When it is checked, as far as it is said of the table and not of a column.
+    pub deferral: Deferral,
 }
 
 /// A `CHECK` constraint.

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use crate::catalog::{
-    Argument, Command, FunctionKind, KeyKind, ReferentialAction, TriggerTiming, Volatility,
+    Argument, Command, Deferral, FunctionKind, KeyKind, ReferentialAction, TriggerTiming,
+    Volatility,
 };
 use crate::ir;
 
@@ -295,6 +296,7 @@ pub(crate) enum ConstraintSpec {
         on_delete: ReferentialAction,
         /// The columns of `ON DELETE SET NULL (…)`; empty for all.
         set_columns: Vec<String>,
+        deferral: Deferral,
     },
     Check {
         name: Option<String>,

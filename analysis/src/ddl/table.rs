@@ -10,7 +10,7 @@ use super::ir::{
     Action, ColumnSpec, ConstraintSpec, CreateIndex, CreateTable, Ddl, DefaultSpec, Element,
 };
 use super::nodes;
-use crate::catalog::{KeyKind, ReferentialAction};
+use crate::catalog::{Deferral, KeyKind, ReferentialAction};
 use crate::ir;
 
 pub(super) fn create(stmt: &CreateStmt, foreign: bool, lowering: &Lowering<'_>) -> Option<Ddl> {
@@ -187,6 +187,11 @@ pub(super) fn constraint_spec(
             on_update: action(constraint.fk_upd_action),
             on_delete: action(constraint.fk_del_action),
             set_columns: nodes::strings(&constraint.fk_del_set_cols)?,
+            deferral: match (constraint.deferrable, constraint.initdeferred) {
+                (_, true) => Deferral::Deferred,
+                (true, false) => Deferral::Immediate,
+                (false, false) => Deferral::None,
+            },
         },
         ConstrType::CONSTR_CHECK => ConstraintSpec::Check {
             name,

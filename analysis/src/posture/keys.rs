@@ -29,7 +29,7 @@ pub(super) fn look(look: &mut Look<'_>) {
             }
         }
         for key in &relation.foreign_keys {
-            if let Some(finding) = foreign(look, facts, tenant, key) {
+            if let Some(finding) = foreign(look, facts, relation, tenant, key) {
                 look.found(finding);
             }
         }
@@ -123,6 +123,7 @@ fn written_again(
 fn foreign(
     look: &Look<'_>,
     facts: &facts::Relation,
+    relation: &Relation,
     tenant: &Column,
     key: &ForeignKey,
 ) -> Option<Finding> {
@@ -151,47 +152,14 @@ fn foreign(
     };
     let (shown, name) = (facts.qualified(), quote(&key.name));
     let message = format!("the foreign key `{name}` of `{shown}` {what}");
-    let columns = |names: &[String]| {
-        let names: Vec<String> = names.iter().map(|c| quote(c)).collect();
-        names.join(", ")
-    };
-    let (own, other) = (columns(&key.columns), columns(&key.target_columns));
-    let (column, their_column) = (quote(&tenant.name), quote(&theirs.name));
-    let mut finding = at(code, facts, message).about(key.name.as_str());
-    let first = std::slice::from_ref(&theirs.name);
-    let wanted = [first, key.target_columns.as_slice()].concat();
-    let there = target.keys.iter().any(|key| {
-        let given: Vec<&String> = key.columns.iter().flatten().collect();
-        !key.partial
-            && key.kind != KeyKind::Exclusion
-            && given.len() == wanted.len()
-            && wanted.iter().all(|name| given.contains(&name))
-    });
-    if !there {
-        finding = finding.mend(format!(
-            "ALTER TABLE {} ADD UNIQUE ({their_column}, {other})",
-            target.qualified()
-        ));
+    let mut forced = Vec::new();
+    if relation.rls.forced {
+        forced.push(shown.clone());
     }
-    let action = |word: &str, action: ReferentialAction| match action {
-        ReferentialAction::NoAction => String::new(),
-        ReferentialAction::Restrict => format!(" ON {word} RESTRICT"),
-        ReferentialAction::Cascade => format!(" ON {word} CASCADE"),
-        ReferentialAction::SetNull if word == "DELETE" => format!(" ON DELETE SET NULL ({own})"),
-        ReferentialAction::SetDefault if word == "DELETE" => {
-            format!(" ON DELETE SET DEFAULT ({own})")
-        }
-        // These would take the tenant from the row as well.
-        ReferentialAction::SetNull | ReferentialAction::SetDefault => String::new(),
-    };
-    Some(
-        finding
-            .mend(format!("ALTER TABLE {shown} DROP CONSTRAINT {name}"))
-            .mend(format!(
-                "ALTER TABLE {shown} ADD CONSTRAINT {name} FOREIGN KEY ({column}, {own}) REFERENCES {} ({their_column}, {other}){}{}",
-                target.qualified(),
-                action("UPDATE", key.on_update),
-                action("DELETE", key.on_delete)
-            )),
-    )
+    if target.rls.forced && target.qualified() != shown {
+        forced.push(target.qualified());
+    }
+    let finding = at(code, facts, message).about(key.name.as_str());
+    let mends = key.with_tenant(&shown, target, (&tenant.name, &theirs.name), &forced);
+    Some(mends.into_iter().fold(finding, Finding::mend))
 }

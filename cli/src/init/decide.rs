@@ -199,7 +199,7 @@ impl Child {
         );
         item.decide.push(Decision {
             text: "where it has one, it can't refer to another tenant's row".to_owned(),
-            sql: composite(parent, &shown, columns, &self.key),
+            sql: self.key.with_tenant(&shown, parent, columns, &[]),
             before: true,
         });
         let condition = format!("{name} = {}", config.tenant_expression());
@@ -310,56 +310,10 @@ fn foreign(after: &Catalog, shown: &str, tenant: &Column, key: &ForeignKey) -> O
     };
     Some(Decision {
         text: format!("the foreign key `{}` {what}", key.name),
-        sql: composite(target, shown, (&tenant.name, &theirs.name), key),
+        // In front of FORCE, which hides from the server the rows that it compares.
+        sql: key.with_tenant(shown, target, (&tenant.name, &theirs.name), &[]),
         before: true,
     })
-}
-
-/// The foreign key with the tenant in it; `tenant` are the columns here and there. It belongs in front of
-/// FORCE: the server looks at the rows that are there as the owner, and would find none that break it.
-fn composite(
-    target: &Relation,
-    shown: &str,
-    tenant: (&str, &str),
-    key: &ForeignKey,
-) -> Vec<String> {
-    let name = quote(&key.name);
-    let (own, other) = (list(key.columns.iter()), list(key.target_columns.iter()));
-    let (column, their_column) = (quote(tenant.0), quote(tenant.1));
-    let first = [tenant.1.to_owned()];
-    let wanted = [first.as_slice(), key.target_columns.as_slice()].concat();
-    let there = target.keys.iter().any(|key| {
-        let given: Vec<&String> = key.columns.iter().flatten().collect();
-        let same = given.len() == wanted.len() && wanted.iter().all(|name| given.contains(&name));
-        !key.partial && key.kind != KeyKind::Exclusion && same
-    });
-    let unique = format!(
-        "ALTER TABLE {} ADD UNIQUE ({their_column}, {other})",
-        target.qualified()
-    );
-    let mut sql = Vec::new();
-    if !there {
-        sql.push(unique);
-    }
-    sql.push(format!("ALTER TABLE {shown} DROP CONSTRAINT {name}"));
-    let action = |word: &str, action: ReferentialAction| match action {
-        ReferentialAction::NoAction => String::new(),
-        ReferentialAction::Restrict => format!(" ON {word} RESTRICT"),
-        ReferentialAction::Cascade => format!(" ON {word} CASCADE"),
-        ReferentialAction::SetNull if word == "DELETE" => format!(" ON DELETE SET NULL ({own})"),
-        ReferentialAction::SetDefault if word == "DELETE" => {
-            format!(" ON DELETE SET DEFAULT ({own})")
-        }
-        // These would take the tenant from the row as well.
-        ReferentialAction::SetNull | ReferentialAction::SetDefault => String::new(),
-    };
-    sql.push(format!(
-        "ALTER TABLE {shown} ADD CONSTRAINT {name} FOREIGN KEY ({column}, {own}) REFERENCES {} ({their_column}, {other}){}{}",
-        target.qualified(),
-        action("UPDATE", key.on_update),
-        action("DELETE", key.on_delete)
-    ));
-    sql
 }
 
 fn all_uuid(relation: &Relation, columns: &[&String]) -> bool {
