@@ -163,7 +163,8 @@ impl<'a> Prover<'a> {
                     call.args.get(1).map(|arg| &arg.kind),
                     Some(ExprKind::Literal(Literal::Bool(true)))
                 );
-                if !missing_ok {
+                // A scope always sets the tenant's own.
+                if !missing_ok && !(self.context.policy && self.is_tenants_setting(call)) {
                     info.raises(span, "a setting that may be missing");
                 }
             }
@@ -175,7 +176,9 @@ impl<'a> Prover<'a> {
                     {
                         true
                     }
-                    [function] if !info.exposed.is_empty() => self.never_raises(function, operands),
+                    [function] if self.context.policy || !info.exposed.is_empty() => {
+                        self.never_raises(function, operands)
+                    }
                     _ => false,
                 };
                 if !silent {
@@ -242,6 +245,14 @@ impl<'a> Prover<'a> {
         self.catalog.config().functions.iter().any(|allowed| {
             Some(&allowed.name) == qualified.as_ref() || (schema.is_none() && allowed.name == name)
         })
+    }
+
+    /// `current_setting` of the setting that holds the tenant.
+    pub(super) fn is_tenants_setting(&self, call: &Call) -> bool {
+        let setting = &self.catalog.config().tenant.setting;
+        self.own_setting(call)
+            && matches!(call.args.first().map(|arg| &arg.kind),
+                Some(ExprKind::Literal(Literal::String(name))) if name.eq_ignore_ascii_case(setting))
     }
 
     /// `current_setting('app.…')`: a setting with the prefix of the tenant's, which statements of a

@@ -62,8 +62,10 @@ impl<'a> Prover<'a> {
         {
             info.text_of = operand.node;
         }
+        // In a policy a function of the application answers for the session's values that it reads.
+        let of_session = self.context.arguments.is_some() && operand.exposed.is_empty();
         let silent = self.cast_never_raises(&operand, ty)
-            || (self.context.policy && self.is_guarded_setting(inner));
+            || (self.context.policy && (of_session || self.is_guarded_setting(inner)));
         if !silent {
             info.raises(&expr.span, "this cast");
         }

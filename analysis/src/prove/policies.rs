@@ -126,6 +126,7 @@ impl<'a> Prover<'a> {
                         && matches!(call.args.get(1).map(|arg| &arg.kind),
                             Some(ExprKind::Literal(Literal::Bool(true)))))
             }
+            ExprKind::Call(call) => self.is_tenants_setting(call),
             ExprKind::Subquery {
                 kind: SubqueryKind::Scalar,
                 query,
