@@ -164,7 +164,8 @@ impl<'a> Prover<'a> {
                     Some(ExprKind::Literal(Literal::Bool(true)))
                 );
                 // A scope always sets the tenant's own.
-                if !missing_ok && !(self.context.policy && self.is_tenants_setting(call)) {
+                let always_set = self.context.policy && self.is_tenants_setting(call);
+                if !missing_ok && !always_set {
                     info.raises(span, "a setting that may be missing");
                 }
             }
